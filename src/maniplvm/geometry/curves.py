@@ -1,0 +1,239 @@
+"""Distances between traces: ordered points, one pair or a ragged batch with the same results.
+
+A *trace* is `(N, 2)` with `N >= 1`. A *batch* is a sequence of traces of any lengths, or a
+`(B, N, 2)` array. Every function takes two traces and returns a float, or two batches of equal
+length and returns `(B,)`. Repeating a trace's last point changes none of the distances, which is
+how ragged batches are packed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Traces: TypeAlias = ArrayLike | Sequence[ArrayLike]
+
+RESAMPLED_POINTS = 20
+"""Points at equal arc length over which `rmse` is taken (ManipLVM-R1, 2025)."""
+
+
+def discrete_frechet(p: Traces, q: Traces) -> float | FloatArray:
+    """Discrete Frechet distance (Eiter & Mannila 1994): the shortest leash for two ordered walks.
+
+    Args:
+        p: A trace `(N, 2)` or a batch of B traces.
+        q: A trace `(M, 2)` or a batch of B traces, in the same unit.
+
+    Returns:
+        A float, or `(B,)` [unit of the points]; 0 for equal traces, symmetric, never NaN.
+
+    Raises:
+        ValueError: an empty trace, a wrong shape, a number that is not finite, or batches of
+            different lengths.
+    """
+    pair = _Pair.of(p, q)
+    return pair.result(_frechet(_point_distances(pair.p, pair.q)))
+
+
+def hausdorff(p: Traces, q: Traces) -> float | FloatArray:
+    """Symmetric Hausdorff distance over the vertices: the farthest nearest neighbour.
+
+    Arguments, result and errors as in `discrete_frechet`, which it never exceeds.
+    """
+    pair = _Pair.of(p, q)
+    return pair.result(_hausdorff(_point_distances(pair.p, pair.q)))
+
+
+def rmse(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
+    """Root mean square distance after resampling both traces at equal arc length.
+
+    Arguments, result and errors as in `discrete_frechet`; `points >= 2` are taken on each trace.
+    """
+    pair = _Pair.of(p, q)
+    return pair.result(_rmse(pair.p, pair.q, points))
+
+
+def endpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
+    """Euclidean distance between the last points.
+
+    Arguments, result and errors as in `discrete_frechet`.
+    """
+    pair = _Pair.of(p, q)
+    return pair.result(_endpoint(pair.p, pair.q))
+
+
+def resample(trace: Traces, points: int = RESAMPLED_POINTS) -> FloatArray:
+    """Points at equal arc length along a trace, both ends included.
+
+    Repeated points are harmless; a trace of zero length gives its one place `points` times.
+
+    Args:
+        trace: `(N, 2)` or a batch of B traces.
+        points: How many to take, at least 2.
+
+    Returns:
+        `(points, 2)` or `(B, points, 2)`.
+
+    Raises:
+        ValueError: as `discrete_frechet`, or fewer than 2 points.
+    """
+    single = _is_single(trace)
+    packed = pack(cast(Sequence[ArrayLike], [trace] if single else trace))
+    sampled = _resample(packed, points)
+    return sampled[0] if single else sampled
+
+
+@dataclass(frozen=True)
+class TraceDistances:
+    """All four distances of a batch of pairs, each `(B,)` [unit of the points]."""
+
+    dfd: FloatArray
+    hd: FloatArray
+    rmse: FloatArray
+    end: FloatArray
+
+
+def trace_distances(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> TraceDistances:
+    """The four distances at once, sharing the point-to-point table: the fast way to score.
+
+    Args:
+        p: A batch of B traces.
+        q: A batch of B traces, in the same unit.
+        points: Resampling of `rmse`.
+
+    Raises:
+        ValueError: as `discrete_frechet`.
+    """
+    pair = _Pair.of(p, q)
+    table = _point_distances(pair.p, pair.q)
+    return TraceDistances(
+        dfd=_frechet(table),
+        hd=_hausdorff(table),
+        rmse=_rmse(pair.p, pair.q, points),
+        end=_endpoint(pair.p, pair.q),
+    )
+
+
+def pack(traces: Sequence[ArrayLike]) -> FloatArray:
+    """A ragged batch as `(B, N, 2)`, each trace's last point repeated up to the longest.
+
+    Raises:
+        ValueError: names the first trace that is empty, of a wrong shape or not finite.
+    """
+    arrays = [np.asarray(trace, dtype=np.float64) for trace in traces]
+    for index, array in enumerate(arrays):
+        if array.ndim != 2 or array.shape[1] != 2 or not len(array):
+            raise ValueError(f"trace {index}: expected shape (N >= 1, 2), got {array.shape}")
+    if not arrays:
+        return np.empty((0, 1, 2))
+    flat = np.concatenate(arrays)
+    lengths = np.array([len(array) for array in arrays])
+    first = np.cumsum(lengths) - lengths
+    if not np.isfinite(flat).all():
+        row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
+        index = int(np.searchsorted(first, row, side="right")) - 1
+        raise ValueError(f"trace {index}: every coordinate must be finite")
+    longest = max(len(array) for array in arrays)
+    steps = np.minimum(np.arange(longest), lengths[:, None] - 1)
+    return flat[first[:, None] + steps]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    p: FloatArray  # (B, N, 2), packed to the longest trace of both sides
+    q: FloatArray  # (B, N, 2)
+    single: bool
+
+    @classmethod
+    def of(cls, p: Traces, q: Traces) -> _Pair:
+        single = _is_single(p)
+        if single != _is_single(q):
+            raise ValueError("compare a trace with a trace, or a batch with a batch")
+        first = cast(Sequence[ArrayLike], [p] if single else p)
+        second = cast(Sequence[ArrayLike], [q] if single else q)
+        if len(first) != len(second):
+            raise ValueError(f"batches differ in length: {len(first)} and {len(second)} traces")
+        packed = pack([*first, *second])
+        return cls(packed[: len(first)], packed[len(first) :], single)
+
+    def result(self, values: FloatArray) -> float | FloatArray:
+        return float(values[0]) if self.single else values
+
+
+def _is_single(trace: Traces) -> bool:
+    """Whether this is one trace: its elements are points, not traces."""
+    if isinstance(trace, np.ndarray):
+        return trace.ndim < 3 and trace.dtype != object
+    sequence = cast(Sequence[ArrayLike], trace)
+    return len(sequence) > 0 and np.ndim(sequence[0]) < 2
+
+
+def _point_distances(p: FloatArray, q: FloatArray) -> FloatArray:
+    """`(N, M, B)`: the batch last, so that every step below runs over contiguous rows."""
+    p, q = p.transpose(2, 1, 0), q.transpose(2, 1, 0)
+    offset = p[:, :, None, :] - q[:, None, :, :]
+    return np.hypot(offset[0], offset[1])
+
+
+def _hausdorff(table: FloatArray) -> FloatArray:
+    return np.maximum(table.min(axis=1).max(axis=0), table.min(axis=0).max(axis=0))
+
+
+def _frechet(table: FloatArray) -> FloatArray:
+    """Dynamic programme by anti-diagonals, all rows and the whole batch at once.
+
+    `skewed[s, i] = table[i, s - i]`, infinite outside the table, so that a step looks only at the
+    two diagonals before it. Row 0 of each diagonal is a border of infinities.
+    """
+    n, m, batch = table.shape
+    skewed = np.full((n + m - 1, n, batch), np.inf)
+    for i in range(n):
+        skewed[i : i + m, i] = table[i]
+    before = np.full((n + 1, batch), np.inf)
+    last = np.full((n + 1, batch), np.inf)
+    last[1:] = skewed[0]
+    for diagonal in skewed[1:]:
+        step = np.full((n + 1, batch), np.inf)
+        reach = np.minimum(last[1:], last[:-1])
+        np.minimum(reach, before[:-1], out=reach)
+        np.maximum(reach, diagonal, out=step[1:])
+        before, last = last, step
+    return last[n]
+
+
+def _resample(traces: FloatArray, points: int) -> FloatArray:
+    """Start plus the travelled share of every step: no search, no branch, no gather.
+
+    Runs over `(points, steps, B)` with the batch last.
+    """
+    if points < 2:
+        raise ValueError(f"resample: needs at least 2 points, got {points}")
+    x, y = traces.transpose(2, 1, 0)
+    step_x, step_y = np.diff(x, axis=0), np.diff(y, axis=0)
+    length = np.hypot(step_x, step_y)
+    end = np.cumsum(length, axis=0)
+    total = end[-1] if len(end) else np.zeros(len(traces))
+    wanted = np.linspace(0.0, 1.0, points)[:, None] * total
+    share = wanted[:, None, :] - (end - length)
+    np.divide(share, length, out=share, where=length > 0)
+    np.clip(share, 0.0, length > 0, out=share)
+    sampled = np.empty((2, points, len(traces)))
+    sampled[0] = x[0] + (share * step_x).sum(axis=1)
+    sampled[1] = y[0] + (share * step_y).sum(axis=1)
+    return sampled.transpose(2, 1, 0)
+
+
+def _rmse(p: FloatArray, q: FloatArray, points: int) -> FloatArray:
+    sampled = _resample(np.concatenate([p, q]), points)
+    offset = sampled[: len(p)] - sampled[len(p) :]
+    return np.sqrt((offset**2).sum(axis=2).mean(axis=1))
+
+
+def _endpoint(p: FloatArray, q: FloatArray) -> FloatArray:
+    offset = p[:, -1] - q[:, -1]
+    return np.hypot(offset[:, 0], offset[:, 1])

@@ -1,0 +1,6 @@
+"""Verifiable rewards: text and sample in, score out. No torch, no engine, quick to import."""
+
+from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
+from maniplvm.rewards.scoring import Score, score, score_answers, score_batch
+
+__all__ = ["PRESETS", "Preset", "Score", "resolve_preset", "score", "score_answers", "score_batch"]

@@ -1,0 +1,233 @@
+"""Model text in, answer in original pixels out: the only parser in the house.
+
+Every text is read twice. The *strict* reading accepts one `<think>` block followed by one
+`<answer>` block whose whole content is JSON of the expected shape: it earns the format reward.
+The *tolerant* reading finds the coordinates in whatever a model wrote, in any dialect of
+`maniplvm.tasks.dialects`: it is what gets scored. Both are linear in the text's length, and
+nothing in the text is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maniplvm.geometry.frames import Frame
+from maniplvm.tasks.blocks import read_blocks, strict_blocks
+from maniplvm.tasks.dialects import Coordinates, find_coordinates
+from maniplvm.tasks.sample import Task
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+POINT_RANGE = (3, 10)
+"""How many points a trace answer has, both ends included."""
+
+MAX_PAYLOAD = 8192
+"""Characters of an answer that are read; a real one is a few hundred long."""
+
+MAX_REACH = 1.0
+"""How far outside its range a number may lie, in whole ranges, before it stops being a place on
+the picture. A near miss past the edge is scored; two numbers run together are not."""
+
+
+class ParseStatus(StrEnum):
+    """How a reading ended."""
+
+    OK = "ok"
+    NO_THINK_BLOCK = "no_think_block"
+    NO_ANSWER_TAG = "no_answer_tag"
+    REPEATED_TAG = "repeated_tag"
+    TEXT_OUTSIDE_TAGS = "text_outside_tags"
+    NOT_COORDINATES = "not_coordinates"
+    WRONG_COUNT = "wrong_count"
+    NON_FINITE = "non_finite"
+    OUT_OF_RANGE = "out_of_range"
+    SWAPPED_CORNERS = "swapped_corners"
+    EMPTY_BOX = "empty_box"
+    TOO_LONG = "too_long"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Answer:
+    """What a completion says.
+
+    Attributes:
+        task: What it was read as.
+        value: The tolerant reading [px of the original image, float64, not writeable]: `(4,)`
+            `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory; None when it failed.
+        status: How the tolerant reading ended; `ok` exactly when `value` is there.
+        format_status: How the strict reading ended; `ok` earns the format reward.
+        reasoning: What stands in the `<think>` block, stripped; None without one.
+    """
+
+    task: Task
+    value: FloatArray | None
+    status: ParseStatus
+    format_status: ParseStatus
+    reasoning: str | None
+
+    @property
+    def parsed(self) -> bool:
+        """Whether there is a value to score."""
+        return self.value is not None
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether the completion has the exact form that was asked for."""
+        return self.format_status is ParseStatus.OK
+
+
+def parse_answer(
+    text: str, task: Task | str, frame: Frame, point_range: tuple[int, int] = POINT_RANGE
+) -> Answer:
+    """Read a completion.
+
+    Args:
+        text: The completion, whatever it is.
+        task: `affordance` or `trajectory`.
+        frame: The frame in which the model speaks, bound to the picture.
+        point_range: Fewest and most points of a trace.
+
+    Returns:
+        The answer; a text that cannot be read is a status, never an exception.
+
+    Raises:
+        ValueError: an unknown task.
+    """
+    task = Task(task)
+    blocks = strict_blocks(text)
+    if not isinstance(blocks, str):
+        numbers, status = _strict_numbers(blocks.payload, task, frame, point_range)
+        if numbers is not None:
+            value = _to_pixels(numbers, task, frame)
+            return Answer(task, value, ParseStatus.OK, ParseStatus.OK, blocks.reasoning.strip())
+        format_status = status
+    else:
+        format_status = ParseStatus(blocks)
+
+    tolerant = read_blocks(text, MAX_PAYLOAD)
+    reasoning = None if tolerant.reasoning is None else tolerant.reasoning.strip()
+    value, status = _tolerant_value(tolerant.payload, task, frame, point_range)
+    if value is None and status is ParseStatus.NOT_COORDINATES and not tolerant.tagged:
+        status = ParseStatus.NO_ANSWER_TAG
+    return Answer(task, value, status, format_status, reasoning)
+
+
+def _strict_numbers(
+    payload: str, task: Task, frame: Frame, point_range: tuple[int, int]
+) -> tuple[FloatArray | None, ParseStatus]:
+    """JSON of exactly the shape asked for, inside the frame: `(2, 2)` corners or `(N, 2)`."""
+    if len(payload) > MAX_PAYLOAD:
+        return None, ParseStatus.TOO_LONG
+    points = _json_points(payload, task)
+    if points is None:
+        return None, ParseStatus.NOT_COORDINATES
+    status = _count_status(len(points), task, point_range)
+    if status is not ParseStatus.OK:
+        return None, status
+    first_limit, second_limit = frame.limits
+    for first, second in points:
+        if not (0 <= first <= first_limit and 0 <= second <= second_limit):
+            finite = all(math.isfinite(number) for point in points for number in point)
+            return None, ParseStatus.OUT_OF_RANGE if finite else ParseStatus.NON_FINITE
+    numbers = np.array(points, dtype=np.float64)
+    if task is Task.AFFORDANCE:
+        width, height = numbers[1] - numbers[0]
+        if width == 0 or height == 0:
+            return None, ParseStatus.EMPTY_BOX
+        if width < 0 or height < 0:
+            return None, ParseStatus.SWAPPED_CORNERS
+    return numbers, ParseStatus.OK
+
+
+_JSON = json.JSONDecoder(parse_int=float)
+_JSON_KEYS = {Task.AFFORDANCE: "bbox_2d", Task.TRAJECTORY: "point_2d"}
+
+
+def _json_points(payload: str, task: Task) -> list[list[float]] | None:
+    """The strict forms: a bare list, or the JSON objects that the Qwen family was taught.
+
+    Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list.
+    Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
+    """
+    if payload.count("[") + payload.count("{") > 64:  # deeper than any answer: spare the recursion
+        return None
+    try:
+        value: Any = _JSON.decode(payload)
+    except ValueError:
+        return None
+    if task is Task.AFFORDANCE:
+        items = cast(list[Any], value) if isinstance(value, list) else []
+        wrapped = len(items) == 1 and isinstance(items[0], dict)
+        numbers = _number_list(items[0] if wrapped else value, _JSON_KEYS[task])
+        if numbers is None:
+            return None
+        return [numbers[:2], numbers[2:]] if len(numbers) == 4 else []
+    if not isinstance(value, list):
+        return None
+    points = list[list[float]]()
+    for item in cast(list[Any], value):
+        point = _number_list(item, _JSON_KEYS[task])
+        if point is None or len(point) != 2:
+            return None
+        points.append(point)
+    return points
+
+
+def _number_list(value: Any, key: str) -> list[float] | None:
+    if type(value) is dict:
+        value = cast(dict[str, Any], value).get(key)
+    if type(value) is not list:
+        return None
+    numbers = cast(list[Any], value)
+    for number in numbers:
+        if type(number) is not float:
+            return None
+    return numbers
+
+
+def _tolerant_value(
+    payload: str, task: Task, frame: Frame, point_range: tuple[int, int]
+) -> tuple[FloatArray | None, ParseStatus]:
+    found = find_coordinates(payload, task)
+    if found is None:
+        return None, ParseStatus.NOT_COORDINATES
+    status = _count_status(len(found.points), task, point_range)
+    if status is not ParseStatus.OK:
+        return None, status
+    numbers = np.array(found.points, dtype=np.float64)
+    if found.x_first and frame.y_first:
+        numbers = numbers[:, ::-1]
+    if not np.isfinite(numbers).all():
+        return None, ParseStatus.NON_FINITE
+    if frame.reach(numbers) > MAX_REACH:
+        return None, ParseStatus.OUT_OF_RANGE
+    if task is Task.AFFORDANCE:
+        numbers = _ordered_corners(numbers, found)
+        if (numbers[0] == numbers[1]).any():
+            return None, ParseStatus.EMPTY_BOX
+    return _to_pixels(numbers, task, frame), ParseStatus.OK
+
+
+def _ordered_corners(numbers: FloatArray, found: Coordinates) -> FloatArray:
+    if found.size_second:
+        numbers = np.stack([numbers[0], numbers[0] + numbers[1]])
+    return np.sort(numbers, axis=0)
+
+
+def _count_status(count: int, task: Task, point_range: tuple[int, int]) -> ParseStatus:
+    fewest, most = (2, 2) if task is Task.AFFORDANCE else point_range
+    return ParseStatus.OK if fewest <= count <= most else ParseStatus.WRONG_COUNT
+
+
+def _to_pixels(numbers: FloatArray, task: Task, frame: Frame) -> FloatArray:
+    pixels = frame.decode(numbers)
+    value = pixels.reshape(4) if task is Task.AFFORDANCE else pixels
+    value.setflags(write=False)
+    return value

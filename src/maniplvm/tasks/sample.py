@@ -1,0 +1,165 @@
+"""A sample: one picture's size, one instruction and the target that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+class Task(StrEnum):
+    """What is asked of the policy."""
+
+    AFFORDANCE = "affordance"
+    TRAJECTORY = "trajectory"
+
+
+def _frozen(values: ArrayLike, name: str) -> FloatArray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: not an array of numbers") from error
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: every coordinate must be finite")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class BoxTarget:
+    """The region that the gripper must interact with.
+
+    Attributes:
+        xyxy: `(4,)` [px of the original image], `x1 < x2` and `y1 < y2`, x right, y down.
+
+    Raises:
+        ValueError: not four finite numbers, or a box without area.
+    """
+
+    xyxy: FloatArray
+
+    def __init__(self, xyxy: ArrayLike) -> None:
+        box = _frozen(xyxy, "box target")
+        if box.shape != (4,):
+            raise ValueError(
+                f"box target: expected 4 numbers x1, y1, x2, y2, got shape {box.shape}"
+            )
+        if not (box[0] < box[2] and box[1] < box[3]):
+            raise ValueError(f"box target: needs x1 < x2 and y1 < y2, got {box.tolist()}")
+        object.__setattr__(self, "xyxy", box)
+
+    @property
+    def points(self) -> FloatArray:
+        """The two corners, `(2, 2)` [px]."""
+        return self.xyxy.reshape(2, 2)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BoxTarget) and bool(np.array_equal(self.xyxy, other.xyxy))
+
+    def __hash__(self) -> int:
+        return hash(self.xyxy.tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class TraceTarget:
+    """The path of the end effector in the image, in the order of time.
+
+    Attributes:
+        points: `(N, 2)` [px of the original image], `N >= 2`.
+
+    Raises:
+        ValueError: not an `(N, 2)` array of finite numbers, or fewer than two points.
+    """
+
+    points: FloatArray
+
+    def __init__(self, points: ArrayLike) -> None:
+        trace = _frozen(points, "trace target")
+        if trace.ndim != 2 or trace.shape[1] != 2 or len(trace) < 2:
+            raise ValueError(f"trace target: expected shape (N >= 2, 2), got {trace.shape}")
+        object.__setattr__(self, "points", trace)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TraceTarget) and bool(np.array_equal(self.points, other.points))
+
+    def __hash__(self) -> int:
+        return hash(self.points.tobytes())
+
+
+Target: TypeAlias = BoxTarget | TraceTarget
+
+_TARGET_OF: dict[Task, type[BoxTarget] | type[TraceTarget]] = {
+    Task.AFFORDANCE: BoxTarget,
+    Task.TRAJECTORY: TraceTarget,
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question with its answer, in original pixels.
+
+    Scoring needs no picture, only its size; the encoded picture travels along for training,
+    prediction and display.
+
+    Attributes:
+        id: Unique in its data set.
+        task: `affordance` or `trajectory`.
+        instruction: What the robot is told to do.
+        image_size: `(width, height)` [px] of the original image.
+        target: `BoxTarget` for affordance, `TraceTarget` for trajectory.
+        image: The encoded picture (JPEG or PNG bytes), or None.
+        split: The split's name, such as `train` or `id_test`.
+        category: What results are grouped by (a task type, an affordance class), or None.
+        provenance: Where the sample comes from: JSON-ready, not to be changed.
+
+    Raises:
+        ValueError: an empty id or instruction, an unknown task, a size that is not two positive
+            integers, or a target that does not belong to the task.
+    """
+
+    id: str
+    task: Task
+    instruction: str
+    image_size: tuple[int, int]
+    target: Target
+    image: bytes | None = field(default=None, repr=False)
+    split: str = "train"
+    category: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("sample: the id is empty")
+        if self.task not in tuple(Task):
+            raise ValueError(
+                f"sample {self.id}: unknown task {self.task!r}; choose from {', '.join(Task)}"
+            )
+        object.__setattr__(self, "task", Task(self.task))
+        if not self.instruction.strip():
+            raise ValueError(f"sample {self.id}: the instruction is empty")
+        object.__setattr__(self, "image_size", _size(self.image_size, self.id))
+        if not isinstance(self.target, _TARGET_OF[self.task]):
+            raise ValueError(  # noqa: TRY004 - a mismatch of two values, as the docstring says
+                f"sample {self.id}: task {self.task} needs a {_TARGET_OF[self.task].__name__}, "
+                f"got {type(self.target).__name__}"
+            )
+        object.__setattr__(self, "provenance", dict(self.provenance))
+
+    @property
+    def diagonal(self) -> float:
+        """The image's diagonal [px]: the length scale of every reward."""
+        return float(np.hypot(*self.image_size))
+
+
+def _size(size: Sequence[int], sample_id: str) -> tuple[int, int]:
+    if len(size) != 2 or any(int(side) != side or side <= 0 for side in size):
+        raise ValueError(
+            f"sample {sample_id}: image_size must be (width, height) in whole pixels, got {size}"
+        )
+    return int(size[0]), int(size[1])
