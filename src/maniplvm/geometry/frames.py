@@ -200,7 +200,7 @@ class Frame:
     def decode(self, numbers: ArrayLike) -> FloatArray:
         """The model's numbers, in the model's order, to original pixels, x first, `(..., 2)`."""
         values = np.array(numbers, dtype=np.float64)
-        if self._is_identity:
+        if self.is_identity:
             return values
         scale, offset = self._affine
         if self.y_first:
@@ -225,7 +225,8 @@ class Frame:
         return np.array(self.view.scale) * units, np.array(self.view.offset) * units
 
     @cached_property
-    def _is_identity(self) -> bool:
+    def is_identity(self) -> bool:
+        """Whether the model's numbers are the original's pixels, x first."""
         scale, offset = self._affine
         return not self.y_first and bool((scale == 1).all() and (offset == 0).all())
 

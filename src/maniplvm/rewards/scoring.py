@@ -83,9 +83,18 @@ def score_batch(
     if len(texts) != len(samples):
         raise ValueError(f"{len(texts)} texts for {len(samples)} samples")
     preset = resolve_preset(preset)
+    if frame is None or isinstance(frame, str | FrameSpec | Frame | Mapping):
+        sizes = {sample.image_size for sample in samples}
+        bound = {size: resolve_frame(frame, size) for size in sizes}
+        frames = [bound[sample.image_size] for sample in samples]
+    else:
+        if len(frame) != len(texts):
+            raise ValueError(f"{len(frame)} frames for {len(texts)} texts")
+        sizes_px = [sample.image_size for sample in samples]
+        frames = [resolve_frame(*pair) for pair in zip(frame, sizes_px, strict=True)]
     answers = [
-        parse_answer(text, sample.task, resolve_frame(one_frame, sample.image_size))
-        for text, sample, one_frame in zip(texts, samples, _frames(frame, len(texts)), strict=True)
+        parse_answer(text, sample.task, bound_frame)
+        for text, sample, bound_frame in zip(texts, samples, frames, strict=True)
     ]
     return score_answers(answers, samples, preset)
 
@@ -101,39 +110,46 @@ def score_answers(
     for answer, sample in zip(answers, samples, strict=True):
         if answer.task is not sample.task:
             raise ValueError(f"sample {sample.id} asks for {sample.task}, not for {answer.task}")
-    columns: dict[int, dict[str, float]] = {}
-    for task, measure in ((Task.AFFORDANCE, _measure_boxes), (Task.TRAJECTORY, _measure_traces)):
-        parsed = [
-            index
-            for index, answer in enumerate(answers)
-            if answer.task is task and answer.value is not None
-        ]
-        if parsed:
-            terms = preset.terms(task)
-            values = measure([answers[i] for i in parsed], [samples[i] for i in parsed], terms)
-            for name, column in values.items():
-                for index, value in zip(parsed, column.tolist(), strict=True):
-                    columns.setdefault(index, {})[name] = value
-    return [
-        _score(answer, preset.terms(sample.task), columns.get(index, {}))
-        for index, (answer, sample) in enumerate(zip(answers, samples, strict=True))
-    ]
+    rows: dict[Task, list[int]] = {task: [] for task in Task}
+    for index, answer in enumerate(answers):
+        rows[answer.task].append(index)
+    scores: dict[int, Score] = {}
+    for task, indices in rows.items():
+        if indices:
+            own = [answers[i] for i in indices]
+            table = _term_table(own, [samples[i] for i in indices], preset.terms(task))
+            names, totals = tuple(preset.terms(task)), table.sum(axis=1).tolist()
+            for row in zip(indices, own, totals, table.tolist(), strict=True):
+                index, answer, total, values = row
+                scores[index] = Score(total, dict(zip(names, values, strict=True)), answer)
+    return [scores[index] for index in range(len(answers))]
 
 
-def _score(answer: Answer, terms: Mapping[str, Term], task_values: dict[str, float]) -> Score:
-    values: dict[str, float] = {}
-    for name, term in terms.items():
+def _term_table(
+    answers: Sequence[Answer], samples: Sequence[Sample], terms: Mapping[str, Term]
+) -> FloatArray:
+    """Weighted terms of answers to one task, `(B, terms)`; 0 where the answer was not read."""
+    table = np.zeros((len(answers), len(terms)))
+    read = np.array([answer.value is not None for answer in answers])
+    formed = np.array([answer.format_status is ParseStatus.OK for answer in answers])
+    measured: dict[str, FloatArray] = {}
+    if read.any():
+        values = [answer.value for answer in answers if answer.value is not None]
+        asked = [sample for sample, ok in zip(samples, read.tolist(), strict=True) if ok]
+        measure = _measure_boxes if answers[0].task is Task.AFFORDANCE else _measure_traces
+        measured = measure(values, asked, terms)
+    for column, (name, term) in enumerate(terms.items()):
         if name == "format":
-            values[name] = term.weight if answer.well_formed else 0.0
-        else:
-            values[name] = task_values.get(name, 0.0)
-    return Score(sum(values.values()), values, answer)
+            table[formed, column] = term.weight
+        elif name in measured:
+            table[read, column] = measured[name]
+    return table
 
 
 def _measure_boxes(
-    answers: Sequence[Answer], samples: Sequence[Sample], terms: Mapping[str, Term]
+    values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> dict[str, FloatArray]:
-    predicted = np.stack([answer.value for answer in answers if answer.value is not None])
+    predicted = np.stack(values_px)
     target = np.stack([s.target.xyxy for s in samples if isinstance(s.target, BoxTarget)])
     overlap = iou(predicted, target)
     values: dict[str, FloatArray] = {}
@@ -149,12 +165,10 @@ def _measure_boxes(
 
 
 def _measure_traces(
-    answers: Sequence[Answer], samples: Sequence[Sample], terms: Mapping[str, Term]
+    values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> dict[str, FloatArray]:
-    distances = trace_distances(
-        [answer.value for answer in answers if answer.value is not None],
-        [s.target.points for s in samples if isinstance(s.target, TraceTarget)],
-    )
+    targets = [s.target.points for s in samples if isinstance(s.target, TraceTarget)]
+    distances = trace_distances(values_px, targets)
     diagonals = _diagonals(samples)
     return {
         name: term.reward(getattr(distances, name), diagonals)
@@ -166,11 +180,3 @@ def _measure_traces(
 def _diagonals(samples: Sequence[Sample]) -> FloatArray:
     sizes = np.array([sample.image_size for sample in samples], dtype=np.float64)
     return np.hypot(sizes[:, 0], sizes[:, 1])
-
-
-def _frames(frame: FrameLike | Sequence[FrameLike], count: int) -> Sequence[FrameLike]:
-    if frame is None or isinstance(frame, str | Mapping | FrameSpec | Frame):
-        return [frame] * count
-    if len(frame) != count:
-        raise ValueError(f"{len(frame)} frames for {count} texts")
-    return frame

@@ -1,15 +1,29 @@
 """What is asked and what is answered: samples, prompts, and the one parser."""
 
 from maniplvm.tasks.answers import Answer, ParseStatus, parse_answer
+from maniplvm.tasks.prompts import (
+    PROMPTS,
+    PromptStyle,
+    fit_points,
+    resolve_prompt,
+    write_answer,
+    write_completion,
+)
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 __all__ = [
+    "PROMPTS",
     "Answer",
     "BoxTarget",
     "ParseStatus",
+    "PromptStyle",
     "Sample",
     "Target",
     "Task",
     "TraceTarget",
+    "fit_points",
     "parse_answer",
+    "resolve_prompt",
+    "write_answer",
+    "write_completion",
 ]

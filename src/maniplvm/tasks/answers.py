@@ -10,7 +10,7 @@ nothing in the text is ever executed.
 from __future__ import annotations
 
 import json
-import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, cast
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.geometry.frames import Frame
-from maniplvm.tasks.blocks import read_blocks, strict_blocks
+from maniplvm.tasks.blocks import misplaced_blocks, read_blocks, strict_blocks
 from maniplvm.tasks.dialects import Coordinates, find_coordinates
 from maniplvm.tasks.sample import Task
 
@@ -34,6 +34,15 @@ MAX_PAYLOAD = 8192
 MAX_REACH = 1.0
 """How far outside its range a number may lie, in whole ranges, before it stops being a place on
 the picture. A near miss past the edge is scored; two numbers run together are not."""
+
+
+MAX_BRACKETS = 64
+"""Opening brackets in a strict answer; more hold no answer, and could nest without end."""
+
+_JSON = json.JSONDecoder(parse_int=float)
+_PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
+_NO_PAIRS = np.empty((0, 2))
+_List: TypeAlias = list[Any]
 
 
 class ParseStatus(StrEnum):
@@ -100,16 +109,16 @@ def parse_answer(
     Raises:
         ValueError: an unknown task.
     """
-    task = Task(task)
+    task = task if isinstance(task, Task) else Task(task)
     blocks = strict_blocks(text)
-    if not isinstance(blocks, str):
-        numbers, status = _strict_numbers(blocks.payload, task, frame, point_range)
+    if blocks is not None:
+        reasoning, payload = blocks
+        numbers, format_status = _strict_numbers(payload, task, frame, point_range)
         if numbers is not None:
             value = _to_pixels(numbers, task, frame)
-            return Answer(task, value, ParseStatus.OK, ParseStatus.OK, blocks.reasoning.strip())
-        format_status = status
+            return Answer(task, value, ParseStatus.OK, ParseStatus.OK, reasoning.strip())
     else:
-        format_status = ParseStatus(blocks)
+        format_status = ParseStatus(misplaced_blocks(text))
 
     tolerant = read_blocks(text, MAX_PAYLOAD)
     reasoning = None if tolerant.reasoning is None else tolerant.reasoning.strip()
@@ -125,18 +134,17 @@ def _strict_numbers(
     """JSON of exactly the shape asked for, inside the frame: `(2, 2)` corners or `(N, 2)`."""
     if len(payload) > MAX_PAYLOAD:
         return None, ParseStatus.TOO_LONG
-    points = _json_points(payload, task)
-    if points is None:
+    numbers = _json_numbers(payload, task)
+    if numbers is None:
         return None, ParseStatus.NOT_COORDINATES
-    status = _count_status(len(points), task, point_range)
+    status = _count_status(len(numbers), task, point_range)
     if status is not ParseStatus.OK:
         return None, status
     first_limit, second_limit = frame.limits
-    for first, second in points:
+    for first, second in numbers.tolist():
         if not (0 <= first <= first_limit and 0 <= second <= second_limit):
-            finite = all(math.isfinite(number) for point in points for number in point)
+            finite = np.isfinite(numbers).all()
             return None, ParseStatus.OUT_OF_RANGE if finite else ParseStatus.NON_FINITE
-    numbers = np.array(points, dtype=np.float64)
     if task is Task.AFFORDANCE:
         width, height = numbers[1] - numbers[0]
         if width == 0 or height == 0:
@@ -146,50 +154,52 @@ def _strict_numbers(
     return numbers, ParseStatus.OK
 
 
-_JSON = json.JSONDecoder(parse_int=float)
-_JSON_KEYS = {Task.AFFORDANCE: "bbox_2d", Task.TRAJECTORY: "point_2d"}
+def _json_numbers(payload: str, task: Task) -> FloatArray | None:
+    """The strict forms, `(N, 2)`: a bare list, or the objects that the Qwen family was taught.
 
-
-def _json_points(payload: str, task: Task) -> list[list[float]] | None:
-    """The strict forms: a bare list, or the JSON objects that the Qwen family was taught.
-
-    Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list.
-    Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
+    Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list; a list of
+    another length has no pairs. Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
     """
-    if payload.count("[") + payload.count("{") > 64:  # deeper than any answer: spare the recursion
+    payload = payload.strip()
+    if payload.count("[") > MAX_BRACKETS or payload.count("{") > MAX_BRACKETS:
         return None
     try:
-        value: Any = _JSON.decode(payload)
-    except ValueError:
+        value, end = _JSON.raw_decode(payload)
+        if end != len(payload):
+            return None
+        if _PLAIN.fullmatch(payload) is None:
+            value = _unkeyed_box(value) if task is Task.AFFORDANCE else _unkeyed_trace(value)
+        numbers = np.array(value, dtype=np.float64)
+    except (ValueError, TypeError):  # not JSON, lists of unequal length, or not of this form
         return None
     if task is Task.AFFORDANCE:
-        items = cast(list[Any], value) if isinstance(value, list) else []
-        wrapped = len(items) == 1 and isinstance(items[0], dict)
-        numbers = _number_list(items[0] if wrapped else value, _JSON_KEYS[task])
-        if numbers is None:
+        if numbers.ndim != 1:
             return None
-        return [numbers[:2], numbers[2:]] if len(numbers) == 4 else []
+        return numbers.reshape(2, 2) if len(numbers) == 4 else _NO_PAIRS
+    if numbers.ndim == 2 and numbers.shape[1] == 2:
+        return numbers
+    return None if numbers.size or numbers.ndim != 1 else _NO_PAIRS
+
+
+def _unkeyed_box(value: Any) -> _List:
+    items = cast("_List", value) if isinstance(value, list) else [value]
+    return _floats(items[0] if len(items) == 1 else items, "bbox_2d")
+
+
+def _unkeyed_trace(value: Any) -> list[_List]:
     if not isinstance(value, list):
-        return None
-    points = list[list[float]]()
-    for item in cast(list[Any], value):
-        point = _number_list(item, _JSON_KEYS[task])
-        if point is None or len(point) != 2:
-            return None
-        points.append(point)
-    return points
+        raise TypeError("a trace is a list")
+    return [_floats(item, "point_2d") for item in cast("_List", value)]
 
 
-def _number_list(value: Any, key: str) -> list[float] | None:
-    if type(value) is dict:
-        value = cast(dict[str, Any], value).get(key)
-    if type(value) is not list:
-        return None
-    numbers = cast(list[Any], value)
-    for number in numbers:
-        if type(number) is not float:
-            return None
-    return numbers
+def _floats(value: Any, key: str) -> _List:
+    """A list of numbers, bare or in an object; JSON's true, null and texts are no numbers."""
+    numbers: Any = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else value
+    if not isinstance(numbers, list):
+        raise TypeError("not a list")
+    if not all(type(number) is float for number in cast("_List", numbers)):
+        raise TypeError("not numbers")
+    return cast("_List", numbers)
 
 
 def _tolerant_value(
@@ -227,7 +237,7 @@ def _count_status(count: int, task: Task, point_range: tuple[int, int]) -> Parse
 
 
 def _to_pixels(numbers: FloatArray, task: Task, frame: Frame) -> FloatArray:
-    pixels = frame.decode(numbers)
+    pixels = numbers if frame.is_identity else frame.decode(numbers)
     value = pixels.reshape(4) if task is Task.AFFORDANCE else pixels
     value.setflags(write=False)
     return value

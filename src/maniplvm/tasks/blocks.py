@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
 
+_CONTENT = r"[^<]*+(?:<(?!/?(?:think|answer)>)[^<]*+)*+"
+_FORM = re.compile(rf"\s*+<think>({_CONTENT})</think>\s*+<answer>({_CONTENT})</answer>\s*+")
 _TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE)
-_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-
-
-class StrictBlocks(NamedTuple):
-    """The two blocks of a completion in exactly the form asked for."""
-
-    reasoning: str
-    payload: str
 
 
 @dataclass(frozen=True)
@@ -32,30 +25,26 @@ class Blocks:
     tagged: bool
 
 
-def strict_blocks(text: str) -> StrictBlocks | str:
-    """One think block, then one answer block, and only blanks around them.
+def strict_blocks(text: str) -> tuple[str, str] | None:
+    """The reasoning and the payload of one think block, one answer block and only blanks around.
 
-    Returns:
-        The blocks, or the name of the `ParseStatus` that says what is wrong.
+    None for any other text; `misplaced_blocks` says what is wrong with it.
     """
-    counts = [text.count(tag) for tag in _TAGS]
+    match = _FORM.fullmatch(text)
+    return (match[1], match[2]) if match else None
+
+
+def misplaced_blocks(text: str) -> str:
+    """Why `strict_blocks` refuses a text: the name of a `ParseStatus`."""
+    tags = ("<think>", "</think>", "<answer>", "</answer>")
+    counts = [text.count(tag) for tag in tags]
     if max(counts) > 1:
         return "repeated_tag"
-    if counts[2] == 0 or counts[3] == 0:
+    if not (counts[2] and counts[3]):
         return "no_answer_tag"
-    if counts[0] == 0 or counts[1] == 0:
+    if not (counts[0] and counts[1]):
         return "no_think_block"
-    think, end_think, answer, end_answer = (text.find(tag) for tag in _TAGS)
-    if not think < end_think < answer < end_answer:
-        return "text_outside_tags"
-    between = text[end_think + len(_TAGS[1]) : answer]
-    after = text[end_answer + len(_TAGS[3]) :]
-    if text[:think].strip() or between.strip() or after.strip():
-        return "text_outside_tags"
-    return StrictBlocks(
-        reasoning=text[think + len(_TAGS[0]) : end_think],
-        payload=text[answer + len(_TAGS[2]) : end_answer],
-    )
+    return "text_outside_tags"
 
 
 def read_blocks(text: str, max_payload: int) -> Blocks:

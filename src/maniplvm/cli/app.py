@@ -1,0 +1,42 @@
+"""All commands, each in a module of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import maniplvm
+from maniplvm.cli.data import app as data_app
+from maniplvm.cli.doctor import doctor
+from maniplvm.cli.score import score_predictions, score_text
+from maniplvm.cli.simulate import simulate
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Post-train vision-language models for robot manipulation with verifiable rewards.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"maniplvm {maniplvm.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Post-train vision-language models for robot manipulation with verifiable rewards."""
+
+
+app.add_typer(data_app, name="data")
+app.command("simulate")(simulate)
+app.command("doctor")(doctor)
+app.command("score")(score_predictions)
+app.command("score-text")(score_text)

@@ -1,0 +1,154 @@
+"""`maniplvm score` and `maniplvm score-text`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation import TaskSummary, match_predictions, read_predictions, summarise
+from maniplvm.rewards import Score, resolve_preset, score_batch
+from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
+
+PresetOption = Annotated[str, typer.Option(help="paper, weighted, dense, or a YAML file.")]
+FrameOption = Annotated[
+    str | None,
+    typer.Option(help="Frame of the answers, such as qwen2_5_vl; default: original pixels."),
+]
+
+
+def score_predictions(
+    predictions: Annotated[Path, typer.Argument(help='JSONL of {"id", "text", "frame"?}.')],
+    data: Annotated[Path, typer.Option(help="Data set folder that holds the samples.")],
+    split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
+    preset: PresetOption = "paper",
+    frame: FrameOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write per-sample scores here, one JSON object a line.")
+    ] = None,
+    summary: Annotated[Path | None, typer.Option(help="Write the summary as JSON.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Score a file of predictions against a data set."""
+    from maniplvm.data import open_dataset
+
+    rewards = resolve_preset(preset)
+    dataset = open_dataset(data)
+    matched = match_predictions(
+        read_predictions(predictions), dataset.samples(split, images=False), str(data)
+    )
+    frames = [prediction.frame or frame for prediction in matched.predictions]
+    texts = [prediction.text for prediction in matched.predictions]
+    try:
+        scores = score_batch(texts, matched.samples, rewards, frames)
+    except ValueError as error:
+        raise UserError(f"{predictions}: {error}") from error
+    summaries = summarise(scores, seed=seed)
+    if out:
+        _write_lines(out, matched.samples, scores)
+    if summary:
+        report = {
+            "command": ["maniplvm", *sys.argv[1:]],
+            "preset": rewards.name,
+            "seed": seed,
+            "samples": len(scores),
+            "missing": matched.missing,
+            "tasks": {s.task.value: asdict(s) for s in summaries},
+        }
+        summary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    _print_summary(summaries, rewards.name, matched.missing)
+
+
+def score_text(
+    text: Annotated[str, typer.Argument(help="The completion; - reads standard input.")],
+    task: Annotated[Task, typer.Option(help="What was asked.")],
+    target: Annotated[
+        str, typer.Option(help="'[x1, y1, x2, y2]' or '[[x, y], ...]' in original pixels.")
+    ],
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the original image.")],
+    preset: PresetOption = "paper",
+    frame: FrameOption = None,
+) -> None:
+    """Score one text against one target."""
+    sample = _sample(task, target, size)
+    completion = sys.stdin.read() if text == "-" else text
+    try:
+        (result,) = score_batch([completion], [sample], resolve_preset(preset), frame)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    table = Table(title=f"{task} · {preset}", show_header=False)
+    for name, value in result.terms.items():
+        table.add_row(name, f"{value:.4f}")
+    table.add_section()
+    table.add_row("total", f"[bold]{result.total:.4f}[/bold]")
+    table.add_row("read as", str(result.status))
+    table.add_row("format", str(result.answer.format_status))
+    value = result.answer.value
+    table.add_row("pixels", "-" if value is None else json.dumps(value.round(2).tolist()))
+    Console().print(table)
+
+
+def _sample(task: Task, target: str, size: str) -> Sample:
+    width, _, height = size.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise UserError(f"--size {size}: expected WIDTHxHEIGHT, such as 640x480")
+    try:
+        numbers: Any = json.loads(target)
+        shape = BoxTarget(numbers) if task is Task.AFFORDANCE else TraceTarget(numbers)
+        return Sample("text", task, "-", (int(width), int(height)), shape)
+    except ValueError as error:
+        raise UserError(f"--target or --size: {error}") from error
+
+
+def _write_lines(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:
+    lines = [json.dumps(_record(s, score)) + "\n" for s, score in zip(samples, scores, strict=True)]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _record(sample: Sample, score: Score) -> Mapping[str, Any]:
+    answer = score.answer
+    return {
+        "id": sample.id,
+        "task": sample.task.value,
+        "split": sample.split,
+        "category": sample.category,
+        "total": score.total,
+        "terms": score.terms,
+        "status": answer.status.value,
+        "format_status": answer.format_status.value,
+        "value_px": None if answer.value is None else answer.value.tolist(),
+        "reasoning": answer.reasoning,
+    }
+
+
+def _print_summary(summaries: Sequence[TaskSummary], preset: str, missing: int) -> None:
+    console = Console()
+    for summary in summaries:
+        table = Table(title=f"{summary.task} · preset {preset} · n = {summary.total.count}")
+        table.add_column("")
+        table.add_column("mean", justify="right")
+        table.add_column("95 % interval", justify="right")
+        rows = {
+            "total": summary.total,
+            **summary.terms,
+            "parsed": summary.parse_rate,
+            "well formed": summary.format_rate,
+        }
+        for name, interval in rows.items():
+            table.add_row(
+                name, f"{interval.mean:.3f}", f"{interval.low:.3f} to {interval.high:.3f}"
+            )
+        console.print(table)
+        if summary.failures:
+            reasons = ", ".join(f"{count} {name}" for name, count in summary.failures.items())
+            console.print(f"could not be read: {reasons}; each counts as 0 above")
+    if missing:
+        console.print(f"{missing} samples of the data have no prediction and are not counted")

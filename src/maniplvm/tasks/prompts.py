@@ -1,0 +1,180 @@
+"""What a model is asked, and how the right answer is written, in the frame that it speaks."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maniplvm.errors import UserError
+from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
+from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+PLACEHOLDERS = ("instruction", "range", "shape")
+"""What a template may name: the instruction, the frame's range in words, the answer's shape."""
+
+_AFFORDANCE = """\
+The image shows what a robot arm sees. It is told: "{instruction}"
+Find the one region that its gripper must interact with to do this.
+Think about which part that is and where it lies, then give the tightest box around it.
+{range}
+Reply in exactly this form: <think>your reasoning</think><answer>{shape}</answer>"""
+
+_TRAJECTORY = """\
+The image shows what a robot arm sees. It is told: "{instruction}"
+Plan the path of its gripper in the image, from where it is now until this is done.
+Think about what it must touch and where it must end, then give 3 to 10 points in order of time.
+{range}
+Reply in exactly this form: <think>your reasoning</think><answer>{shape}</answer>"""
+
+_SHORT_AFFORDANCE = "{instruction}\nWhere must the gripper touch? Box:"
+_SHORT_TRAJECTORY = "{instruction}\nHow must the gripper move? Trace:"
+
+
+@dataclass(frozen=True)
+class PromptStyle:
+    """How one model family is asked.
+
+    Attributes:
+        family: The family's name, which is also its frame's.
+        affordance: Template of the affordance question; see `PLACEHOLDERS`.
+        trajectory: Template of the trajectory question.
+    """
+
+    family: str
+    affordance: str = _AFFORDANCE
+    trajectory: str = _TRAJECTORY
+
+    def __post_init__(self) -> None:
+        for task in Task:
+            _check_template(getattr(self, task.value), f"prompt {self.family}: {task}")
+
+    @property
+    def frame(self) -> FrameSpec:
+        """The frame that the family speaks."""
+        return FRAMES[self.family]
+
+    def ask(self, instruction: str, task: Task | str, frame: Frame) -> str:
+        """The question about one picture.
+
+        Args:
+            instruction: What the robot is told.
+            task: `affordance` or `trajectory`.
+            frame: The frame bound to the picture, so that the range can be stated.
+        """
+        task = Task(task)
+        template = self.affordance if task is Task.AFFORDANCE else self.trajectory
+        return template.format(
+            instruction=instruction.strip(), range=_range(frame), shape=_shape(task, frame)
+        )
+
+    def with_templates(self, templates: Mapping[str, str]) -> PromptStyle:
+        """The same style with other templates, by task.
+
+        Raises:
+            UserError: an unknown task or placeholder; the valid ones are listed.
+        """
+        unknown = [name for name in templates if name not in tuple(Task)]
+        if unknown:
+            raise UserError(
+                f"prompt {self.family}: unknown task {', '.join(unknown)}; "
+                f"choose from {', '.join(Task)}"
+            )
+        return replace(self, **templates)
+
+
+def write_answer(target: Target, frame: Frame) -> str:
+    """A target as the JSON that the strict reading accepts, rounded to the frame's step.
+
+    A box thinner than a step stays one step wide, so that it never turns empty.
+    """
+    if isinstance(target, BoxTarget):
+        return _list(_thick(frame.encode(target.points), target, frame).reshape(4))
+    return "[" + ", ".join(_list(point) for point in frame.encode(target.points)) + "]"
+
+
+def write_completion(target: Target, frame: Frame, reasoning: str) -> str:
+    """A whole completion in the form asked for: what supervised fine-tuning teaches.
+
+    Raises:
+        ValueError: a reasoning that holds one of the tags.
+    """
+    if any(tag in reasoning for tag in ("<think>", "</think>", "<answer>", "</answer>")):
+        raise ValueError("the reasoning must not hold the tags themselves")
+    return f"<think>{reasoning}</think><answer>{write_answer(target, frame)}</answer>"
+
+
+def fit_points(target: TraceTarget, most: int) -> TraceTarget:
+    """The trace with at most `most` points: first and last kept, the others spread evenly."""
+    if len(target.points) <= most:
+        return target
+    keep = np.round(np.linspace(0, len(target.points) - 1, most)).astype(int)
+    return TraceTarget(target.points[keep])
+
+
+def _thick(corners: FloatArray, target: BoxTarget, frame: Frame) -> FloatArray:
+    """Corners at least one step apart, moved to the side on which the box really lies."""
+    flat = corners[0] == corners[1]
+    middle = frame.encode(target.points, rounded=False).mean(axis=0)
+    grow = (middle >= corners[1]) & (corners[1] < frame.limits) | (corners[0] < frame.step)
+    step = np.where(flat, frame.step, 0.0)
+    return corners + np.stack([np.where(grow, 0.0, -step), np.where(grow, step, 0.0)])
+
+
+def _list(numbers: FloatArray) -> str:
+    return "[" + ", ".join(f"{number:.9g}" for number in numbers.tolist()) + "]"
+
+
+def _range(frame: Frame) -> str:
+    first, second = (f"{limit:g}" for limit in frame.limits)
+    kind = "whole numbers" if frame.step >= 1 else "decimal numbers"
+    axes = ("y", "x") if frame.y_first else ("x", "y")
+    return (
+        f"Coordinates are {kind}, {axes[0]} first: {axes[0]} from 0 to {first}, "
+        f"{axes[1]} from 0 to {second}; x grows to the right, y grows downwards."
+    )
+
+
+def _shape(task: Task, frame: Frame) -> str:
+    if task is Task.AFFORDANCE:
+        return "[y1, x1, y2, x2]" if frame.y_first else "[x1, y1, x2, y2]"
+    return "[[y, x], [y, x], ...]" if frame.y_first else "[[x, y], [x, y], ...]"
+
+
+def _check_template(template: str, where: str) -> None:
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise UserError(f"{where}: bad template ({error}); write {{{{ for a brace") from error
+    unknown = fields - set(PLACEHOLDERS)
+    if unknown:
+        raise UserError(
+            f"{where}: unknown placeholder {', '.join(sorted(unknown))}; "
+            f"choose from {', '.join(PLACEHOLDERS)}"
+        )
+    if "instruction" not in fields:
+        raise UserError(f"{where}: the template must name {{instruction}}")
+
+
+PROMPTS: Mapping[str, PromptStyle] = {
+    **{family: PromptStyle(family) for family in FRAMES},
+    "embedded": PromptStyle("embedded", _SHORT_AFFORDANCE, _SHORT_TRAJECTORY),
+}
+"""The style of every family that has a frame."""
+
+
+def resolve_prompt(family: str, templates: Mapping[str, str] | None = None) -> PromptStyle:
+    """A family's style, with a recipe's own templates where it gives any.
+
+    Raises:
+        UserError: an unknown family, task or placeholder; the valid ones are listed.
+    """
+    if family not in PROMPTS:
+        raise UserError(f"unknown model family {family!r}; choose from {', '.join(PROMPTS)}")
+    return PROMPTS[family].with_templates(templates or {})

@@ -1,0 +1,102 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from maniplvm.cli import main
+from maniplvm.cli.app import app
+from maniplvm.data import write_dataset
+from maniplvm.rewards import score
+from tests.cli.pictures import png
+from tests.rewards.test_scoring import BOX, TRACE, wrap
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def data(tmp_path):
+    from dataclasses import replace
+
+    folder = tmp_path / "data"
+    samples = [replace(sample, image=png(640, 480)) for sample in (BOX, TRACE)]
+    write_dataset(folder, samples, name="two")
+    return folder
+
+
+def predictions(tmp_path, *records):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_a_predictions_file_is_scored_sample_by_sample(tmp_path, data):
+    path = predictions(
+        tmp_path,
+        {"id": "trace", "text": wrap(TRACE.target.points + 10)},
+        {"id": "box", "text": wrap([0.15, 0.2, 0.3, 0.4]), "frame": "unit"},
+    )
+    out, summary = tmp_path / "scores.jsonl", tmp_path / "summary.json"
+    result = run(
+        app,
+        ["score", str(path), "--data", str(data), "--out", str(out), "--summary", str(summary)],
+    )
+    assert result.exit_code == 0, result.output
+    trace, box = [json.loads(line) for line in out.read_text().splitlines()]
+    assert trace["total"] == pytest.approx(score(wrap(TRACE.target.points + 10), TRACE).total)
+    assert box["value_px"] == pytest.approx([96, 96, 192, 192])
+    report = json.loads(summary.read_text())
+    assert report["missing"] == 0
+    assert report["tasks"]["affordance"]["parse_rate"]["mean"] == 1
+    assert "affordance" in result.output
+    assert "95 % interval" in result.output
+
+
+def test_missing_predictions_and_failures_are_told(tmp_path, data):
+    path = predictions(tmp_path, {"id": "box", "text": "hm"})
+    result = run(app, ["score", str(path), "--data", str(data)])
+    assert "1 samples of the data have no prediction" in result.output
+    assert "1 no_answer_tag" in result.output
+
+
+def test_one_text_is_scored_against_one_target():
+    arguments = ["--task", "affordance", "--target", "[100, 100, 200, 180]", "--size", "640x480"]
+    result = run(app, ["score-text", wrap(BOX.target.xyxy), *arguments])
+    assert "2.0000" in result.output
+    piped = run(app, ["score-text", "-", *arguments], input="[100, 100, 200, 180]")
+    assert "no_answer_tag" in piped.output
+    unread = run(app, ["score-text", "hm", *arguments])
+    assert "0.0000" in unread.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "[1, 2, 3]", "--size", "64x48"], "box target: expected 4 numbers"),
+        (["--target", "[1, 2", "--size", "64x48"], "--target or --size"),
+        (["--target", "[1, 2, 3, 4]", "--size", "64"], "--size 64: expected WIDTHxHEIGHT"),
+        (["--target", "[1, 2, 3, 4]", "--size", "64x48", "--frame", "q"], "unknown frame 'q'"),
+        (["--target", "[1, 2, 3, 4]", "--size", "64x48", "--preset", "q"], "unknown preset 'q'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(
+        "sys.argv", ["maniplvm", "score-text", "x", "--task", "affordance", *arguments]
+    )
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_bad_frame_in_a_predictions_file_is_named(tmp_path, data, monkeypatch, capsys):
+    path = predictions(tmp_path, {"id": "box", "text": "x", "frame": "qwen"})
+    monkeypatch.setattr("sys.argv", ["maniplvm", "score", str(path), "--data", str(data)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "predictions.jsonl: unknown frame 'qwen'" in capsys.readouterr().err
+
+
+def test_the_version_is_told():
+    assert run(app, ["--version"]).output.startswith("maniplvm ")

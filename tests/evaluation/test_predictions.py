@@ -1,0 +1,65 @@
+import pytest
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation import match_predictions, read_predictions, summarise
+from maniplvm.rewards import score_batch
+from tests.rewards.test_scoring import BOX, TRACE, wrap
+
+
+def test_a_file_is_read_line_by_line(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": "a", "text": "x"}\n\n{"id": 7, "text": "", "frame": "unit", "n": 1}\n')
+    first, second = read_predictions(path)
+    assert (first.id, first.text, first.frame) == ("a", "x", None)
+    assert (second.id, second.frame) == ("7", "unit")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no prediction"),
+        ("nope\n", "line 1: not JSON"),
+        ("[" * 10**5, "line 1: not JSON"),
+        ("[1]\n", "line 1: expected"),
+        ('{"id": "a"}\n', "line 1: expected"),
+        ('{"id": null, "text": "x"}\n', "id must be a text"),
+        ('{"id": "a", "text": 5}\n', "text must be a text"),
+        ('{"id": "a", "text": "x", "frame": 5}\n', "frame must be a name"),
+        ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n', "line 2: id a already stands in"),
+    ],
+)
+def test_a_bad_file_is_one_clear_error(tmp_path, content, message):
+    path = tmp_path / "p.jsonl"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_predictions(path)
+
+
+def test_a_missing_or_binary_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.jsonl: cannot be read"):
+        read_predictions(tmp_path / "gone.jsonl")
+    binary = tmp_path / "b.jsonl"
+    binary.write_bytes(b"\xff\xff")
+    with pytest.raises(UserError, match="not UTF-8"):
+        read_predictions(binary)
+
+
+def test_predictions_stand_beside_their_samples(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": "trace", "text": "x"}\n')
+    matched = match_predictions(read_predictions(path), [BOX, TRACE], "data")
+    assert matched.samples == [TRACE]
+    assert matched.missing == 1
+    with pytest.raises(UserError, match="1 of 1 predictions have an id .* such as trace"):
+        match_predictions(read_predictions(path), [BOX], "data")
+
+
+def test_a_summary_counts_every_failure_as_zero():
+    texts = [wrap(BOX.target.xyxy), "no idea", wrap("x"), wrap(TRACE.target.points)]
+    boxes, traces = summarise(score_batch(texts, [BOX, BOX, BOX, TRACE]))
+    assert boxes.total.mean == pytest.approx(2 / 3)
+    assert boxes.terms["iou"].mean == pytest.approx(1 / 3)
+    assert boxes.parse_rate.mean == pytest.approx(1 / 3)
+    assert boxes.failures == {"no_answer_tag": 1, "not_coordinates": 1}
+    assert traces.total.mean == pytest.approx(5)
+    assert traces.format_rate.count == 1

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+import similaritymeasures
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import directed_hausdorff
+
+from maniplvm.geometry import (
+    discrete_frechet,
+    endpoint_distance,
+    hausdorff,
+    resample,
+    rmse,
+    trace_distances,
+)
+from maniplvm.geometry.curves import pack
+from tests.strategies import traces
+
+METRICS = [discrete_frechet, hausdorff, rmse, endpoint_distance]
+ALL = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__name__)
+
+
+@ALL
+@given(p=traces())
+def test_a_trace_is_at_no_distance_from_itself(metric, p):
+    assert metric(p, p) == 0
+
+
+@ALL
+@given(p=traces(), q=traces())
+def test_distances_are_symmetric_finite_and_not_negative(metric, p, q):
+    forth, back = metric(p, q), metric(q, p)
+    assert forth == pytest.approx(back, abs=1e-9)
+    assert 0 <= forth < np.inf
+
+
+@ALL
+@given(p=traces(), q=traces(), x=st.floats(-500, 500), y=st.floats(-500, 500))
+def test_moving_both_traces_changes_nothing(metric, p, q, x, y):
+    assert metric(p + [x, y], q + [x, y]) == pytest.approx(metric(p, q), abs=1e-6)
+
+
+@ALL
+@given(p=traces())
+def test_a_shift_is_at_the_distance_of_the_shift(metric, p):
+    assert metric(p, p + [3, 4]) <= 5 + 1e-9
+    assert endpoint_distance(p, p + [3, 4]) == pytest.approx(5)
+    assert rmse(p, p + [3, 4]) == pytest.approx(5)
+
+
+@ALL
+@given(p=traces(fewest=2))
+def test_a_growing_offset_grows_the_distance(metric, p):
+    span = np.abs(p).max() + 1
+    distances = [metric(p, p + [span * share, 0]) for share in (0, 2, 4, 8)]
+    assert (np.diff(distances) > 0).all()
+
+
+@ALL
+@given(p=traces(), q=traces(), index=st.integers(0, 11), times=st.integers(1, 3))
+def test_repeating_a_point_changes_nothing(metric, p, q, index, times):
+    repeated = np.insert(p, [index % len(p)] * times, p[index % len(p)], axis=0)
+    assert metric(repeated, q) == pytest.approx(metric(p, q), abs=1e-9)
+
+
+@ALL
+@given(pairs=st.lists(st.tuples(traces(), traces()), min_size=1, max_size=6))
+def test_a_ragged_batch_gives_what_its_pairs_give(metric, pairs):
+    first, second = [list(column) for column in zip(*pairs, strict=True)]
+    batch = metric(first, second)
+    assert batch.shape == (len(pairs),)
+    assert batch == pytest.approx([metric(p, q) for p, q in pairs], abs=1e-9)
+
+
+@given(p=traces(), q=traces())
+def test_hausdorff_never_exceeds_frechet(p, q):
+    assert hausdorff(p, q) <= discrete_frechet(p, q)
+    assert endpoint_distance(p, q) <= discrete_frechet(p, q) + 1e-9
+
+
+@given(p=traces(), q=traces())
+def test_frechet_agrees_with_an_independent_implementation(p, q):
+    assert discrete_frechet(p, q) == pytest.approx(similaritymeasures.frechet_dist(p, q), abs=1e-9)
+
+
+@given(p=traces(), q=traces())
+def test_hausdorff_agrees_with_scipy(p, q):
+    oracle = max(directed_hausdorff(p, q)[0], directed_hausdorff(q, p)[0])
+    assert hausdorff(p, q) == pytest.approx(oracle, abs=1e-9)
+
+
+@given(p=traces(fewest=2), points=st.integers(2, 40))
+def test_resampling_agrees_with_interpolation_along_the_arc(p, points):
+    along = np.r_[0, np.cumsum(np.hypot(*np.diff(p, axis=0).T))]
+    moved = np.r_[True, np.diff(along) > 0]
+    wanted = np.linspace(0, along[-1], points)
+    oracle = np.stack([np.interp(wanted, along[moved], axis[moved]) for axis in p.T], axis=1)
+    assert resample(p, points) == pytest.approx(oracle, abs=1e-6)
+
+
+def test_resampling_keeps_both_ends_and_spaces_evenly():
+    bent = np.array([[0, 0], [10, 0], [10, 10]])
+    assert resample(bent, 5).tolist() == [[0, 0], [5, 0], [10, 0], [10, 5], [10, 10]]
+    assert resample([[3, 4]], 4).tolist() == [[3, 4]] * 4
+    assert resample([[3, 4], [3, 4]], 3).tolist() == [[3, 4]] * 3
+    assert resample([bent, bent[:1]], 3).shape == (2, 3, 2)
+
+
+def test_known_distances():
+    p, q = [[0, 0], [4, 0], [8, 0]], [[0, 3], [4, 3], [8, 4]]
+    assert discrete_frechet(p, q) == 4
+    assert hausdorff(p, q) == 4
+    assert endpoint_distance(p, q) == 4
+    backwards = q[::-1]
+    assert discrete_frechet(p, backwards) > 8
+    assert hausdorff(p, backwards) == 4
+
+
+def test_all_distances_at_once_are_the_single_ones():
+    rng = np.random.default_rng(0)
+    p = [rng.uniform(0, 100, (n, 2)) for n in (1, 3, 8)]
+    q = [rng.uniform(0, 100, (n, 2)) for n in (4, 2, 10)]
+    together = trace_distances(p, q)
+    assert together.dfd.tolist() == discrete_frechet(p, q).tolist()
+    assert together.hd.tolist() == hausdorff(p, q).tolist()
+    assert together.rmse.tolist() == rmse(p, q).tolist()
+    assert together.end.tolist() == endpoint_distance(p, q).tolist()
+
+
+def test_an_empty_batch_has_no_distances():
+    assert discrete_frechet([], []).shape == (0,)
+    assert pack([]).shape == (0, 1, 2)
+    stacked = np.zeros((2, 3, 2))
+    assert hausdorff(stacked, stacked).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "message"),
+    [
+        ([[1, 2, 3]], [[1, 2]], "trace 0: expected shape"),
+        ([[1, 2]], [[1, np.nan]], "trace 1: every coordinate must be finite"),
+        ([[[1, 2]], [[np.inf, 2], [1, 2]]], [[[1, 2]], [[1, 2]]], "trace 1: .*finite"),
+        ([[[1, 2]]], [[[1, 2]], [[1, 2]]], "differ in length"),
+        ([[1, 2]], [[[1, 2]]], "a trace with a trace"),
+        (np.zeros((0, 2)), [[1, 2]], "trace 0: expected shape"),
+    ],
+)
+def test_what_is_no_trace_is_refused_by_index(p, q, message):
+    with pytest.raises(ValueError, match=message):
+        discrete_frechet(p, q)
+
+
+def test_resampling_needs_two_points():
+    with pytest.raises(ValueError, match="at least 2 points"):
+        resample([[0, 0], [1, 1]], 1)

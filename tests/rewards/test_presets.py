@@ -1,0 +1,99 @@
+import pytest
+
+from maniplvm.errors import UserError
+from maniplvm.rewards import PRESETS, Preset, resolve_preset, score
+from maniplvm.rewards.presets import TERMS
+from maniplvm.tasks import Task
+from tests.rewards.test_scoring import BOX, TRACE, wrap
+
+CUSTOM = """
+name: mine
+affordance:
+  format: {weight: 0.5}
+  giou: {weight: 2}
+trajectory:
+  format: {}
+  dfd: {weight: 1, k: 0.1, unit: px, squared: true, shape: rational}
+"""
+
+
+def test_a_preset_comes_from_a_yaml_file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(CUSTOM)
+    preset = resolve_preset(path)
+    assert preset == resolve_preset(str(path))
+    assert preset.name == "mine"
+    assert score(wrap(BOX.target.xyxy), BOX, preset).terms == {"format": 0.5, "giou": 2}
+    shifted = score(wrap(TRACE.target.points + [3, 4]), TRACE, preset)
+    assert shifted.terms == pytest.approx({"format": 1, "dfd": 1 / (1 + 0.1 * 25)})
+
+
+def test_a_preset_is_plain_data_that_a_recipe_can_hold():
+    preset = resolve_preset({"name": "a", "affordance": {"iou": {}, "near_miss": {}}})
+    assert preset.terms(Task.TRAJECTORY) == {}
+    assert preset.highest(Task.AFFORDANCE) == 1
+    assert resolve_preset(preset) is preset
+    assert score(wrap(TRACE.target.points), TRACE, preset).total == 0
+
+
+def test_every_known_term_can_be_configured():
+    for task, terms in TERMS.items():
+        settings = {name: {"weight": 0.1} for name in terms} | (
+            {"iou": {"weight": 1}} if task is Task.AFFORDANCE else {}
+        )
+        assert list(Preset.from_mapping({"name": "all", task: settings}).terms(task))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"affordance": {}}, "needs a name"),
+        ({"name": "a", "box": {}}, "unknown key box; choose from name, affordance, trajectory"),
+        ({"name": "a", "affordance": {"dfd": {}}}, "unknown key dfd; choose from format, iou"),
+        ({"name": "a", "trajectory": {"dfd": {"scale": 1}}}, "trajectory: dfd: unknown key scale"),
+        ({"name": "a", "trajectory": {"dfd": {"k": "x"}}}, "dfd: k: expected a number, got 'x'"),
+        ({"name": "a", "trajectory": {"dfd": {"k": True}}}, "expected a number"),
+        ({"name": "a", "trajectory": {"dfd": {"k": -1}}}, "finite and not negative"),
+        ({"name": "a", "trajectory": {"dfd": {"k": float("nan")}}}, "finite and not negative"),
+        ({"name": "a", "trajectory": {"dfd": {"unit": "m"}}}, "choose from diagonal, px; got 'm'"),
+        ({"name": "a", "trajectory": {"dfd": {"squared": 1}}}, "choose from true, false; got 1"),
+        ({"name": "a", "trajectory": {"dfd": 5}}, "expected settings by name"),
+        ({"name": "a", "trajectory": [1]}, "expected settings by name"),
+        ({"name": "a", "affordance": {"near_miss": {}}}, "more overlap could earn less"),
+        (
+            {"name": "a", "affordance": {"iou": {}, "near_miss": {"weight": 0.6}}},
+            "more overlap could earn less",
+        ),
+        (
+            {"name": "a", "affordance": {"iou": {}, "near_miss": {"until": 2}}},
+            "above 0 and at most 1",
+        ),
+        ("pper", "unknown preset 'pper'; choose from paper, weighted, dense"),
+    ],
+)
+def test_a_bad_preset_is_one_clear_error(settings, message):
+    with pytest.raises(UserError, match=message):
+        resolve_preset(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: [", "not YAML"),
+        (b"\xff\xfe\x00", "not YAML"),
+        (b"- 1", "expected keys name, affordance, trajectory"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_bad_preset_file_is_named(tmp_path, content, message):
+    path = tmp_path / "bad.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"bad\.yaml: {message}"):
+        resolve_preset(path)
+
+
+def test_the_named_presets_score_both_tasks():
+    for preset in PRESETS.values():
+        assert preset.highest(Task.AFFORDANCE) > 1
+        assert preset.highest(Task.TRAJECTORY) > 1

@@ -1,0 +1,92 @@
+"""The floors of the house: arrows point down only (docs/architecture.md)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "maniplvm"
+FLOORS = {
+    "errors": 0,
+    "geometry": 0,
+    "tasks": 1,
+    "rewards": 2,
+    "data": 2,
+    "simulation": 3,
+    "models": 3,
+    "training": 4,
+    "evaluation": 4,
+    "experiments": 5,
+    "engines": 5,
+    "serving": 5,
+    "cli": 6,
+}
+MAY_IMPORT = {
+    "rewards": {"errors", "geometry", "tasks"},
+    "data": {"errors", "geometry", "tasks"},
+    "models": {"errors", "geometry", "tasks"},
+    "engines": {"errors", "geometry", "tasks", "rewards", "data"},
+}
+HEAVY = {"torch", "transformers", "trl", "datasets", "pyarrow", "mujoco", "metaworld", "matplotlib"}
+LIGHT_ROOMS = ("geometry", "tasks", "rewards")
+OUTSIDE_OF_GEOMETRY = {"numpy"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module
+
+
+def room(name):
+    parts = name.split(".")
+    return parts[1] if parts[0] == "maniplvm" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_floors_below(path):
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if own in ("__init__", "__main__"):
+        return
+    assert own in FLOORS, f"{own} has no floor in the house"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for name in imported(tree):
+        other = room(name)
+        if other is None or other == own:
+            continue
+        assert FLOORS[other] < FLOORS[own] or other == "errors", f"{own} must not import {name}"
+        if own in MAY_IMPORT:
+            assert other in MAY_IMPORT[own], f"{own} must not import {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_core_needs_no_heavy_package(path):
+    own = path.relative_to(PACKAGE).parts[0]
+    roots = {name.split(".")[0] for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
+    if own in LIGHT_ROOMS:
+        lazily = {"matplotlib"} if path.parent.name == "cli" else set()
+        assert not roots & (HEAVY - lazily)
+    if own == "geometry":
+        import sys
+
+        assert roots <= {"numpy", "maniplvm", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_runs_text_or_swallows_errors(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec"), f"line {node.lineno} runs text"
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"line {node.lineno} catches everything"
+            silent = len(node.body) == 1 and isinstance(node.body[0], ast.Pass)
+            assert not silent, f"line {node.lineno} swallows an error"
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    assert not {path.stem for path in MODULES} & {"utils", "helpers", "common", "misc"}
