@@ -35,6 +35,10 @@ def score_predictions(
         Path | None, typer.Option(help="Write per-sample scores here, one JSON object a line.")
     ] = None,
     summary: Annotated[Path | None, typer.Option(help="Write the summary as JSON.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Draw predictions over targets, with their scores.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many --sheet shows.")] = 12,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Score a file of predictions against a data set."""
@@ -65,6 +69,10 @@ def score_predictions(
         }
         summary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _print_summary(summaries, rewards.name, matched.missing)
+    if sheet:
+        shown = scores[:count]
+        ids = [sample.id for sample in matched.samples[:count]]
+        _draw_sheet(sheet, [dataset.sample(sample_id) for sample_id in ids], shown)
 
 
 def score_text(
@@ -111,6 +119,21 @@ def _sample(task: Task, target: str, size: str) -> Sample:
 def _write_lines(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:
     lines = [json.dumps(_record(s, score)) + "\n" for s, score in zip(samples, scores, strict=True)]
     path.write_text("".join(lines), encoding="utf-8")
+
+
+def _draw_sheet(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:
+    from maniplvm.data import Remark, contact_sheet
+
+    remarks = list[Remark]()
+    for score in scores:
+        terms = ", ".join(f"{name} {value:.2f}" for name, value in score.terms.items())
+        read = terms if score.answer.parsed else f"could not be read: {score.status}"
+        remarks.append(Remark(score.answer.value, f"total {score.total:.2f}: {read}"))
+    try:
+        contact_sheet(samples, remarks=remarks).save(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--sheet {path}: cannot be written ({error})") from error
+    Console().print(f"drew {len(samples)} scored samples on {path}")
 
 
 def _record(sample: Sample, score: Score) -> Mapping[str, Any]:

@@ -1,0 +1,208 @@
+"""`maniplvm data`: import published formats, look at what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+from maniplvm.data import (
+    Dataset,
+    ImportReport,
+    Statistics,
+    contact_sheet,
+    describe,
+    import_dataset,
+    open_dataset,
+)
+from maniplvm.data.manifest import UNKNOWN_LICENSE
+from maniplvm.data.readers import FORMATS
+from maniplvm.errors import UserError
+from maniplvm.tasks.sample import Sample
+
+app = typer.Typer(help="Import data sets and look at them.", no_args_is_help=True)
+
+_MOST_ROWS = 15
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@app.command(name="import")
+def import_(
+    format_name: Annotated[
+        str, typer.Argument(metavar="FORMAT", help=f"One of: {', '.join(FORMATS)}.")
+    ],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="The file or folder to read.")],
+    out: Annotated[Path, typer.Option(help="The folder of the new data set.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="What picture names are relative to (default: images/ beside the file)."),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave bad records out and list them.")
+    ] = False,
+    split: Annotated[str | None, typer.Option(help="Put every sample into this split.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Stop after so many samples.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the data set in --out.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    license_name: Annotated[
+        str, typer.Option("--license", help="The licence of pictures and labels.")
+    ] = UNKNOWN_LICENSE,
+) -> None:
+    """Read a published format into a data set: every record is checked, pictures go inside."""
+    with _progress() as progress:
+        task = progress.add_task(f"importing {format_name}", written=0, skipped=0)
+
+        def on_record(report: ImportReport) -> None:
+            progress.update(task, written=report.written, skipped=len(report.skipped))
+
+        report = import_dataset(
+            format_name,
+            source,
+            out,
+            images=images,
+            skip_bad=skip_bad,
+            split=split,
+            limit=limit,
+            overwrite=overwrite,
+            name=name,
+            license=license_name,
+            progress=on_record,
+        )
+    console = _console()
+    console.print(f"wrote {_count(report.written, 'sample')} to {escape(str(out))}")
+    if report.skipped:
+        console.print(f"skipped {_count(len(report.skipped), 'record')}:")
+        for cause, count in report.causes.most_common():
+            console.print(f"  {count} x {cause}")
+        for bad in report.skipped:
+            console.print(f"  {escape(str(bad))}", soft_wrap=True)
+
+
+@app.command()
+def info(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.")]) -> None:
+    """Print what a data set holds: splits, tasks, sizes, targets, categories, licence."""
+    dataset = open_dataset(folder)
+    found = describe(dataset)
+    console = _console()
+    about = dataset.info
+    console.print(f"[bold]{escape(about.name)}[/bold]: {_count(len(dataset), 'sample')}")
+    for label, text in (
+        ("about", about.description),
+        ("from", about.homepage),
+        ("licence", about.license),
+        ("written by", ", ".join(f"{name} {v}" for name, v in about.versions.items())),
+    ):
+        if text:
+            console.print(f"{label}: {escape(text)}", soft_wrap=True)
+    for table in (
+        _task_table(dataset, found),
+        _size_table(found),
+        _spread_table(found),
+        _category_table(found),
+    ):
+        console.print()
+        console.print(table)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.")],
+    out: Annotated[Path, typer.Option(help="The picture to write (.png, .jpg or .webp).")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only affordance or trajectory.")] = None,
+    count: Annotated[int, typer.Option(help="How many samples, drawn at random.")] = 12,
+    columns: Annotated[int, typer.Option(help="Tiles in a row.")] = 4,
+    seed: Annotated[int, typer.Option(help="Chooses the samples.")] = 0,
+) -> None:
+    """Draw samples with their targets on a contact sheet."""
+    if out.suffix.lower() not in _PICTURE_SUFFIXES:
+        raise UserError(f"{out}: a picture's name ends in {', '.join(_PICTURE_SUFFIXES)}")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: the folder {out.parent} does not exist; create it")
+    if count < 1 or seed < 0:
+        raise UserError("--count needs at least 1, and --seed at least 0")
+    chosen = _choose(open_dataset(folder), split, task, count, seed)
+    contact_sheet(chosen, columns).save(out)
+    _console().print(f"drew {_count(len(chosen), 'sample')} on {escape(str(out))}")
+
+
+def _choose(
+    dataset: Dataset, split: str | None, task: str | None, count: int, seed: int
+) -> list[Sample]:
+    ids = [sample.id for sample in dataset.samples(split, task, images=False)]
+    draw = np.random.default_rng(seed).permutation(len(ids))[:count]
+    return [dataset.sample(ids[position]) for position in sorted(draw.tolist())]
+
+
+def _task_table(dataset: Dataset, found: Statistics) -> Table:
+    tasks = sorted({task for _, task in found.tasks})
+    table = Table("split", *(_right(task) for task in tasks), _right("total"))
+    for split in dataset.splits:
+        counts = [found.tasks[split, task] for task in tasks]
+        table.add_row(escape(split), *(f"{count:,}" for count in counts), f"{sum(counts):,}")
+    return table
+
+
+def _size_table(found: Statistics) -> Table:
+    table = Table("picture size [px]", _right("samples"))
+    common = found.sizes.most_common(_MOST_ROWS)
+    for (width, height), count in common:
+        table.add_row(f"{width} x {height}", f"{count:,}")
+    _add_rest(table, len(found.sizes) - len(common), found.sizes.total(), common)
+    return table
+
+
+def _spread_table(found: Statistics) -> Table:
+    table = Table("target", *(_right(name) for name in ("min", "5 %", "median", "95 %", "max")))
+    for name, spread in found.spreads().items():
+        values = (spread.least, spread.low, spread.median, spread.high, spread.greatest)
+        table.add_row(escape(name), *(f"{value:.4g}" for value in values))
+    return table
+
+
+def _category_table(found: Statistics) -> Table:
+    table = Table("category", _right("samples"))
+    common = found.categories.most_common(_MOST_ROWS)
+    for category, count in common:
+        table.add_row("(none)" if category is None else escape(category), f"{count:,}")
+    _add_rest(table, len(found.categories) - len(common), found.categories.total(), common)
+    return table
+
+
+def _add_rest(table: Table, kinds: int, total: int, shown: Sequence[tuple[object, int]]) -> None:
+    if kinds:
+        table.add_row(f"{kinds} more", f"{total - sum(count for _, count in shown):,}")
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.fields[written]:,} written"),
+        TextColumn("{task.fields[skipped]:,} skipped"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

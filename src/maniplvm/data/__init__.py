@@ -1,0 +1,36 @@
+"""Data sets: one reader for each published format, one store, and pictures of samples."""
+
+from maniplvm.data.drawing import PREDICTION, TRUTH, Style, draw_answer, draw_answers
+from maniplvm.data.importing import ImportReport, import_dataset, read_records
+from maniplvm.data.pictures import Remark, contact_sheet
+from maniplvm.data.problems import BadRecord, Cause
+from maniplvm.data.statistics import Statistics, describe
+from maniplvm.data.store import (
+    Dataset,
+    DatasetInfo,
+    DatasetWriter,
+    open_dataset,
+    write_dataset,
+)
+
+__all__ = [
+    "PREDICTION",
+    "TRUTH",
+    "BadRecord",
+    "Cause",
+    "Dataset",
+    "DatasetInfo",
+    "DatasetWriter",
+    "ImportReport",
+    "Remark",
+    "Statistics",
+    "Style",
+    "contact_sheet",
+    "describe",
+    "draw_answer",
+    "draw_answers",
+    "import_dataset",
+    "open_dataset",
+    "read_records",
+    "write_dataset",
+]

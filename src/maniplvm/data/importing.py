@@ -1,0 +1,152 @@
+"""Import: from a published format's files into the store, record by record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from maniplvm.data.manifest import SPLIT_NAME, UNKNOWN_LICENSE
+from maniplvm.data.problems import BadRecord, Cause
+from maniplvm.data.readers import find_format
+from maniplvm.data.writer import DatasetWriter
+from maniplvm.errors import UserError
+from maniplvm.tasks.sample import Sample
+
+
+@dataclass
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        written: The number of samples stored.
+        skipped: The records left out, in the order of the source.
+    """
+
+    written: int = 0
+    skipped: list[BadRecord] = field(default_factory=list[BadRecord])
+
+    @property
+    def causes(self) -> Counter[Cause]:
+        """How often each cause occurred among the skipped records."""
+        return Counter(bad.cause for bad in self.skipped)
+
+
+def read_records(
+    format_name: str,
+    source: Path,
+    *,
+    images: Path | None = None,
+    on_bad: Callable[[BadRecord], None] | None = None,
+) -> Iterator[Sample]:
+    """Stream the samples of a published format, each checked against its picture.
+
+    Args:
+        format_name: One of `maniplvm.data.readers.FORMATS`.
+        source: The file or folder to read.
+        images: What picture names are relative to; None means the format's usual place.
+        on_bad: Takes each bad record; None means that the first one is an error.
+
+    Raises:
+        UserError: an unknown format (at the call), a source that cannot be read at all, or a bad
+            record.
+    """
+    return _good(_with_unique_ids(find_format(format_name).read(source, images)), on_bad)
+
+
+def import_dataset(
+    format_name: str,
+    source: Path,
+    out_dir: Path,
+    *,
+    images: Path | None = None,
+    skip_bad: bool = False,
+    split: str | None = None,
+    limit: int | None = None,
+    overwrite: bool = False,
+    name: str | None = None,
+    license: str = UNKNOWN_LICENSE,
+    progress: Callable[[ImportReport], None] | None = None,
+) -> ImportReport:
+    """Read a source and store what it holds.
+
+    Args:
+        format_name: One of `maniplvm.data.readers.FORMATS`.
+        source: The file or folder to read.
+        out_dir: The data set's folder.
+        images: What picture names are relative to; None means the format's usual place.
+        skip_bad: Leave bad records out and report them, instead of stopping at the first.
+        split: Put every sample into this split, whatever the source says.
+        limit: Stop after this many samples.
+        overwrite: Replace a data set in `out_dir`.
+        name: The data set's name; the format's by default.
+        license: The licence of the source's pictures and labels.
+        progress: Called after every record.
+
+    Raises:
+        UserError: an unknown format, a bad record (the first, unless `skip_bad`), no sample at
+            all, or whatever `DatasetWriter` refuses.
+    """
+    form = find_format(format_name)
+    if split is not None and not SPLIT_NAME.fullmatch(split):
+        raise UserError(f"{split!r} cannot name a split; use letters, digits, '_', '-' and '.'")
+    if limit is not None and limit < 1:
+        raise UserError(f"a limit of {limit} would import nothing; give at least 1")
+    report = ImportReport()
+
+    def advance() -> None:
+        if progress is not None:
+            progress(report)
+
+    def skip(bad: BadRecord) -> None:
+        report.skipped.append(bad)
+        advance()
+
+    with DatasetWriter(
+        out_dir,
+        name=name or form.name,
+        description=f"Imported from {form.description}.",
+        license=license,
+        homepage=form.homepage,
+        overwrite=overwrite,
+    ) as writer:
+        samples = read_records(
+            format_name, source, images=images, on_bad=skip if skip_bad else None
+        )
+        for sample in islice(samples, limit):
+            writer.add(sample if split is None else replace(sample, split=split))
+            report.written += 1
+            advance()
+        if report.skipped and not report.written:
+            raise UserError(f"{source}: every record is bad; the first: {report.skipped[0]}")
+    return report
+
+
+def _good(
+    items: Iterable[Sample | BadRecord], on_bad: Callable[[BadRecord], None] | None
+) -> Iterator[Sample]:
+    for item in items:
+        if isinstance(item, Sample):
+            yield item
+        elif on_bad is None:
+            raise UserError(f"{item}; --skip-bad leaves such records out")
+        else:
+            on_bad(item)
+
+
+def _with_unique_ids(items: Iterable[Sample | BadRecord]) -> Iterator[Sample | BadRecord]:
+    place_of: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, BadRecord):
+            yield item
+        elif item.id in place_of:
+            detail = f"{item.id!r} already names {place_of[item.id]}; rename one of them"
+            origin = item.provenance
+            yield BadRecord(
+                str(origin["file"]), str(origin["place"]), item.id, Cause.DUPLICATE_ID, detail
+            )
+        else:
+            place_of[item.id] = f"{item.provenance['file']}, {item.provenance['place']}"
+            yield item

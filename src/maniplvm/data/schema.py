@@ -1,0 +1,146 @@
+"""The columns of a stored data set: one row of a parquet file is one `Sample`.
+
+The column `image` is the `Image` feature of Hugging Face `datasets`, and the file carries that
+library's description of every column, so `datasets.load_dataset("parquet", ...)` decodes the
+pictures without knowing this package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from maniplvm.data._arrow import arrow
+from maniplvm.errors import UserError
+from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
+
+SCHEMA_VERSION = 1
+"""Raised when a column changes its meaning; older packages refuse newer data sets."""
+
+_TEXT = {"dtype": "string", "_type": "Value"}
+_WHOLE = {"dtype": "int32", "_type": "Value"}
+_NUMBERS = {"feature": {"dtype": "float64", "_type": "Value"}, "_type": "Sequence"}
+_FEATURES: dict[str, Mapping[str, Any]] = {
+    "id": _TEXT,
+    "task": _TEXT,
+    "instruction": _TEXT,
+    "image": {"_type": "Image"},
+    "width": _WHOLE,
+    "height": _WHOLE,
+    "box": _NUMBERS,
+    "trace": {"feature": _NUMBERS, "_type": "Sequence"},
+    "split": _TEXT,
+    "category": _TEXT,
+    "provenance": _TEXT,
+}
+
+COLUMNS = tuple(_FEATURES)
+COLUMNS_WITHOUT_IMAGE = tuple(name for name in COLUMNS if name != "image")
+
+IMAGE_LEAF = "image.bytes"
+LEAVES = (
+    "id",
+    "task",
+    "instruction",
+    IMAGE_LEAF,
+    "image.path",
+    "width",
+    "height",
+    "box.list.element",
+    "trace.list.element.list.element",
+    "split",
+    "category",
+    "provenance",
+)
+"""The columns as parquet stores them: nested ones are named by their path."""
+
+
+def arrow_schema() -> Any:
+    """The `pyarrow.Schema` of every split's file, with the Hugging Face description attached."""
+    pa = arrow()
+    text, whole, numbers = pa.string(), pa.int32(), pa.list_(pa.float64())
+    types = {
+        "image": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+        "width": whole,
+        "height": whole,
+        "box": numbers,
+        "trace": pa.list_(numbers),
+    }
+    metadata = {
+        "huggingface": json.dumps({"info": {"features": _FEATURES}}),
+        "maniplvm": json.dumps({"schema_version": SCHEMA_VERSION}),
+    }
+    return pa.schema([(name, types.get(name, text)) for name in COLUMNS], metadata=metadata)
+
+
+def row_of(sample: Sample) -> dict[str, Any]:
+    """The row that stores a sample.
+
+    Raises:
+        UserError: the provenance is not JSON, or a text cannot be written as UTF-8.
+    """
+    target = sample.target
+    row: dict[str, Any] = {
+        "id": sample.id,
+        "task": str(sample.task),
+        "instruction": sample.instruction,
+        "image": None if sample.image is None else {"bytes": sample.image, "path": None},
+        "width": sample.image_size[0],
+        "height": sample.image_size[1],
+        "box": target.xyxy.tolist() if isinstance(target, BoxTarget) else None,
+        "trace": target.points.tolist() if isinstance(target, TraceTarget) else None,
+        "split": sample.split,
+        "category": sample.category,
+        "provenance": _provenance_json(sample),
+    }
+    for name, value in row.items():
+        if isinstance(value, str):
+            _require_utf8(value, name, sample.id)
+    return row
+
+
+def sample_of(row: Mapping[str, Any]) -> Sample:
+    """The sample that a row stores; a row without the column `image` gives a sample without one.
+
+    Raises:
+        ValueError: the row is not one that `row_of` could have written.
+    """
+    image = row.get("image")
+    return Sample(
+        id=row["id"],
+        task=Task(row["task"]),
+        instruction=row["instruction"],
+        image_size=(row["width"], row["height"]),
+        target=_target_of(row),
+        image=None if image is None else image["bytes"],
+        split=row["split"],
+        category=row["category"],
+        provenance=json.loads(row["provenance"]),
+    )
+
+
+def _target_of(row: Mapping[str, Any]) -> Target:
+    if (row["box"] is None) == (row["trace"] is None):
+        raise ValueError("exactly one of the columns 'box' and 'trace' must hold a value")
+    return TraceTarget(row["trace"]) if row["box"] is None else BoxTarget(row["box"])
+
+
+def _provenance_json(sample: Sample) -> str:
+    try:
+        return json.dumps(sample.provenance, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"sample {sample.id!r}: its provenance cannot be stored as JSON ({error}); "
+            "use texts, finite numbers, lists and mappings"
+        ) from error
+
+
+def _require_utf8(text: str, name: str, sample_id: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"sample {sample_id!r}: {name} holds a character that is not valid Unicode "
+            f"(position {error.start}); remove it"
+        ) from error

@@ -1,0 +1,74 @@
+"""Reading one split's parquet file; whatever is wrong with the file is one clear line."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from maniplvm.data._arrow import arrow, parquet
+from maniplvm.data.schema import COLUMNS, arrow_schema
+from maniplvm.errors import UserError
+
+Row = dict[str, Any]
+
+_BATCH_ROWS = 64
+
+
+def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Yield every row, holding one small batch in memory.
+
+    Raises:
+        UserError: the file is missing, damaged, or was not written by a `DatasetWriter`.
+    """
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+            yield from batch.to_pylist()
+
+
+def row_at(path: Path, position: int) -> Row:
+    """Read one row with all its columns; of the others only its row group is touched.
+
+    Raises:
+        UserError: as `stream_rows`.
+        IndexError: the file has fewer rows.
+    """
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            rows: int = file.metadata.row_group(group).num_rows
+            if position < rows:
+                table = file.read_row_group(group, columns=list(COLUMNS))
+                return table.slice(position, 1).to_pylist()[0]
+            position -= rows
+    raise IndexError(f"{path}: no row {position}")
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: the file of this split is missing; import the data set again")
+    try:
+        with parquet().ParquetFile(path) as file:
+            _require_our_columns(file.schema_arrow, path)
+            yield file
+    except (arrow().ArrowException, OSError) as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: damaged or no parquet file ({cause}); import the data set again"
+        ) from error
+
+
+def _require_our_columns(found: Any, path: Path) -> None:
+    for column in arrow_schema():
+        index = found.get_field_index(column.name)
+        if index < 0:
+            raise UserError(
+                f"{path}: not a maniplvm data set: column {column.name!r} is missing "
+                f"(found: {', '.join(found.names) or 'none'})"
+            )
+        if found.field(index).type != column.type:
+            raise UserError(
+                f"{path}: not a maniplvm data set: column {column.name!r} holds "
+                f"{found.field(index).type}, not {column.type}"
+            )

@@ -1,0 +1,253 @@
+"""Writing a data set: streaming, deterministic, and complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import maniplvm
+from maniplvm.data._arrow import arrow, parquet
+from maniplvm.data.manifest import (
+    MANIFEST_NAME,
+    SPLIT_NAME,
+    UNKNOWN_LICENSE,
+    DatasetInfo,
+    read_manifest,
+)
+from maniplvm.data.schema import IMAGE_LEAF, LEAVES, arrow_schema, row_of
+from maniplvm.errors import UserError
+from maniplvm.tasks.sample import Sample
+
+_PARTIAL_PREFIX = ".partial-"
+
+# A row group ends at the first two limits once a new picture arrives, so that neighbours which
+# share a picture stay together; at the last two it ends in any case.
+_GROUP_ROWS = 1024
+_GROUP_PICTURE_BYTES = 64 * 2**20
+_GROUP_ROWS_AT_MOST = 8 * _GROUP_ROWS
+_GROUP_BYTES_AT_MOST = 8 * _GROUP_PICTURE_BYTES
+_DICTIONARY_BYTES = 2**30
+
+
+class DatasetWriter:
+    """Writes `<split>.parquet` files and `dataset.json` into a folder, sample by sample.
+
+    Use it as a context manager. Everything goes into a hidden folder inside `out_dir` and moves
+    into place when the block ends without an error, `dataset.json` last; after an error nothing
+    of it is left. The same samples in the same order give the same bytes.
+
+    A picture that several samples of one split share is stored once, provided that they are added
+    one after the other (exactly: within the same row group of 1,024 samples or 64 MiB of pictures).
+
+    Args:
+        out_dir: Must be missing or empty, or hold a data set when `overwrite` is given. Files in
+            it that do not belong to the old data set are left alone.
+        name: The data set's name.
+        description: One paragraph for a reader.
+        license: The licence of pictures and labels.
+        homepage: Where the data come from.
+        extra: Anything JSON-ready to keep in `dataset.json`.
+        overwrite: Replace a data set that is already there.
+
+    Raises:
+        UserError: `out_dir` is a file, holds other things, or holds a data set and `overwrite` is
+            not given; a sample's id was used before; its split's name is no file name; or no
+            sample was added.
+    """
+
+    def __init__(
+        self,
+        out_dir: Path,
+        *,
+        name: str,
+        description: str = "",
+        license: str = UNKNOWN_LICENSE,
+        homepage: str = "",
+        extra: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self._out_dir = Path(out_dir)
+        self._overwrite = overwrite
+        self._info = DatasetInfo(name, description, license, homepage, extra=extra or {})
+        self._partial = self._out_dir / f"{_PARTIAL_PREFIX}{uuid.uuid4().hex}"
+        self._is_open = False
+        self._made_folder = False
+        self._files: dict[str, _SplitFile] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._ids: set[str] = set()
+
+    def __enter__(self) -> Self:
+        _require_json(self._info.extra)
+        _require_free(self._out_dir, self._overwrite)
+        arrow()
+        self._made_folder = not self._out_dir.exists()
+        self._partial.mkdir(parents=True)
+        self._is_open = True
+        return self
+
+    def add(self, sample: Sample) -> None:
+        """Append one sample to the file of its split."""
+        if not self._is_open:
+            raise RuntimeError("a DatasetWriter is a context manager: add samples inside its block")
+        if sample.id in self._ids:
+            raise UserError(f"sample id {sample.id!r} is used twice; ids must be unique")
+        row = row_of(sample)
+        if sample.split not in self._files:
+            if not SPLIT_NAME.fullmatch(sample.split):
+                raise UserError(
+                    f"sample {sample.id!r}: {sample.split!r} cannot name a split; use letters, "
+                    "digits, '_', '-' and '.'"
+                )
+            self._files[sample.split] = _SplitFile(self._partial / f"{sample.split}.parquet")
+        self._files[sample.split].add(row)
+        self._ids.add(sample.id)
+        self._counts[sample.split][str(sample.task)] += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        try:
+            for file in self._files.values():
+                file.close(is_complete=kind is None)
+            if kind is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self._partial)
+            if self._made_folder and not any(self._out_dir.iterdir()):
+                self._out_dir.rmdir()
+
+    def _finish(self) -> None:
+        if not self._ids:
+            raise UserError(f"{self._out_dir}: no sample was added, so no data set was written")
+        replace(
+            self._info,
+            counts={split: dict(tasks) for split, tasks in self._counts.items()},
+            versions={"maniplvm": maniplvm.__version__, "pyarrow": str(arrow().__version__)},
+        ).write(self._partial)
+        if self._overwrite:
+            _remove_dataset(self._out_dir)
+        for split in self._files:
+            (self._partial / f"{split}.parquet").replace(self._out_dir / f"{split}.parquet")
+        (self._partial / MANIFEST_NAME).replace(self._out_dir / MANIFEST_NAME)
+
+
+def write_dataset(
+    out_dir: Path,
+    samples: Iterable[Sample],
+    *,
+    name: str,
+    description: str = "",
+    license: str = UNKNOWN_LICENSE,
+    homepage: str = "",
+    extra: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write all samples with one `DatasetWriter`; see there for arguments and errors."""
+    with DatasetWriter(
+        out_dir,
+        name=name,
+        description=description,
+        license=license,
+        homepage=homepage,
+        extra=extra,
+        overwrite=overwrite,
+    ) as writer:
+        for sample in samples:
+            writer.add(sample)
+
+
+class _SplitFile:
+    """One parquet file; rows wait here until a row group is full."""
+
+    def __init__(self, path: Path) -> None:
+        self._schema = arrow_schema()
+        self._writer = parquet().ParquetWriter(path, self._schema, **_layout())
+        self._rows: list[dict[str, Any]] = []
+        self._pictures: set[bytes] = set()
+        self._picture_bytes = 0
+        self._bytes = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        picture: bytes | None = None if row["image"] is None else row["image"]["bytes"]
+        is_known = picture in self._pictures
+        if self._must_end() or (self._may_end() and not is_known):
+            self._flush()
+        self._rows.append(row)
+        if picture is not None:
+            self._bytes += len(picture)
+            if picture not in self._pictures:
+                self._pictures.add(picture)
+                self._picture_bytes += len(picture)
+
+    def _may_end(self) -> bool:
+        return len(self._rows) >= _GROUP_ROWS or self._picture_bytes >= _GROUP_PICTURE_BYTES
+
+    def _must_end(self) -> bool:
+        return len(self._rows) >= _GROUP_ROWS_AT_MOST or self._bytes >= _GROUP_BYTES_AT_MOST
+
+    def close(self, *, is_complete: bool) -> None:
+        if is_complete:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        table = arrow().Table.from_pylist(self._rows, schema=self._schema)
+        self._writer.write_table(table, row_group_size=len(self._rows))
+        self._rows = []
+        self._pictures = set()
+        self._picture_bytes = 0
+        self._bytes = 0
+
+
+def _layout() -> dict[str, Any]:
+    """Pictures are kept as they are, in a dictionary that stores each one once."""
+    others = [leaf for leaf in LEAVES if leaf != IMAGE_LEAF]
+    return {
+        "compression": {**dict.fromkeys(others, "zstd"), IMAGE_LEAF: "none"},
+        "use_dictionary": [IMAGE_LEAF, "task", "split", "category"],
+        "dictionary_pagesize_limit": _DICTIONARY_BYTES,
+        "write_statistics": [leaf for leaf in others if "." not in leaf],
+    }
+
+
+def _require_json(extra: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(extra, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"extra: cannot be stored as JSON ({error})") from error
+
+
+def _require_free(out_dir: Path, overwrite: bool) -> None:
+    if not out_dir.exists():
+        return
+    if not out_dir.is_dir():
+        raise UserError(f"{out_dir}: is a file; a data set needs a folder of its own")
+    if (out_dir / MANIFEST_NAME).exists():
+        if not overwrite:
+            raise UserError(
+                f"{out_dir}: already holds a data set; allow overwriting (--overwrite) or choose "
+                "another folder"
+            )
+        read_manifest(out_dir)
+        return
+    if any(not item.name.startswith(_PARTIAL_PREFIX) for item in out_dir.iterdir()):
+        raise UserError(f"{out_dir}: is not empty and holds no data set; choose another folder")
+
+
+def _remove_dataset(out_dir: Path) -> None:
+    if (out_dir / MANIFEST_NAME).exists():
+        splits = read_manifest(out_dir).counts
+        (out_dir / MANIFEST_NAME).unlink()
+        for split in splits:
+            (out_dir / f"{split}.parquet").unlink(missing_ok=True)

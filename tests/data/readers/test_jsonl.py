@@ -1,0 +1,81 @@
+import pytest
+
+from maniplvm.data.problems import Cause
+from maniplvm.data.readers import jsonl
+from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
+from tests.data.conftest import the_refusal, the_sample
+
+
+def record(**changes):
+    values = {
+        "id": "a-1",
+        "task": "affordance",
+        "instruction": "open the drawer",
+        "image": "1.png",
+        "box": [10, 20, 30, 40],
+    }
+    return {k: v for k, v in {**values, **changes}.items() if v is not ...}
+
+
+def read_one(path):
+    return the_sample(jsonl.read(path, None))
+
+
+def test_a_record_with_every_key_is_read(records):
+    sample = read_one(
+        records(
+            record(
+                split="id_test",
+                category="drawer",
+                provenance={"camera": 3, "file": "theirs"},
+                width=64,
+                height=48,
+            ),
+            name="mine.jsonl",
+        )
+    )
+    assert (sample.id, sample.task, sample.split) == ("a-1", Task.AFFORDANCE, "id_test")
+    assert sample.target == BoxTarget([10, 20, 30, 40])
+    assert sample.category == "drawer"
+    assert sample.provenance == {
+        "format": "jsonl",
+        "file": "mine.jsonl",
+        "place": "line 1",
+        "image": "1.png",
+        "camera": 3,
+    }
+
+
+def test_optional_keys_may_be_missing(records):
+    trace = [[1, 2], [30, 40]]
+    sample = read_one(
+        records(record(task="trajectory", box=..., trace=trace, split=None, id=7), name="m.jsonl")
+    )
+    assert sample.target == TraceTarget(trace)
+    assert (sample.id, sample.split, sample.category) == ("7", "train", None)
+
+
+@pytest.mark.parametrize(
+    ("bad", "cause", "words"),
+    [
+        (record(id=...), Cause.MISSING_KEY, "no 'id'; found 'task'"),
+        (record(id=" "), Cause.BAD_VALUE, "'id' is blank"),
+        (record(task=...), Cause.MISSING_KEY, "no 'task'"),
+        (record(task="grasp"), Cause.BAD_VALUE, "'grasp'; choose from affordance, trajectory"),
+        (record(box=...), Cause.MISSING_KEY, "no 'box' or 'trace'"),
+        (record(task="trajectory"), Cause.BAD_VALUE, "task trajectory needs the key 'trace'"),
+        (record(trace=[[1, 2], [3, 4]]), Cause.BAD_VALUE, "both 'box' and 'trace'"),
+        (record(catgory="x"), Cause.UNKNOWN_KEY, "'catgory'; valid keys are id, task, instr"),
+        (record(split="a/b"), Cause.BAD_VALUE, "'split' 'a/b' needs letters"),
+        (record(category=3), Cause.WRONG_TYPE, "'category' needs a text"),
+        (record(provenance=3), Cause.WRONG_TYPE, "'provenance' needs an object"),
+        (record(height=49), Cause.SIZE_MISMATCH, "height of 48 px, but the record states 49"),
+        ([1], Cause.WRONG_TYPE, "a record is an object, got list [1]"),
+    ],
+)
+def test_a_bad_record_is_refused_with_its_cause(records, bad, cause, words):
+    path = records(record(id="fine"), bad, name="mine.jsonl")
+    result = the_refusal(jsonl.read(path, None))
+    assert result.cause is cause
+    assert words in result.detail
+    assert f"{path}, line 2" in str(result)

@@ -1,0 +1,208 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from maniplvm.data.images import check_picture, decode, read_picture, resolve_image
+from maniplvm.data.problems import Cause, RecordError
+from tests.data.conftest import encoded
+
+
+def png_header(width, height):
+    """A PNG that claims a size and holds almost nothing."""
+
+    def chunk(kind, data):
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(b"\0" * 10)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body
+
+
+def turned(form, orientation=6, mode="RGB"):
+    """Left half black, right half white, 40 x 20 px, with an EXIF orientation."""
+    image = Image.new("L", (40, 20))
+    image.paste(255, (20, 0, 40, 20))
+    image = image.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    image.save(buffer, form, exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_good_picture_keeps_its_bytes(tmp_path, form):
+    (tmp_path / "p").write_bytes(encoded((70, 50), form))
+    picture = read_picture(tmp_path / "p")
+    assert picture.data == encoded((70, 50), form)
+    assert picture.size == (70, 50)
+    assert decode(picture.data).size == (70, 50)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_an_exif_orientation_is_baked_in(form):
+    picture = check_picture(turned(form), "p")
+    assert picture.size == (20, 40)
+    pixels = np.asarray(decode(picture.data).convert("L"))
+    assert pixels.shape == (40, 20)
+    assert pixels[5].mean() < 10
+    assert pixels[35].mean() > 245
+    again = Image.open(io.BytesIO(picture.data))
+    assert again.format == form
+    assert again.getexif().get(0x0112, 1) == 1
+    assert check_picture(picture.data, "p") == picture
+
+
+def test_a_palette_survives_being_turned():
+    picture = check_picture(turned("PNG", mode="P"), "p")
+    assert Image.open(io.BytesIO(picture.data)).mode == "P"
+    assert np.asarray(decode(picture.data))[35].mean() > 245
+
+
+def test_an_upright_orientation_changes_nothing():
+    assert check_picture(turned("JPEG", orientation=1), "p").data == turned("JPEG", orientation=1)
+
+
+def test_transparent_pictures_decode_to_their_colours():
+    buffer = io.BytesIO()
+    Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(buffer, "PNG")
+    assert decode(buffer.getvalue()).getpixel((0, 0)) == (10, 20, 30)
+    paletted = Image.new("P", (4, 4), 1)
+    paletted.putpalette([0, 0, 0, 9, 8, 7])
+    buffer = io.BytesIO()
+    paletted.save(buffer, "PNG", transparency=b"\xff\x00")
+    assert decode(buffer.getvalue()).getpixel((0, 0)) == (9, 8, 7)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(8001, 8000), (10_000, 10_000), (30_000, 30_000), (2**31 - 1, 1)]
+)
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width, height):
+    (tmp_path / "bomb.png").write_bytes(png_header(width, height))
+    with pytest.raises(RecordError, match=r"bomb.png .*64,000,000 pixels; scale it down") as caught:
+        read_picture(tmp_path / "bomb.png")
+    assert caught.value.cause is Cause.OVERSIZED_IMAGE
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("maniplvm.data.images.MAX_FILE_BYTES", 2**20)
+    with (tmp_path / "huge.png").open("wb") as stream:
+        stream.truncate(2**20 + 1)
+    with pytest.raises(RecordError, match=r"huge.png is larger than 1 MiB"):
+        read_picture(tmp_path / "huge.png")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_a_truncated_picture_is_unreadable(form, share):
+    data = encoded((70, 50), form)
+    with pytest.raises(RecordError, match="p is damaged or none of PNG, JPEG, WEBP") as caught:
+        check_picture(data[: int(share * len(data))], "p")
+    assert caught.value.cause is Cause.UNREADABLE_IMAGE
+
+
+@pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF"])
+def test_other_formats_are_refused(form):
+    with pytest.raises(RecordError, match="none of PNG, JPEG, WEBP"):
+        check_picture(encoded((8, 8), form), "p")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["PNG", "JPEG", "WEBP"]),
+    st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=5),
+)
+def test_damaged_bytes_never_raise_anything_else(form, changes):
+    data = bytearray(encoded((16, 12), form))
+    for where, value in changes:
+        data[int(where * len(data))] = value
+    try:
+        cause = None if check_picture(bytes(data), "p").size else Cause.BAD_VALUE
+    except RecordError as error:
+        cause = error.cause
+    assert cause in (None, Cause.UNREADABLE_IMAGE, Cause.OVERSIZED_IMAGE)
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=100))
+def test_arbitrary_bytes_are_unreadable(data):
+    with pytest.raises(RecordError):
+        check_picture(data, "p")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(RecordError, match=r"gone.png cannot be read \(No such file"):
+        read_picture(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "49_bridge#episode_9826/frame 15.png", "düne/图.png", "a..b.png", "..."]
+)
+def test_ordinary_names_are_found_below_the_root(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    assert resolve_image(tmp_path, name) == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../a.png", "x/../../a.png", "C:\\a.png", "..\\a.png", "a\0.png", "\\a"]
+)
+def test_a_path_that_escapes_the_root_is_refused(tmp_path, name):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(RecordError, match="must be a plain path below the image root") as caught:
+        resolve_image(tmp_path / "root", name)
+    assert caught.value.cause is Cause.ESCAPING_PATH
+
+
+def test_links_may_not_lead_out_of_the_root(tmp_path):
+    root = tmp_path / "root"
+    (root / "real").mkdir(parents=True)
+    (root / "real" / "a.png").write_bytes(b"x")
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (root / "inside.png").symlink_to(root / "real" / "a.png")
+    (root / "outside.png").symlink_to(tmp_path / "secret.png")
+    (root / "folder").symlink_to(tmp_path)
+    assert resolve_image(root, "inside.png") == root / "inside.png"
+    for name in ("outside.png", "folder/secret.png"):
+        with pytest.raises(RecordError, match="outside the image root; copy it"):
+            resolve_image(root, name)
+
+
+def test_a_root_that_is_a_link_is_fine(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.png").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert resolve_image(tmp_path / "link", "a.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["gone.png", "folder", "loop.png", "x" * 5000, "file/a.png"])
+def test_a_missing_picture_is_named(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with pytest.raises(RecordError, match=r"is no file; fetch it.*--images") as caught:
+        resolve_image(tmp_path, name)
+    assert caught.value.cause is Cause.MISSING_IMAGE
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=30))
+def test_no_name_ever_leads_out_of_the_root(tmp_path, name):
+    root = tmp_path / "root"
+    root.mkdir(exist_ok=True)
+    (tmp_path / "a").write_bytes(b"x")
+    with pytest.raises(RecordError):
+        resolve_image(root, name)
+
+
+def test_a_stored_bomb_is_not_decoded():
+    with pytest.raises(RecordError, match="the picture is 8001x8000"):
+        decode(png_header(8001, 8000))

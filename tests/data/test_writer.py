@@ -1,0 +1,212 @@
+import hashlib
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+import maniplvm
+from maniplvm.data import DatasetWriter, open_dataset, write_dataset
+from maniplvm.errors import UserError
+from tests.data.conftest import box_sample, encoded, trace_sample
+
+
+def digest(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def scene(i):
+    picture = encoded((96, 96), seed=i)
+    return (
+        box_sample(f"a{i}", image=picture, provenance={"scene": i}),
+        trace_sample(f"t{i}", image=picture, provenance={"scene": i}),
+    )
+
+
+def test_the_same_samples_give_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        samples = [sample for i in range(5) for sample in scene(i)]
+        write_dataset(tmp_path / name, samples, name="x", extra={"seed": 3})
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+    assert set(digest(tmp_path / "one")) == {"dataset.json", "train.parquet"}
+
+
+def test_a_picture_that_neighbours_share_is_stored_once(tmp_path):
+    scenes = [scene(i) for i in range(20)]
+    write_dataset(tmp_path / "single", [first for first, _ in scenes], name="x")
+    write_dataset(tmp_path / "double", [sample for pair in scenes for sample in pair], name="x")
+    single, double = (
+        (tmp_path / name / "train.parquet").stat().st_size for name in ("single", "double")
+    )
+    pictures = sum(len(first.image or b"") for first, _ in scenes)
+    assert single > pictures
+    assert double < single + 0.02 * pictures
+
+
+def test_a_row_group_does_not_end_between_samples_that_share_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_ROWS", 3)
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_ROWS_AT_MOST", 5)
+    pairs = [sample for i in range(4) for sample in scene(i)]
+    same = [box_sample(f"s{i}", image=encoded()) for i in range(7)]
+    write_dataset(tmp_path / "set", [*pairs, *same], name="x")
+    file = pq.ParquetFile(tmp_path / "set" / "train.parquet")
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert sizes == [4, 4, 5, 2]
+    assert len(list(open_dataset(tmp_path / "set").samples())) == 15
+
+
+def test_a_row_group_ends_before_its_pictures_grow_too_large(tmp_path, monkeypatch):
+    picture = encoded()
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_PICTURE_BYTES", 2 * len(picture))
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_BYTES_AT_MOST", 4 * len(picture))
+    different = [box_sample(f"d{i}", image=encoded(seed=i)) for i in range(4)]
+    same = [box_sample(f"s{i}", image=encoded(seed=9)) for i in range(6)]
+    write_dataset(tmp_path / "set", [*different, *same], name="x")
+    file = pq.ParquetFile(tmp_path / "set" / "train.parquet")
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert sizes == [2, 2, 4, 2]
+
+
+def test_the_description_counts_by_split_and_task_and_names_its_makers(tmp_path):
+    with DatasetWriter(
+        tmp_path / "set",
+        name="Ünï",
+        description="Some words.",
+        license="CC-BY-4.0",
+        homepage="https://example.org",
+        extra={"seed": 7},
+    ) as writer:
+        writer.add(trace_sample("1"))
+        writer.add(box_sample("2", split="id_test"))
+        writer.add(trace_sample("3"))
+    info = open_dataset(tmp_path / "set").info
+    assert info.counts == {"train": {"trajectory": 2}, "id_test": {"affordance": 1}}
+    assert (info.name, info.description) == ("Ünï", "Some words.")
+    assert (info.license, info.homepage) == ("CC-BY-4.0", "https://example.org")
+    assert info.extra == {"seed": 7}
+    assert info.versions["maniplvm"] == maniplvm.__version__
+    assert "pyarrow" in info.versions
+    assert json.loads((tmp_path / "set" / "dataset.json").read_text())["schema_version"] == 1
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path):
+    def broken():
+        yield box_sample()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(tmp_path / "set", broken(), name="x")
+    assert not (tmp_path / "set").exists()
+
+
+def test_an_interrupted_write_keeps_the_old_data_set(tmp_path):
+    write_dataset(tmp_path / "set", [box_sample("old")], name="x")
+    before = digest(tmp_path / "set")
+    with pytest.raises(UserError, match="used twice"):
+        write_dataset(tmp_path / "set", [box_sample("new")] * 2, name="x", overwrite=True)
+    assert digest(tmp_path / "set") == before
+
+
+def test_a_data_set_in_the_making_cannot_be_opened(tmp_path):
+    with DatasetWriter(tmp_path / "set", name="x") as writer:
+        writer.add(box_sample())
+        with pytest.raises(UserError, match=r"dataset.json is missing"):
+            open_dataset(tmp_path / "set")
+        assert not list((tmp_path / "set").glob("*.parquet"))
+    assert len(open_dataset(tmp_path / "set")) == 1
+
+
+def test_what_a_killed_write_left_behind_is_no_obstacle(tmp_path):
+    (tmp_path / "set" / ".partial-123").mkdir(parents=True)
+    write_dataset(tmp_path / "set", [box_sample()], name="x")
+    assert len(open_dataset(tmp_path / "set")) == 1
+
+
+def test_overwriting_replaces_the_data_set_and_nothing_else(tmp_path):
+    write_dataset(tmp_path / "set", [box_sample(), box_sample("b", split="old")], name="x")
+    (tmp_path / "set" / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"already holds a data set; allow overwriting"):
+        write_dataset(tmp_path / "set", [trace_sample()], name="y")
+    write_dataset(tmp_path / "set", [trace_sample()], name="y", overwrite=True)
+    assert set(digest(tmp_path / "set")) == {"README.md", "dataset.json", "train.parquet"}
+    assert open_dataset(tmp_path / "set").info.name == "y"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_with_other_things_is_never_written_to(tmp_path, overwrite):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UserError, match=r"not empty and holds no data set; choose another"):
+        write_dataset(tmp_path, [box_sample()], name="x", overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "set").write_text("x")
+    with pytest.raises(UserError, match=r"is a file; a data set needs a folder"):
+        write_dataset(tmp_path / "set", [box_sample()], name="x", overwrite=True)
+
+
+def test_a_damaged_data_set_is_not_overwritten(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"schema_version": 1, "counts": {"../a": {}}}')
+    with pytest.raises(UserError, match="not a data set description"):
+        write_dataset(tmp_path, [box_sample()], name="x", overwrite=True)
+
+
+def test_an_empty_folder_may_be_used_and_stays_after_a_failure(tmp_path):
+    (tmp_path / "set").mkdir()
+    with pytest.raises(UserError, match="no sample was added"):
+        write_dataset(tmp_path / "set", [], name="x")
+    assert (tmp_path / "set").is_dir()
+    write_dataset(tmp_path / "set", [box_sample()], name="x")
+    assert len(open_dataset(tmp_path / "set")) == 1
+
+
+def test_an_id_used_twice_is_named_even_across_splits(tmp_path):
+    samples = [box_sample("twin"), trace_sample("twin", split="id_test")]
+    with pytest.raises(UserError, match=r"sample id 'twin' is used twice"):
+        write_dataset(tmp_path / "set", samples, name="x")
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("split", ["../up", "a/b", ".hidden", "", "a b"])
+def test_a_split_must_be_a_plain_file_name(tmp_path, split):
+    with pytest.raises(UserError, match=r"sample 'a': .* cannot name a split"):
+        write_dataset(tmp_path / "set", [box_sample(split=split)], name="x")
+
+
+@pytest.mark.parametrize("value", [{1, 2}, float("nan"), object()])
+def test_a_provenance_that_is_not_json_names_the_sample(tmp_path, value):
+    with pytest.raises(UserError, match=r"sample 'a': its provenance cannot be stored"):
+        write_dataset(tmp_path / "set", [box_sample(provenance={"k": value})], name="x")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"instruction": "\ud800"}, {"category": "\udfff"}, {"provenance": {"k": "\ud801"}}]
+)
+def test_a_text_that_is_not_unicode_names_the_sample(tmp_path, fields):
+    with pytest.raises(UserError, match=r"sample 'a': \w+ holds a character that is not valid"):
+        write_dataset(tmp_path / "set", [box_sample(**fields)], name="x")
+
+
+def test_extras_that_are_not_json_are_refused_before_any_work(tmp_path):
+    with pytest.raises(UserError, match=r"extra: cannot be stored as JSON"):
+        write_dataset(tmp_path / "set", [box_sample()], name="x", extra={"k": object()})
+
+
+def test_a_data_set_without_samples_is_not_written(tmp_path):
+    with pytest.raises(UserError, match=r"no sample was added"):
+        write_dataset(tmp_path / "set", [], name="x")
+    assert not (tmp_path / "set").exists()
+
+
+def test_samples_are_added_inside_the_block_only(tmp_path):
+    writer = DatasetWriter(tmp_path / "set", name="x")
+    with pytest.raises(RuntimeError, match="context manager"):
+        writer.add(box_sample())
+    assert not (tmp_path / "set").exists()
+
+
+def test_without_pyarrow_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r'pip install "maniplvm\[data\]"'):
+        write_dataset(tmp_path / "set", [box_sample()], name="x")
+    assert not (tmp_path / "set").exists()
