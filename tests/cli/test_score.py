@@ -1,11 +1,12 @@
 import json
 
 import pytest
+from PIL import Image, ImageColor
 from typer.testing import CliRunner
 
 from maniplvm.cli import main
 from maniplvm.cli.app import app
-from maniplvm.data import write_dataset
+from maniplvm.data import PREDICTION, TRUTH, write_dataset
 from maniplvm.rewards import score
 from tests.cli.pictures import png
 from tests.rewards.test_scoring import BOX, TRACE, wrap
@@ -56,6 +57,30 @@ def test_missing_predictions_and_failures_are_told(tmp_path, data):
     result = run(app, ["score", str(path), "--data", str(data)])
     assert "1 samples of the data have no prediction" in result.output
     assert "1 no_answer_tag" in result.output
+
+
+def test_scored_predictions_are_drawn_over_their_targets(tmp_path, data):
+    path = predictions(
+        tmp_path,
+        {"id": "trace", "text": wrap(TRACE.target.points + 10)},
+        {"id": "box", "text": "hm"},
+    )
+    sheet = tmp_path / "sheet.png"
+    result = run(app, ["score", str(path), "--data", str(data), "--sheet", str(sheet)])
+    assert "drew 2 scored samples" in result.output
+    with Image.open(sheet) as drawn:
+        colours = {colour for _, colour in drawn.getcolors(1 << 20)}
+    assert {(*ImageColor.getrgb(style.colour),) for style in (TRUTH, PREDICTION)} <= colours
+
+
+def test_a_sheet_that_cannot_be_written_is_named(tmp_path, data, monkeypatch, capsys):
+    path = predictions(tmp_path, {"id": "box", "text": "hm"})
+    target = tmp_path / "sheet.nonsense"
+    arguments = ["score", str(path), "--data", str(data), "--sheet", str(target)]
+    monkeypatch.setattr("sys.argv", ["maniplvm", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    assert "sheet.nonsense: cannot be written" in capsys.readouterr().err
 
 
 def test_one_text_is_scored_against_one_target():

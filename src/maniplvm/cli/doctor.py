@@ -1,0 +1,159 @@
+"""`maniplvm doctor`: is this reward fit to train on this data set?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from maniplvm.errors import UserError
+from maniplvm.geometry.frames import FRAMES, resolve_frame
+from maniplvm.rewards import PRESETS, resolve_preset
+from maniplvm.rewards.doctor import Diagnosis, ProbeResult, diagnose
+from maniplvm.rewards.probes import ProbeKind
+from maniplvm.tasks import Sample, Task
+
+_LADDER = (ProbeKind.TARGET, ProbeKind.OFFSET, ProbeKind.NOISE)
+
+
+def doctor(
+    data: Annotated[Path, typer.Option(help="The data set to train on.")],
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(PRESETS)}, or a YAML file; repeatable. Default: paper."),
+    ] = None,
+    task: Annotated[Task | None, typer.Option(help="Only this task; default: all.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Samples of each task, drawn at random from the data set.")
+    ] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every draw.")] = 0,
+    frame: Annotated[
+        str, typer.Option(help=f"Frame in which the model answers: {', '.join(FRAMES)}.")
+    ] = "pixels",
+    out: Annotated[Path | None, typer.Option(help="Draw the rewards here (PNG, SVG, PDF).")] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the diagnosis here as JSON.")
+    ] = None,
+) -> None:
+    """Examine rewards on a data set before training; exit status 1 when one is unfit."""
+    if out is not None:
+        from maniplvm.cli.doctor_figure import check_can_draw
+
+        check_can_draw(out)
+    presets = [resolve_preset(name) for name in preset or ["paper"]]
+    samples = _drawn_samples(data, split, task, limit, seed)
+    _check_frame(frame, samples)
+    console = Console()
+    diagnoses = list[Diagnosis]()
+    for of_task, group in samples.items():
+        for reward in presets:
+            if not any(name != "format" for name in reward.terms(of_task)):
+                console.print(f"preset {escape(reward.name)} has no terms for {of_task}: left out")
+                continue
+            with console.status(f"examining {reward.name} on {len(group)} {of_task} samples"):
+                diagnosis = diagnose(group, reward, np.random.default_rng(seed), frame)
+            diagnoses.append(diagnosis)
+            _print_table(console, diagnosis)
+            _print_verdict(console, diagnosis)
+    if not diagnoses:
+        raise UserError(f"nothing to examine: no preset has terms for {', '.join(samples)}")
+    if out is not None:
+        from maniplvm.cli.doctor_figure import draw_diagnoses
+
+        draw_diagnoses(diagnoses, out)
+    healthy = all(diagnosis.healthy for diagnosis in diagnoses)
+    if json_out is not None:
+        report = {
+            "command": ["maniplvm", *sys.argv[1:]],
+            "seed": seed,
+            "healthy": healthy,
+            "diagnoses": [diagnosis.to_json() for diagnosis in diagnoses],
+        }
+        _write(json_out, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _drawn_samples(
+    data: Path, split: str | None, task: Task | None, limit: int, seed: int
+) -> dict[Task, list[Sample]]:
+    """Up to `limit` samples of each task that the data set holds."""
+    from maniplvm.data import open_dataset
+
+    found: dict[Task, list[Sample]] = {}
+    for sample in open_dataset(data).samples(split, task=task, images=False):
+        found.setdefault(sample.task, []).append(sample)
+    if not found:
+        wanted = " ".join(str(word) for word in (split, task) if word is not None)
+        raise UserError(f"{data}: holds no {wanted + ' ' if wanted else ''}samples")
+    rng = np.random.default_rng(seed)
+    return {
+        of_task: [found[of_task][i] for i in rng.permutation(len(found[of_task]))[:limit].tolist()]
+        for of_task in Task
+        if of_task in found
+    }
+
+
+def _check_frame(frame: str, samples: Mapping[Task, Sequence[Sample]]) -> None:
+    for sample in (sample for group in samples.values() for sample in group):
+        try:
+            resolve_frame(frame, sample.image_size)
+        except ValueError as error:
+            raise UserError(f"--frame {frame}: sample {sample.id}: {error}") from error
+
+
+def _print_table(console: Console, diagnosis: Diagnosis) -> None:
+    names = list(diagnosis.probes[0].terms)
+    table = Table(
+        title=f"{escape(diagnosis.reward)} · {diagnosis.task} · {diagnosis.samples} samples · "
+        f"frame {diagnosis.frame}",
+        title_justify="left",
+        title_style="bold",
+        caption="means over the samples; errors in % of the diagonal",
+        caption_justify="left",
+    )
+    table.add_column("answer", no_wrap=True)
+    for name in ("total", *names):
+        table.add_column(name, justify="right")
+    for kinds in (_LADDER[:2], _LADDER[2:], (ProbeKind.OTHER, ProbeKind.CONSTANT)):
+        for probe in (probe for kind in kinds for probe in diagnosis.of(kind)):
+            label = probe.name
+            if probe.samples < diagnosis.samples and kinds == _LADDER[:2]:
+                label += f" (fits {probe.samples})"
+            table.add_row(*_cells(label, probe))
+        table.add_section()
+    garbage = diagnosis.of(ProbeKind.GARBAGE)
+    best_paid = max(garbage, key=lambda probe: probe.total - probe.terms.get("format", 0.0))
+    table.add_row(*_cells(f"best paid of {len(garbage)} bad texts", best_paid))
+    console.print(table)
+
+
+def _cells(label: str, probe: ProbeResult) -> list[str]:
+    values = [f"{value:.3f}" for value in probe.terms.values()]
+    return [label, f"[bold]{probe.total:.3f}[/bold]", *values]
+
+
+def _print_verdict(console: Console, diagnosis: Diagnosis) -> None:
+    verdict = "[bold green]healthy[/]" if diagnosis.healthy else "[bold red]unfit[/]"
+    console.print(f"{verdict}: {escape(diagnosis.reward)} on {diagnosis.task}")
+    for finding in diagnosis.findings:
+        console.print(f"  [red]✗[/] {escape(finding.message)}", highlight=False, soft_wrap=True)
+    for note in diagnosis.notes:
+        console.print(f"  [dim]not judged: {escape(note)}[/]", highlight=False, soft_wrap=True)
+    console.print()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
