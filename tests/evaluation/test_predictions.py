@@ -50,7 +50,7 @@ def test_predictions_stand_beside_their_samples(tmp_path):
     matched = match_predictions(read_predictions(path), [BOX, TRACE], "data")
     assert matched.samples == [TRACE]
     assert matched.missing == 1
-    with pytest.raises(UserError, match="1 of 1 predictions have an id .* such as trace"):
+    with pytest.raises(UserError, match=r"1 of 1 predictions have an id .* such as trace"):
         match_predictions(read_predictions(path), [BOX], "data")
 
 

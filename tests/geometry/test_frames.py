@@ -159,6 +159,7 @@ def test_a_frame_is_declared_by_name_settings_spec_or_as_it_is():
     assert resolve_frame(FRAMES["unit"], size).name == "unit"
     bound = FRAMES["unit"].bind(size)
     assert resolve_frame(bound, size) is bound
+    assert resolve_frame({"name": "unit"}, size) == bound
     small = resolve_frame({"name": "qwen2_5_vl", "max_pixels": 28 * 28 * 64}, size)
     assert small.view.seen[0] * small.view.seen[1] <= 28 * 28 * 64
 
@@ -170,6 +171,8 @@ def test_a_frame_is_declared_by_name_settings_spec_or_as_it_is():
         (7, "unknown frame 7"),
         ({"name": "qwen2_vl", "size": 3}, "expected the key name and optionally factor"),
         ({}, "got nothing"),
+        ({"name": "qwen2_vl", "max_pixels": "9"}, "max_pixels must be a positive whole number"),
+        ({"name": "qwen2_vl", "factor": 0}, "factor must be a positive whole number"),
         ({"name": "unit", "max_pixels": 3}, "frame unit: has no resize"),
         (FRAMES["unit"].bind((10, 10)), "bound to a"),
     ],

@@ -127,20 +127,21 @@ def pack(traces: Sequence[ArrayLike]) -> FloatArray:
         ValueError: names the first trace that is empty, of a wrong shape or not finite.
     """
     arrays = [np.asarray(trace, dtype=np.float64) for trace in traces]
-    for index, array in enumerate(arrays):
-        if array.ndim != 2 or array.shape[1] != 2 or not len(array):
-            raise ValueError(f"trace {index}: expected shape (N >= 1, 2), got {array.shape}")
     if not arrays:
         return np.empty((0, 1, 2))
+    shapes = [array.shape for array in arrays]
+    for shape in set(shapes):
+        if len(shape) != 2 or shape[0] == 0 or shape[1] != 2:
+            index = shapes.index(shape)
+            raise ValueError(f"trace {index}: expected shape (N >= 1, 2), got {shape}")
     flat = np.concatenate(arrays)
-    lengths = np.array([len(array) for array in arrays])
+    lengths = np.array([shape[0] for shape in shapes])
     first = np.cumsum(lengths) - lengths
     if not np.isfinite(flat).all():
         row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
         index = int(np.searchsorted(first, row, side="right")) - 1
         raise ValueError(f"trace {index}: every coordinate must be finite")
-    longest = max(len(array) for array in arrays)
-    steps = np.minimum(np.arange(longest), lengths[:, None] - 1)
+    steps = np.minimum(np.arange(max(shapes)[0]), lengths[:, None] - 1)
     return flat[first[:, None] + steps]
 
 

@@ -328,7 +328,10 @@ def _configured(settings: Mapping[str, Any]) -> FrameSpec:
             f"got {', '.join(sorted(map(str, settings))) or 'nothing'}"
         )
     spec = _named(settings["name"])
-    changes = {key: int(settings[key]) for key in _RESIZE_KEYS if key in settings}
+    changes = {key: settings[key] for key in _RESIZE_KEYS if key in settings}
+    for key, value in changes.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"frame {spec.name}: {key} must be a positive whole number")
     if not changes:
         return spec
     if spec.resize is None:
