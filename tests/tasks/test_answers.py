@@ -194,6 +194,14 @@ def test_numbers_run_together_are_no_place_on_the_picture():
     assert read(wrap("[10, 20, 4523, 60]"), frame=frame).status is ParseStatus.OUT_OF_RANGE
 
 
+def test_without_a_frame_the_numbers_are_pixels_of_any_picture():
+    assert parse_answer(wrap("[10, 20, 3000, 4000]"), "affordance").value.tolist()[2:] == [
+        3000,
+        4000,
+    ]
+    assert parse_answer(wrap("[10, 20, 1e300, 4000]"), "affordance").status == "out_of_range"
+
+
 def test_a_task_may_allow_other_point_counts():
     text = wrap("[[1, 2], [3, 4]]")
     assert parse_answer(text, "trajectory", PIXELS, point_range=(2, 2)).well_formed

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from maniplvm.geometry.frames import Frame
+from maniplvm.geometry.frames import Frame, View
 from maniplvm.tasks.blocks import misplaced_blocks, read_blocks, strict_blocks
 from maniplvm.tasks.dialects import Coordinates, find_coordinates
 from maniplvm.tasks.sample import Task
@@ -40,6 +40,10 @@ _JSON = json.JSONDecoder(parse_int=float)
 _PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
 _NO_PAIRS = np.empty((0, 2))
 _List: TypeAlias = list[Any]
+
+
+ANY_PICTURE = Frame("pixels", View.identity((1_000_000, 1_000_000)))
+"""Original pixels of a picture of unknown size: only the bound that keeps arithmetic finite."""
 
 
 class ParseStatus(StrEnum):
@@ -90,14 +94,18 @@ class Answer:
 
 
 def parse_answer(
-    text: str, task: Task | str, frame: Frame, point_range: tuple[int, int] = POINT_RANGE
+    text: str,
+    task: Task | str,
+    frame: Frame | None = None,
+    point_range: tuple[int, int] = POINT_RANGE,
 ) -> Answer:
     """Read a completion.
 
     Args:
         text: The completion, whatever it is.
         task: `affordance` or `trajectory`.
-        frame: The frame in which the model speaks, bound to the picture.
+        frame: The frame in which the model speaks, bound to the picture; None takes the numbers
+            as pixels of a picture whose size is not known.
         point_range: Fewest and most points of a trace.
 
     Returns:
@@ -107,6 +115,7 @@ def parse_answer(
         ValueError: an unknown task.
     """
     task = task if isinstance(task, Task) else Task(task)
+    frame = frame or ANY_PICTURE
     blocks = strict_blocks(text)
     if blocks is not None:
         reasoning, payload = blocks

@@ -1,0 +1,57 @@
+"""README and docs tell the truth: examples run, links lead somewhere, figures come from results/."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+FIGURE = re.compile(r"(-?[\d,]+(?:\.\d+)?|-?\.\d+)\s?(?:%|x|×|s|MB)?<!-- (\S+\.json) (\S+?)( %)? -->")
+MARK = re.compile(r"<!-- \S+\.json .*?-->")
+
+
+def page_id(page):
+    return str(page.relative_to(ROOT))
+
+
+def test_the_example_in_the_readme_prints_what_the_readme_says():
+    code, expected = EXAMPLE.search((ROOT / "README.md").read_text(encoding="utf-8")).groups()
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == expected
+    assert len([line for line in code.splitlines() if line.strip()]) < 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_link_leads_somewhere(page):
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://")):
+            assert (page.parent / link).exists(), f"{page_id(page)} links to {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_marked_figure_is_the_measured_one(page):
+    text = page.read_text(encoding="utf-8")
+    figures = FIGURE.findall(text)
+    assert len(figures) == len(MARK.findall(text)), "a mark must follow its number"
+    for shown, name, key, percent in figures:
+        value = json.loads((ROOT / "results" / name).read_text(encoding="utf-8"))
+        for part in key.split("."):
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        decimals = len(shown.partition(".")[2])
+        measured = value * 100 if percent else value
+        told = float(shown.replace(",", ""))
+        assert told == pytest.approx(round(measured, decimals)), f"{name} {key} is {measured}"
+
+
+def test_every_result_says_how_it_was_made():
+    for path in (ROOT / "results").rglob("*.json"):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        assert report.get("command"), f"{path.name} has no command"
+        assert "versions" in report, f"{path.name} has no versions"
+        assert "seed" in report, f"{path.name} has no seed"
