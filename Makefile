@@ -14,7 +14,7 @@ env: $(VENV)/.ready ## the environment: pinned versions, the package, what tests
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,panda]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,panda,train]"
 	touch $@
 
 test: env ## all tests

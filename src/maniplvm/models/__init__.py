@@ -1,0 +1,39 @@
+"""Models: load any image-text-to-text model, talk to it in its own words and numbers."""
+
+from maniplvm.models.families import FAMILIES, Family, resolve_family
+from maniplvm.models.inputs import (
+    Question,
+    build_inputs,
+    chat_messages,
+    encode_batch,
+    generate_texts,
+)
+from maniplvm.models.loading import (
+    LoadedModel,
+    ModelInterface,
+    load_interface,
+    load_model,
+)
+from maniplvm.models.lora import LoraSettings
+from maniplvm.models.parameters import ParameterCount, count_parameters
+from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
+
+__all__ = [
+    "FAMILIES",
+    "TINY_FAMILIES",
+    "Family",
+    "LoadedModel",
+    "LoraSettings",
+    "ModelInterface",
+    "ParameterCount",
+    "Question",
+    "build_inputs",
+    "chat_messages",
+    "count_parameters",
+    "encode_batch",
+    "generate_texts",
+    "load_interface",
+    "load_model",
+    "resolve_family",
+    "write_tiny_checkpoint",
+]

@@ -1,0 +1,180 @@
+"""A checkpoint's folder: found or fetched, and checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maniplvm.errors import UserError
+from maniplvm.models._packages import hub, transformers
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_DESCRIPTIONS = ("*.json", "*.txt", "*.jinja", "*.model")
+_WEIGHTS = "*.safetensors"
+_INDEX = "model.safetensors.index.json"
+_PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "consolidated*.pth", "*.ckpt")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A folder that holds an image-text-to-text model which transformers can build.
+
+    Attributes:
+        name: What the user called it, for messages.
+        folder: Where its files lie.
+        settings: The content of its `config.json`.
+        config: The same as transformers reads it, a `PreTrainedConfig`.
+        trust_remote_code: Whether Python files that lie beside the weights may run.
+    """
+
+    name: str
+    folder: Path
+    settings: Mapping[str, Any]
+    config: Any
+    trust_remote_code: bool = False
+
+
+def open_checkpoint(
+    source: str | Path,
+    *,
+    weights: bool = True,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Checkpoint:
+    """Find a checkpoint and make sure that it can be loaded.
+
+    Args:
+        source: A folder, or the id of a model on the Hugging Face Hub.
+        weights: Whether the weights are needed; False fetches and checks only the rest.
+        revision: A branch, tag or commit of a model on the Hub.
+        trust_remote_code: Whether Python files that come with the model may run.
+
+    Raises:
+        UserError: no such folder or id, no network, no or a damaged `config.json`, a model that
+            does not turn a picture and a text into text, code that was not trusted, or weights
+            that are missing or not in safetensors.
+    """
+    folder = _located(source, weights, revision, trust_remote_code)
+    settings = _settings(folder, source)
+    config = _config(folder, source, settings, trust_remote_code)
+    if weights:
+        _check_weights(folder, source)
+    return Checkpoint(str(source), folder, settings, config, trust_remote_code)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        UserError: unreadable, not JSON, or something else than an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a JSON object")
+    return content
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text that says something."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+
+
+def _located(
+    source: str | Path, weights: bool, revision: str | None, trust_remote_code: bool
+) -> Path:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise UserError(f"{source} is a file; name the folder of the checkpoint it belongs to")
+    if isinstance(source, Path) or not _HUB_ID.fullmatch(source):
+        raise UserError(f"{source}: no such folder")
+    patterns = [*_DESCRIPTIONS, *([_WEIGHTS] if weights else [])]
+    if trust_remote_code:
+        patterns.append("*.py")
+    try:
+        return Path(hub().snapshot_download(source, revision=revision, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        offline = " (HF_HUB_OFFLINE is set)" if hub().constants.HF_HUB_OFFLINE else ""
+        raise UserError(
+            f"{source}: neither a folder here nor a model that could be fetched from the "
+            f"Hugging Face Hub{offline}: {first_line(error)}"
+        ) from error
+
+
+def _settings(folder: Path, source: str | Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if path.is_file():
+        return read_json(path)
+    if (folder / "adapter_config.json").is_file():
+        base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+        raise UserError(
+            f"{source} holds a LoRA adapter of {base}, not a whole model: load that model with "
+            "this folder as adapter="
+        )
+    raise UserError(f"{source}: no config.json, so no checkpoint that transformers can load")
+
+
+def _config(
+    folder: Path, source: str | Path, settings: Mapping[str, Any], trust_remote_code: bool
+) -> Any:
+    library = transformers()
+    model_type = settings.get("model_type")
+    known = model_type in library.CONFIG_MAPPING
+    if not known and "auto_map" in settings and not trust_remote_code:
+        raise UserError(
+            f"{source}: model type {model_type!r} needs the Python code that comes with it; "
+            "read that code, and pass trust_remote_code=True if you trust it"
+        )
+    if not known and "auto_map" not in settings:
+        raise UserError(
+            f"{source}: transformers {library.__version__} does not know model type {model_type!r}"
+        )
+    try:
+        config = library.AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        ImportError,
+        hub().errors.StrictDataclassError,
+    ) as error:
+        raise UserError(f"{source}: bad config.json ({first_line(error)})") from error
+    fitting = type(config) in library.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    if not fitting and "AutoModelForImageTextToText" not in settings.get("auto_map", {}):
+        named = ", ".join(settings.get("architectures") or [str(model_type)])
+        raise UserError(
+            f"{source}: {named} does not turn a picture and a text into text; expected an "
+            "image-text-to-text model such as Qwen2.5-VL or Qwen3-VL"
+        )
+    return config
+
+
+def _check_weights(folder: Path, source: str | Path) -> None:
+    index = folder / _INDEX
+    if index.is_file():
+        shards = set(read_json(index).get("weight_map", {}).values())
+        missing = sorted(name for name in shards if not (folder / name).is_file())
+        if missing:
+            raise UserError(
+                f"{source}: {len(missing)} of {len(shards)} weight files are missing: "
+                f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+            )
+        return
+    if any(folder.glob(_WEIGHTS)):
+        return
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise UserError(
+            f"{source}: weights only as {pickles[0]}, a pickle, which can run code when it is "
+            "read; convert it to safetensors"
+        )
+    raise UserError(f"{source}: no weights (*.safetensors)")

@@ -1,0 +1,145 @@
+"""Low-rank adapters (LoRA; Hu et al., 2021) on the language model, through peft."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maniplvm.errors import UserError
+from maniplvm.models._packages import peft, safe_open, safetensors_error, torch
+from maniplvm.models.checkpoint import first_line
+from maniplvm.models.parameters import vision_tower
+
+LANGUAGE_TARGETS = (
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+)
+"""Every linear layer of a Qwen language model's blocks."""
+
+HEAD = "lm_head"
+
+_ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Which layers get an adapter, and of what size.
+
+    Attributes:
+        rank: Inner width of an adapter.
+        alpha: Its output is scaled by `alpha / rank`.
+        dropout: Share of an adapter's inputs that are dropped in training, in [0, 1). Policy
+            optimisation wants 0: a policy must give the same probability twice.
+        targets: Linear layers of the language model, by the last part of their names. The vision
+            tower's layers are never meant, even where they are called the same.
+        vision: Whether every linear layer of the vision tower gets an adapter as well.
+
+    Raises:
+        UserError: a number out of range, no target, or the head as a target.
+    """
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    targets: tuple[str, ...] = LANGUAGE_TARGETS
+    vision: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise UserError(f"lora: rank must be at least 1, got {self.rank}")
+        if not self.alpha > 0:
+            raise UserError(f"lora: alpha must be above 0, got {self.alpha}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"lora: dropout must lie in [0, 1), got {self.dropout}")
+        if not self.targets:
+            raise UserError("lora: targets is empty; name linear layers such as q_proj")
+        if HEAD in self.targets:
+            raise UserError(
+                f"lora: {HEAD} cannot be a target: trainers read the head's own weights, "
+                "so an adapter on it would never learn"
+            )
+
+
+def add_lora(model: Any, settings: LoraSettings) -> Any:
+    """Freeze a model and put adapters on it.
+
+    Returns:
+        The `PeftModel`; only its adapters learn.
+
+    Raises:
+        UserError: a target that is no linear layer of the language model; the valid ones are
+            listed.
+    """
+    language, vision = _linear_layers(model)
+    known = sorted({_last(name) for name in language})
+    unknown = [target for target in settings.targets if target not in known]
+    if unknown:
+        raise UserError(
+            f"lora: {', '.join(unknown)}: no linear layer of the language model; "
+            f"choose from {', '.join(known)}"
+        )
+    chosen = [name for name in language if _last(name) in settings.targets]
+    if settings.vision:
+        chosen += vision
+    library = peft()
+    config = library.LoraConfig(
+        task_type=library.TaskType.CAUSAL_LM,
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=_pattern(chosen),
+    )
+    return library.get_peft_model(model, config)
+
+
+def merge_adapter(model: Any, folder: Path) -> Any:
+    """The model with a trained adapter worked into its weights.
+
+    Raises:
+        UserError: no adapter in the folder, or one of another model.
+    """
+    for name in (_ADAPTER_CONFIG, _ADAPTER_WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: no LoRA adapter here ({name} is missing)")
+    library = peft()
+    try:
+        adapted = library.PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+        with safe_open()(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
+            stored = set(file.keys())
+    except (RuntimeError, ValueError, OSError, KeyError, TypeError, safetensors_error()) as error:
+        raise UserError(
+            f"{folder}: this adapter does not fit the model ({first_line(error)})"
+        ) from error
+    differing = stored.symmetric_difference(library.get_peft_model_state_dict(adapted))
+    if differing:
+        raise UserError(
+            f"{folder}: this adapter does not fit the model ({len(differing)} layers differ, "
+            f"such as {min(differing)})"
+        )
+    return adapted.merge_and_unload().requires_grad_(True)
+
+
+def _linear_layers(model: Any) -> tuple[list[str], list[str]]:
+    """Names of the linear layers of the language model, without its head, and of the tower."""
+    linear = torch().nn.Linear
+    inside = {id(module) for module in vision_tower(model).modules()}
+    layers = [(name, each) for name, each in model.named_modules() if isinstance(each, linear)]
+    language = [name for name, each in layers if id(each) not in inside and _last(name) != HEAD]
+    return language, [name for name, each in layers if id(each) in inside]
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _pattern(names: list[str]) -> str:
+    """A regular expression for exactly these modules, with the numbers of blocks left open."""
+    return "|".join(sorted({re.sub(r"(?<=\\\.)\d+(?=\\\.)", r"\\d+", re.escape(n)) for n in names}))
