@@ -166,3 +166,17 @@ def test_a_reversed_reward_is_not_highest_at_the_target() -> None:
     found = ailments(examine(make_traces(), changed(reverse)))
     assert Ailment.NOT_HIGHEST_AT_TARGET in found
     assert Ailment.NOT_MONOTONE in found
+
+
+def test_a_reward_in_pixels_is_caught_on_pictures_of_any_size() -> None:
+    published = Preset.from_yaml(PUBLISHED)
+    small = examine(make_traces(size=(160, 160)), published)
+    assert "4 times as large" in message(small, Ailment.DEPENDS_ON_SIZE)
+    for size in ((320, 240), (640, 480), (1920, 1080)):
+        assert not examine(make_traces(size=size), published).healthy
+
+
+@pytest.mark.parametrize("preset", ["paper", "weighted", "dense"])
+def test_the_named_presets_do_not_depend_on_the_size_of_the_picture(preset: str) -> None:
+    for samples in (make_traces(size=(160, 160)), make_traces(), make_boxes(LARGE)):
+        assert Ailment.DEPENDS_ON_SIZE not in ailments(examine(samples, preset))

@@ -19,6 +19,7 @@ from maniplvm.rewards.garbage import garbage_probes
 from maniplvm.rewards.measuring import FORMAT_TERM, Evidence, Measurement, Scorer, mean, measure
 from maniplvm.rewards.presets import Preset
 from maniplvm.rewards.probes import ONE_FOR_ALL, ProbeKind, answer_probes
+from maniplvm.rewards.resolution import resolution_probes
 from maniplvm.rewards.scoring import score_batch
 from maniplvm.tasks.sample import Sample, Task
 
@@ -167,7 +168,11 @@ def diagnose_scorer(
     ]
     measurements = _best_constant_only(measurements)
     measurements += [measure(probe, samples, scorer) for probe in garbage_probes(samples, frames)]
-    evidence = Evidence(samples, measurements, highest, frames[0].name)
+    usual, enlarged = (
+        measure(probe, owners, scorer)
+        for probe, owners in resolution_probes(samples, lambda sample: _bound(frame, sample))
+    )
+    evidence = Evidence(samples, measurements, highest, frames[0].name, (usual, enlarged))
     return Diagnosis(
         name,
         task,

@@ -12,6 +12,7 @@ import numpy as np
 
 from maniplvm.rewards.measuring import FORMAT_TERM, Evidence, Measurement, mean, paired_gain
 from maniplvm.rewards.probes import MIN_FOR_DATA_CONSTANTS, FloatArray, ProbeKind
+from maniplvm.rewards.resolution import ENLARGED, SIZE_ERROR
 from maniplvm.tasks.sample import Task
 
 SMALL_ERROR, LARGE_ERROR = 5.0, 20.0
@@ -47,6 +48,10 @@ in the frame: below it, rounding costs more than half of what training has ever 
 MAX_LOST = 0.01
 """Share of targets that may earn nothing at all: a frame that loses more is too coarse."""
 
+MAX_SIZE_GAP = 0.1
+"""Share of the target's reward by which the same answer may earn differently on a larger picture:
+rounding to whole pixels alone can cost a few hundredths of it on thumbnails."""
+
 GARBAGE_NOTHING = 1e-9
 """What counts as no reward: the rounding of a sum."""
 
@@ -58,6 +63,7 @@ class Ailment(StrEnum):
     CONSTANT = "constant"
     DEAD_TERM = "dead term"
     TARGET_LOST = "target lost"
+    DEPENDS_ON_SIZE = "depends on picture size"
     SATURATED = "saturated"
     NOT_MONOTONE = "not monotone"
     BEATEN_BY_CONSTANT = "beaten by a constant"
@@ -91,6 +97,7 @@ def find_ailments(evidence: Evidence) -> tuple[Finding, ...]:
         rules: tuple[Rule, ...] = (
             _dead_terms,
             _target_lost,
+            _depends_on_size,
             _saturated,
             _not_monotone,
             _beaten_by_constant,
@@ -178,6 +185,21 @@ def _target_lost(evidence: Evidence) -> Iterator[Finding]:
             f"{100 * share:.0f} % of the highest reward (needs {100 * MIN_TARGET_SHARE:.0f} %): "
             "use a finer frame, or pictures in which the target is larger",
             share,
+        )
+
+
+def _depends_on_size(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.sizes is None or evidence.scale <= 0:
+        return
+    usual, enlarged = (mean(measurement.task) for measurement in evidence.sizes)
+    gap = abs(usual - enlarged) / evidence.scale
+    if gap > MAX_SIZE_GAP:
+        yield Finding(
+            Ailment.DEPENDS_ON_SIZE,
+            f"depends on picture size: an answer {SIZE_ERROR:g} % off earns {usual:.4f}, and "
+            f"{enlarged:.4f} on the same pictures {ENLARGED} times as large: divide distances by "
+            "the diagonal (unit: diagonal)",
+            gap,
         )
 
 

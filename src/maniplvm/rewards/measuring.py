@@ -57,12 +57,14 @@ class Evidence:
         measurements: Every probe's rewards, the target's first.
         highest: The highest possible task reward, or None if unknown.
         frame: The name of the frame in which the answers were written.
+        sizes: The same answers on pictures as they are, and on larger ones.
     """
 
     samples: Sequence[Sample]
     measurements: Sequence[Measurement]
     highest: float | None
     frame: str
+    sizes: tuple[Measurement, Measurement] | None = None
 
     @property
     def target(self) -> Measurement:
