@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 # Tiny arrays gain nothing from threads and lose much on a busy machine.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help env test lint format bench coverage clean
+.PHONY: help env test lint format bench bench-sim bench-execution data pictures coverage clean
 
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 env: $(VENV)/.ready ## the environment: pinned versions, the package, what tests need
 
@@ -36,6 +36,24 @@ coverage: env ## branch coverage of the core, at least 95 %
 
 bench: env ## reward speed against public packages -> results/rewards_speed.json
 	$(BIN)/python benchmarks/rewards_speed.py
+
+bench-sim: env ## every task's expert, views, boxes and traces -> results/simulation*.json (15 min)
+	$(BIN)/python benchmarks/simulation.py --world metaworld --seeds 20 --out results/simulation.json
+	$(BIN)/python benchmarks/simulation.py --world robosuite --seeds 10 --out results/simulation_robosuite.json
+	$(BIN)/python benchmarks/simulation_page.py
+
+bench-execution: env ## does execution tell good traces from bad? -> results/execution.json
+	$(BIN)/python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
+
+data: env ## the shipped data set, again, in build/sim-small (10 min)
+	$(BIN)/maniplvm simulate --world all --out build/sim-small --name sim-small --size 160 --views 2 \
+	  --per-task train=15 --per-task id_test=4 --per-task adapt=25 --per-task adapt_test=18 \
+	  --per-task ood_tasks=14 --per-task ood_robot=25 --workers 2
+
+pictures: env ## the pictures of README and docs
+	$(BIN)/maniplvm score docs/examples/predictions.jsonl --data datasets/sim-small --sheet docs/images/scored.jpg
+	$(BIN)/python benchmarks/simulation_pictures.py --out docs/images
+	$(BIN)/python benchmarks/execution_gif.py --out docs/images/execution.gif
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,56 @@
+"""Write the figures of results/simulation.json into docs/simulation.md, between its two marks.
+
+Run: python benchmarks/simulation_page.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results" / "simulation.json"
+PAGE = ROOT / "docs" / "simulation.md"
+BEGINS = "<!-- begin: results/simulation.json -->"
+ENDS = "<!-- end -->"
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The figures as they stand in the page."""
+    total, speed = report["summary"], report["throughput"]
+    lines = [
+        f"- experts solve {total['expert_success']:.1%} of {total['tasks'] * total['seeds_per_task']} "
+        f"episodes; {total['usable']:.1%} of those give a usable picture",
+        f"- boxes: median IoU {total['iou_patch']:.2f}, worst task {total['iou_patch_worst_task']:.2f}; "
+        f"against whole geoms {total['iou_geoms']:.2f}, under .5 for "
+        f"{', '.join(task.removesuffix('-v3') for task in total['tasks_with_iou_geoms_under_half'])}",
+        f"- traces: {total['points_ok']:.1%} have 3 to 10 points, all inside the picture; "
+        f"{total['trace_meets_box']:.1%} meet their box",
+        f"- throughput: {speed['pictures_per_second']:.1f} pictures a second with both targets, that is "
+        f"{speed['samples_per_second']:.1f} samples ({speed['size']} px, {speed['views']} views a scene, "
+        f"{speed['workers']} processes, compiling and writing included; "
+        f"{speed['cpu_seconds_per_picture'] * 1000:.0f} ms of CPU a picture)",
+        "",
+        "| task | expert | usable | side % | visible | IoU | whole | fill | points | meets |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["tasks"]:
+        lines.append(
+            f"| {row['task'].removesuffix('-v3')} | {row['expert_success']:.0%} | {row['usable']:.0%} "
+            f"| {row['box_side_percent']:.1f} | {row['visible_fraction']:.2f} | {row['iou_patch']:.2f} "
+            f"| {row['iou_geoms']:.2f} | {row['fill']:.2f} | {row['points']:.1f} "
+            f"| {row['trace_meets_box']:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    report = json.loads(RESULTS.read_text(encoding="utf-8"))
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
+    _, _, after = rest.partition(ENDS)
+    PAGE.write_text(f"{before}{BEGINS}\n{markdown(report)}\n{ENDS}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""`maniplvm execute`: predicted traces, followed in physics."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation import (
+    Matched,
+    Prediction,
+    bootstrap_mean,
+    match_predictions,
+    read_predictions,
+)
+from maniplvm.geometry.frames import resolve_frame
+from maniplvm.tasks import Sample, Task, parse_answer
+
+if TYPE_CHECKING:
+    from maniplvm.simulation.execution import Execution, Job
+
+
+def execute(
+    data: Annotated[Path, typer.Option(help="Folder of the simulated data set.")],
+    predictions: Annotated[Path, typer.Option(help='JSONL of {"id", "text", "frame"?}.')],
+    split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
+    frame: Annotated[
+        str | None, typer.Option(help="Frame of the answers; default: original pixels.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Most seconds for one motion.")] = 20.0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write every outcome here, one JSON object a line.")
+    ] = None,
+) -> None:
+    """Follow predicted traces in physics: does the drawer open?
+
+    Depth and the gripper's switches come from the reference; the path is the policy's. A
+    prediction that cannot be read counts as a failure.
+    """
+    from maniplvm.data import open_dataset
+    from maniplvm.simulation.execution import execute_batch
+
+    matched = match_predictions(
+        read_predictions(predictions), open_dataset(data).samples(split, images=False), str(data)
+    )
+    samples, said = _traces(matched, data)
+    jobs = [_job(sample, text, frame) for sample, text in zip(samples, said, strict=True)]
+    console = Console()
+    with _bar(Console(stderr=True)) as bar:
+        done = bar.add_task("executions", total=len(jobs))
+        executions = execute_batch(jobs, workers, timeout, lambda count: bar.advance(done, count))
+    if out is not None:
+        lines = [
+            json.dumps(_record(sample, execution)) + "\n"
+            for sample, execution in zip(samples, executions, strict=True)
+        ]
+        out.write_text("".join(lines), encoding="utf-8")
+    console.print(_summary(samples, executions))
+    skipped = len(matched.samples) - len(samples)
+    if skipped:
+        console.print(f"{skipped} predictions answer affordance samples and are not executed")
+
+
+def _traces(matched: Matched, data: Path) -> tuple[list[Sample], list[Prediction]]:
+    pairs = [
+        (sample, prediction)
+        for sample, prediction in zip(matched.samples, matched.predictions, strict=True)
+        if sample.task is Task.TRAJECTORY
+    ]
+    if not pairs:
+        raise UserError(f"{data}: no prediction answers a trajectory sample; nothing to execute")
+    for sample, _ in pairs:
+        if "world" not in sample.provenance:
+            raise UserError(
+                f"{data}: sample {sample.id} does not come from simulation and cannot be executed"
+            )
+    return [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
+
+
+def _job(sample: Sample, said: Prediction, frame: str | None) -> Job:
+    from maniplvm.simulation.execution import Job
+
+    try:
+        spoken = resolve_frame(said.frame or frame, sample.image_size)
+    except ValueError as error:
+        raise UserError(f"prediction {said.id}: {error}") from error
+    return Job(sample, parse_answer(said.text, sample.task, spoken).value)
+
+
+def _record(sample: Sample, execution: Execution) -> dict[str, object]:
+    return {
+        "id": sample.id,
+        "category": sample.category,
+        "split": sample.split,
+        "success": execution.success,
+        "reason": str(execution.reason),
+        "steps": execution.steps,
+        "detail": execution.detail,
+    }
+
+
+def _summary(samples: Sequence[Sample], executions: Sequence[Execution]) -> Table:
+    by_task: dict[str, list[Execution]] = {}
+    for sample, execution in zip(samples, executions, strict=True):
+        by_task.setdefault(sample.category or "-", []).append(execution)
+    from maniplvm.simulation.execution import UNRELIABLE_TASKS
+
+    table = Table(title=f"execution · n = {len(executions)}")
+    table.add_column("task")
+    for heading in ("n", "success", "95 % interval"):
+        table.add_column(heading, justify="right")
+    table.add_column("failures")
+    for name in sorted(by_task):
+        mark = " *" if name in UNRELIABLE_TASKS else ""
+        table.add_row(name + mark, *_cells(by_task[name]))
+    table.add_section()
+    judged = [each for name in by_task if name not in UNRELIABLE_TASKS for each in by_task[name]]
+    table.add_row("all", *_cells(executions))
+    if 0 < len(judged) < len(executions):
+        table.add_row("without *", *_cells(judged))
+        table.caption = "* even reference traces often fail in this task"
+    return table
+
+
+def _cells(executions: Sequence[Execution]) -> tuple[str, ...]:
+    rate = bootstrap_mean([execution.success for execution in executions])
+    failures = Counter(str(each.reason) for each in executions if not each.success)
+    return (
+        str(rate.count),
+        f"{rate.mean:.3f}",
+        f"{rate.low:.3f} to {rate.high:.3f}",
+        ", ".join(f"{count} {reason}" for reason, count in failures.most_common()),
+    )
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

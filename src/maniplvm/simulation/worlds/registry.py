@@ -1,0 +1,34 @@
+"""Worlds by name, imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+from maniplvm.errors import UserError
+from maniplvm.simulation.worlds.base import World
+
+_MODULE_AND_EXTRA = {
+    "metaworld": ("maniplvm.simulation.worlds.metaworld", "sim"),
+    "robosuite": ("maniplvm.simulation.worlds.robosuite", "panda"),
+}
+
+WORLD_NAMES = tuple(_MODULE_AND_EXTRA)
+
+
+def world(name: str) -> World:
+    """The world of that name.
+
+    Raises:
+        UserError: no world has that name, or its simulator is not installed.
+    """
+    if name not in _MODULE_AND_EXTRA:
+        raise UserError(f"unknown world {name!r}; choose from {', '.join(WORLD_NAMES)}")
+    module, extra = _MODULE_AND_EXTRA[name]
+    try:
+        return importlib.import_module(module).WORLD
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "maniplvm":
+            raise
+        raise UserError(
+            f"world {name} needs the package {error.name}; run: pip install 'maniplvm[{extra}]'"
+        ) from error

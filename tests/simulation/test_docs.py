@@ -1,0 +1,59 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from maniplvm.cli.simulate import simulate
+from maniplvm.simulation import affordance, studio
+from maniplvm.simulation.randomisation import Variety
+from maniplvm.simulation.splits import SPLITS
+
+pytestmark = pytest.mark.sim
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
+
+
+def benchmark():
+    spec = importlib.util.spec_from_file_location(
+        "measured", ROOT / "benchmarks" / "simulation_page.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_prints_the_figures_that_were_measured():
+    report = json.loads((ROOT / "results" / "simulation.json").read_text(encoding="utf-8"))
+    assert benchmark().markdown(report) in PAGE
+
+
+def test_the_page_names_every_split_and_kind_of_variety():
+    for name in (*SPLITS, *vars(Variety())):
+        assert f"| `{name}` |" in PAGE
+
+
+def test_the_page_names_every_option():
+    options = simulate.__annotations__
+    for name in options:
+        if name not in ("return", "name"):
+            assert f"--{name.replace('_', '-')}" in PAGE
+
+
+def test_the_page_states_the_thresholds_of_the_rule():
+    assert f"at least {affordance.IN_EARNEST:.0%}".replace("%", " %") in PAGE
+    assert f"more than {affordance.CARRYING:.0%}".replace("%", " %") in PAGE
+    assert f"within {affordance.PATCH_RADIUS * 100:.0f} cm" in PAGE
+    assert f"bear {affordance.BEARING:.0%}".replace("%", " %") in PAGE
+    assert f"({affordance.HAND_SIZE * 100:.0f} cm)" in PAGE
+    assert f"to {affordance.WHOLE_PART:.0%}".replace("%", " %") in PAGE
+    assert f"{studio.LEAST_VISIBLE:.0%} of it".replace("%", " %") in PAGE
+
+
+def test_the_pictures_of_the_page_exist():
+    for name in ("simulation-tasks.jpg", "simulation-variety.jpg"):
+        assert f"images/{name}" in PAGE
+        assert (ROOT / "docs" / "images" / name).stat().st_size < 600_000
