@@ -37,6 +37,8 @@ Floats = NDArray[np.float64]
 
 NOISE_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
 REFERENCE, LINE, OTHER = "reference", "straight_line", "other_trace"
+OTHERS_EACH = 3
+"""With how many other samples' traces of the same task a sample is tried."""
 QUALIFYING_SPLITS = ("id_test", "adapt_test", "ood_tasks", "ood_robot")
 _SPARE = 1.3  # scenes that are made for each that is needed: some have no usable view
 
@@ -144,8 +146,13 @@ def _discriminate(
 def _variant(name: str, samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Floats]]:
     traces = [_points(sample) for sample in samples]
     if name == OTHER:
-        traces = [*traces[1:], traces[0]]
-    elif name == LINE:
+        shifts = range(1, min(OTHERS_EACH, len(samples) - 1) + 1)
+        return [
+            (sample, traces[(index + shift) % len(traces)])
+            for shift in shifts
+            for index, sample in enumerate(samples)
+        ]
+    if name == LINE:
         traces = [np.linspace(trace[0], trace[-1], 3) for trace in traces]
     elif name != REFERENCE:
         deviation = float(name.removeprefix("noise_").removesuffix("px"))

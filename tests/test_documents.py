@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-FIGURE = re.compile(r"(-?[\d,]+(?:\.\d+)?|-?\.\d+)\s?(?:%|x|×|s|MB)?<!-- (\S+\.json) (\S+?)( %)? -->")
+FIGURE = re.compile(
+    r"(-?[\d,]+(?:\.\d+)?|-?\.\d+)\s?(?:%|x|×|s|MB)?<!-- (\S+\.json) (\S+?)( %)? -->"
+)
 MARK = re.compile(r"<!-- \S+\.json .*?-->")
 
 
