@@ -42,8 +42,9 @@ bench-sim: env ## every task's expert, views, boxes and traces -> results/simula
 	$(BIN)/python benchmarks/simulation.py --world robosuite --seeds 10 --out results/simulation_robosuite.json
 	$(BIN)/python benchmarks/simulation_page.py
 
-bench-execution: env ## does execution tell good traces from bad? -> results/execution.json
+bench-execution: env ## does execution tell good traces from bad? -> results/*execution.json (12 min)
 	$(BIN)/python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
+	$(BIN)/python benchmarks/shipped_execution.py --out results/shipped_execution.json
 
 data: env ## the shipped data set, again, in build/sim-small (10 min)
 	$(BIN)/maniplvm simulate --world all --out build/sim-small --name sim-small --size 160 --views 2 \
