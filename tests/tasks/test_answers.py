@@ -291,9 +291,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("task", list(Task))
 def test_a_megabyte_of_hostile_text_takes_under_half_a_second(name, task):
-    start = time.perf_counter()
+    start = time.process_time()
     read(HOSTILE[name], task)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @needs_real

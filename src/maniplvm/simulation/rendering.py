@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import mujoco
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from maniplvm.errors import UserError
 from maniplvm.simulation.cameras import Camera
+from maniplvm.simulation.closing import Closing
 
 _HIDDEN_GROUP = 5
 _MAX_GEOMS = 2000
@@ -37,7 +37,7 @@ class Surfaces:
     depth: NDArray[np.float64]
 
 
-class Renderer:
+class Renderer(Closing):
     """One OpenGL context for one model; close it, or use it in a `with` block.
 
     Shadows and mirrors are switched off: on a CPU they cost most of the time.
@@ -62,17 +62,6 @@ class Renderer:
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
-
-    def __enter__(self) -> Renderer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free the OpenGL context."""

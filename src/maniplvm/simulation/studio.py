@@ -7,7 +7,6 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import mujoco
@@ -17,6 +16,7 @@ from PIL import Image
 
 from maniplvm.simulation.affordance import PATCH_RADIUS, Part, PartView, touched_part, view_part
 from maniplvm.simulation.cameras import Camera, frame
+from maniplvm.simulation.closing import Closing
 from maniplvm.simulation.demonstrations import Demonstration, demonstrate
 from maniplvm.simulation.distractors import Distractor, draw, scatter
 from maniplvm.simulation.instructions import instructions
@@ -55,7 +55,7 @@ class Shot:
     things: list[Distractor]
 
 
-class Studio:
+class Studio(Closing):
     """A scene with everything needed to photograph it; close it, or use it in a `with` block.
 
     Args:
@@ -78,17 +78,6 @@ class Studio:
                 scene.model.site_rgba[site, 3] = 0.0
         self._appearance = Appearance(scene)
         self._renderer = Renderer(scene.model, size)
-
-    def __enter__(self) -> Studio:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the scene and free the OpenGL context."""

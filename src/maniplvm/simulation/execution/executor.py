@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from types import TracebackType
 
 from numpy.typing import ArrayLike
 
+from maniplvm.simulation.closing import Closing
 from maniplvm.simulation.execution.following import Follower
 from maniplvm.simulation.execution.lifting import Course, lift
 from maniplvm.simulation.execution.outcome import Execution, Reason
@@ -23,7 +23,7 @@ FAR = 0.05
 """A waypoint that stays farther away than this was out of reach [m]."""
 
 
-class Scenes:
+class Scenes(Closing):
     """Compiled scenes, kept for the next time: opening one takes longer than an execution.
 
     Use it as a context manager, or call `close`.
@@ -52,17 +52,6 @@ class Scenes:
         """Free all scenes."""
         while self._scenes:
             self._scenes.popitem()[1].close()
-
-    def __enter__(self) -> Scenes:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def execute(

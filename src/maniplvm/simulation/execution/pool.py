@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from maniplvm.errors import UserError
+from maniplvm.simulation.closing import Closing
 from maniplvm.simulation.execution.crew import Member
 from maniplvm.simulation.execution.outcome import Execution, Reason
 from maniplvm.simulation.execution.worker import Done, Order, Refused
@@ -41,7 +41,7 @@ class Job:
     trace: ArrayLike | None
 
 
-class ExecutionPool:
+class ExecutionPool(Closing):
     """Worker processes that follow traces and keep their compiled scenes between batches.
 
     Use it as a context manager, or call `close`. Workers are spawned, so a script that makes a
@@ -100,17 +100,6 @@ class ExecutionPool:
         """End the workers."""
         while self._members:
             self._members.pop().dismiss()
-
-    def __enter__(self) -> ExecutionPool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _advance(self, batch: _Batch, progress: Progress) -> None:
         """Hand out what can be, wait for news, and deal with it."""
