@@ -47,6 +47,9 @@ def execute(
     prediction that cannot be read counts as a failure.
     """
     from maniplvm.data import open_dataset
+    from maniplvm.simulation.engine import require_mujoco
+
+    require_mujoco()
     from maniplvm.simulation.execution import execute_batch
 
     matched = match_predictions(

@@ -51,14 +51,10 @@ def simulate(
     name: Annotated[str, typer.Option(help="Name of the data set.")] = "simulated manipulation",
 ) -> None:
     """Make affordance boxes and traces out of simulated demonstrations; run again to resume."""
-    try:
-        from maniplvm.simulation.generate import generate
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "maniplvm":
-            raise
-        raise UserError(
-            f"simulation needs the package {error.name}; run: pip install 'maniplvm[sim]'"
-        ) from error
+    from maniplvm.simulation.engine import require_mujoco
+
+    require_mujoco()
+    from maniplvm.simulation.generate import generate
     from maniplvm.simulation.plan import Plan, shard_of
     from maniplvm.simulation.randomisation import Variety
 

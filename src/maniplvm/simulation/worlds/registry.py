@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from maniplvm.errors import UserError
+from maniplvm.simulation.engine import require_mujoco
 from maniplvm.simulation.worlds.base import World
 
 _MODULE_AND_EXTRA = {
@@ -23,6 +24,7 @@ def world(name: str) -> World:
     """
     if name not in _MODULE_AND_EXTRA:
         raise UserError(f"unknown world {name!r}; choose from {', '.join(WORLD_NAMES)}")
+    require_mujoco()
     module, extra = _MODULE_AND_EXTRA[name]
     try:
         return importlib.import_module(module).WORLD
