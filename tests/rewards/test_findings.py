@@ -176,6 +176,15 @@ def test_a_reward_in_pixels_is_caught_on_pictures_of_any_size() -> None:
         assert not examine(make_traces(size=size), published).healthy
 
 
+def test_a_reward_that_pays_nothing_has_no_size_to_depend_on() -> None:
+    nothing = examine(
+        make_traces(), changed(lambda terms, _text, _sample: dict.fromkeys(terms, 0.0))
+    )
+    assert ailments(nothing) == [Ailment.CONSTANT]
+    lost = changed(lambda terms, text, _: {"format": 0.0, "x": float("[0" in text)})
+    assert Ailment.DEPENDS_ON_SIZE not in ailments(examine(make_traces(), lost))
+
+
 @pytest.mark.parametrize("preset", ["paper", "weighted", "dense"])
 def test_the_named_presets_do_not_depend_on_the_size_of_the_picture(preset: str) -> None:
     for samples in (make_traces(size=(160, 160)), make_traces(), make_boxes(LARGE)):

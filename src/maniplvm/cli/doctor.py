@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import maniplvm
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, resolve_frame
 from maniplvm.rewards import PRESETS, resolve_preset
@@ -74,6 +75,7 @@ def doctor(
     if json_out is not None:
         report = {
             "command": ["maniplvm", *sys.argv[1:]],
+            "versions": {"maniplvm": maniplvm.__version__, "numpy": np.__version__},
             "seed": seed,
             "healthy": healthy,
             "diagnoses": [diagnosis.to_json() for diagnosis in diagnoses],

@@ -9,10 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+import maniplvm
 from maniplvm.errors import UserError
 from maniplvm.evaluation import TaskSummary, match_predictions, read_predictions, summarise
 from maniplvm.rewards import Score, resolve_preset, score_batch
@@ -61,6 +63,7 @@ def score_predictions(
     if summary:
         report = {
             "command": ["maniplvm", *sys.argv[1:]],
+            "versions": {"maniplvm": maniplvm.__version__, "numpy": np.__version__},
             "preset": rewards.name,
             "seed": seed,
             "samples": len(scores),
