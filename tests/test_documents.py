@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from maniplvm.geometry import FRAMES
+from maniplvm.rewards import PRESETS
+from maniplvm.rewards.presets import TERMS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES += sorted((ROOT / "datasets").rglob("*.md"))
@@ -58,3 +62,18 @@ def test_every_result_says_how_it_was_made():
         assert report.get("command"), f"{path.name} has no command"
         assert "versions" in report, f"{path.name} has no versions"
         assert "seed" in report, f"{path.name} has no seed"
+
+
+def test_every_frame_term_and_preset_is_explained():
+    frames = (ROOT / "docs" / "frames.md").read_text(encoding="utf-8")
+    rewards = (ROOT / "docs" / "rewards.md").read_text(encoding="utf-8")
+    assert [name for name in FRAMES if f"`{name}`" not in frames] == []
+    names = [*PRESETS, *(name for terms in TERMS.values() for name in terms)]
+    assert [name for name in names if f"`{name}`" not in rewards] == []
+
+
+def test_the_frame_example_gives_what_its_comments_say():
+    frame = FRAMES["qwen2_5_vl"].bind((640, 480))
+    assert frame.view.seen == (644, 476)
+    assert frame.encode([[320.0, 240.0]]).tolist() == [[322, 238]]
+    assert frame.decode([[322, 238]]).tolist() == [[320, 240]]
