@@ -82,6 +82,12 @@ def test_what_cannot_be_executed_is_one_clear_line(tmp_path, data, texts, messag
         execute(data=data, predictions=written(tmp_path, texts), workers=1)
 
 
+def test_a_file_that_cannot_be_written_stops_before_the_physics(tmp_path, data, trace):
+    path = written(tmp_path, {"press": answer(trace)})
+    with pytest.raises(UserError, match=r"outcomes\.jsonl: cannot be written"):
+        execute(data=data, predictions=path, out=tmp_path / "no" / "outcomes.jsonl")
+
+
 def test_an_unknown_frame_is_one_clear_line(tmp_path, data, trace):
     with pytest.raises(UserError, match="prediction press"):
         execute(

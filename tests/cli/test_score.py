@@ -6,7 +6,9 @@ from typer.testing import CliRunner
 
 from maniplvm.cli import main
 from maniplvm.cli.app import app
+from maniplvm.cli.output import write_output
 from maniplvm.data import PREDICTION, TRUTH, write_dataset
+from maniplvm.errors import UserError
 from maniplvm.rewards import score
 from tests.cli.pictures import png
 from tests.rewards.test_scoring import BOX, TRACE, wrap
@@ -81,6 +83,25 @@ def test_a_sheet_that_cannot_be_written_is_named(tmp_path, data, monkeypatch, ca
     with pytest.raises(SystemExit):
         main()
     assert "sheet.nonsense: cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--out", "--summary", "--sheet"])
+def test_a_file_that_cannot_be_written_stops_before_the_work(
+    tmp_path, data, monkeypatch, capsys, option
+):
+    path = predictions(tmp_path, {"id": "box", "text": "hm"})
+    arguments = ["score", str(path), "--data", str(data), option, str(tmp_path / "no" / "file")]
+    monkeypatch.setattr("sys.argv", ["maniplvm", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr()
+    assert "cannot be written; name a file in a folder that exists" in told.err
+    assert told.out == ""
+
+
+def test_a_file_that_fails_while_being_written_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="cannot be written"):
+        write_output(tmp_path, "text")
 
 
 def test_one_text_is_scored_against_one_target():

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import maniplvm
+from maniplvm.cli.output import check_output, write_output
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, resolve_frame
 from maniplvm.rewards import PRESETS, resolve_preset
@@ -46,6 +47,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Examine rewards on a data set before training; exit status 1 when one is unfit."""
+    check_output(out, json_out)
     if out is not None:
         from maniplvm.cli.doctor_figure import check_can_draw
 
@@ -80,7 +82,7 @@ def doctor(
             "healthy": healthy,
             "diagnoses": [diagnosis.to_json() for diagnosis in diagnoses],
         }
-        _write(json_out, json.dumps(report, indent=2, allow_nan=False) + "\n")
+        write_output(json_out, json.dumps(report, indent=2, allow_nan=False) + "\n")
     if not healthy:
         raise typer.Exit(1)
 
@@ -152,10 +154,3 @@ def _print_verdict(console: Console, diagnosis: Diagnosis) -> None:
     for note in diagnosis.notes:
         console.print(f"  [dim]not judged: {escape(note)}[/]", highlight=False, soft_wrap=True)
     console.print()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from maniplvm.cli.output import check_output, write_output
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     Matched,
@@ -49,6 +50,7 @@ def execute(
     from maniplvm.data import open_dataset
     from maniplvm.simulation.engine import require_mujoco
 
+    check_output(out)
     require_mujoco()
     from maniplvm.simulation.execution import execute_batch
 
@@ -66,7 +68,7 @@ def execute(
             json.dumps(_record(sample, execution)) + "\n"
             for sample, execution in zip(samples, executions, strict=True)
         ]
-        out.write_text("".join(lines), encoding="utf-8")
+        write_output(out, "".join(lines))
     console.print(_summary(samples, executions))
     skipped = len(matched.samples) - len(samples)
     if skipped:

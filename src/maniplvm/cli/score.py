@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import maniplvm
+from maniplvm.cli.output import check_output, write_output
 from maniplvm.errors import UserError
 from maniplvm.evaluation import TaskSummary, match_predictions, read_predictions, summarise
 from maniplvm.rewards import Score, resolve_preset, score_batch
@@ -46,6 +47,7 @@ def score_predictions(
     """Score a file of predictions against a data set."""
     from maniplvm.data import open_dataset
 
+    check_output(out, summary, sheet)
     rewards = resolve_preset(preset)
     dataset = open_dataset(data)
     matched = match_predictions(
@@ -70,7 +72,7 @@ def score_predictions(
             "missing": matched.missing,
             "tasks": {s.task.value: asdict(s) for s in summaries},
         }
-        summary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_output(summary, json.dumps(report, indent=2) + "\n")
     _print_summary(summaries, rewards.name, matched.missing)
     if sheet:
         shown = scores[:count]
@@ -121,7 +123,7 @@ def _sample(task: Task, target: str, size: str) -> Sample:
 
 def _write_lines(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:
     lines = [json.dumps(_record(s, score)) + "\n" for s, score in zip(samples, scores, strict=True)]
-    path.write_text("".join(lines), encoding="utf-8")
+    write_output(path, "".join(lines))
 
 
 def _draw_sheet(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:

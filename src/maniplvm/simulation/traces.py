@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from maniplvm.simulation.affordance import Part
 from maniplvm.simulation.demonstrations import Demonstration
+from maniplvm.tasks.answers import POINT_RANGE
 
 Floats = NDArray[np.float64]
 
-FEWEST, MOST = 3, 10
-"""How many points a trace has."""
+FEWEST, MOST = POINT_RANGE
 TOLERANCE = 0.010
 """Farthest that the expert's path may stray from the straight lines between waypoints [m]."""
 SWITCH = 0.05

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from maniplvm.geometry.frames import Frame, View
 from maniplvm.tasks.blocks import misplaced_blocks, read_blocks, strict_blocks
-from maniplvm.tasks.dialects import Coordinates, find_coordinates
+from maniplvm.tasks.dialects import find_coordinates
 from maniplvm.tasks.sample import Task
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -186,8 +186,9 @@ def _json_numbers(payload: str, task: Task) -> FloatArray | None:
 
 
 def _unkeyed_box(value: Any) -> _List:
-    items = cast("_List", value) if isinstance(value, list) else [value]
-    return _floats(items[0] if len(items) == 1 else items, "bbox_2d")
+    items = cast("_List", value) if isinstance(value, list) else []
+    wrapped = len(items) == 1 and isinstance(items[0], dict)
+    return _floats(items[0] if wrapped else value, "bbox_2d")
 
 
 def _unkeyed_trace(value: Any) -> list[_List]:
@@ -216,6 +217,8 @@ def _tolerant_value(
     if status is not ParseStatus.OK:
         return None, status
     numbers = np.array(found.points, dtype=np.float64)
+    if found.size_second:
+        numbers[1] += numbers[0]
     if found.x_first and frame.y_first:
         numbers = numbers[:, ::-1]
     if not np.isfinite(numbers).all():
@@ -223,16 +226,10 @@ def _tolerant_value(
     if frame.reach(numbers) > MAX_REACH:
         return None, ParseStatus.OUT_OF_RANGE
     if task is Task.AFFORDANCE:
-        numbers = _ordered_corners(numbers, found)
+        numbers = np.sort(numbers, axis=0)
         if (numbers[0] == numbers[1]).any():
             return None, ParseStatus.EMPTY_BOX
     return _to_pixels(numbers, task, frame), ParseStatus.OK
-
-
-def _ordered_corners(numbers: FloatArray, found: Coordinates) -> FloatArray:
-    if found.size_second:
-        numbers = np.stack([numbers[0], numbers[0] + numbers[1]])
-    return np.sort(numbers, axis=0)
 
 
 def _count_status(count: int, task: Task, point_range: tuple[int, int]) -> ParseStatus:

@@ -1,0 +1,30 @@
+"""Files that a command writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maniplvm.errors import UserError
+
+
+def check_output(*paths: Path | None) -> None:
+    """Fail before the work rather than after it, when a file could not be written.
+
+    Raises:
+        UserError: a path is a folder, or lies in no folder.
+    """
+    for path in paths:
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise UserError(f"{path}: cannot be written; name a file in a folder that exists")
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a text file.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
