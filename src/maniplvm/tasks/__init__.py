@@ -9,6 +9,7 @@ from maniplvm.tasks.prompts import (
     write_answer,
     write_completion,
 )
+from maniplvm.tasks.reasoning import write_reasoning
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "resolve_prompt",
     "write_answer",
     "write_completion",
+    "write_reasoning",
 ]
