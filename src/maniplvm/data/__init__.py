@@ -4,6 +4,7 @@ from maniplvm.data.drawing import PREDICTION, TRUTH, Style, draw_answer, draw_an
 from maniplvm.data.importing import ImportReport, import_dataset, read_records
 from maniplvm.data.pictures import Remark, contact_sheet
 from maniplvm.data.problems import BadRecord, Cause
+from maniplvm.data.scenes import limit_samples, scene_of, scenes_in_even_order
 from maniplvm.data.statistics import Statistics, describe
 from maniplvm.data.store import (
     Dataset,
@@ -30,7 +31,10 @@ __all__ = [
     "draw_answer",
     "draw_answers",
     "import_dataset",
+    "limit_samples",
     "open_dataset",
     "read_records",
+    "scene_of",
+    "scenes_in_even_order",
     "write_dataset",
 ]
