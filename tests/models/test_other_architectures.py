@@ -6,7 +6,8 @@ import transformers
 
 from maniplvm.errors import UserError
 from maniplvm.models import Question, encode_batch, generate_texts, load_interface, load_model
-from maniplvm.models.tiny import END_OF_TURN, IMAGE, tiny_tokenizer
+from maniplvm.models.building import END_OF_TURN, IMAGE
+from maniplvm.models.tiny import tiny_tokenizer
 from tests.models.pictures import encoded, picture
 
 

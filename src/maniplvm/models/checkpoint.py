@@ -11,6 +11,7 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.models._packages import hub, transformers
+from maniplvm.models.embedded.shipped import EMBEDDED, shipped_folder
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _DESCRIPTIONS = ("*.json", "*.txt", "*.jinja", "*.model")
@@ -48,7 +49,8 @@ def open_checkpoint(
     """Find a checkpoint and make sure that it can be loaded.
 
     Args:
-        source: A folder, or the id of a model on the Hugging Face Hub.
+        source: A folder, the id of a model on the Hugging Face Hub, or `embedded` for the model
+            that ships with this package.
         weights: Whether the weights are needed; False fetches and checks only the rest.
         revision: A branch, tag or commit of a model on the Hub.
         trust_remote_code: Whether Python files that come with the model may run.
@@ -89,7 +91,7 @@ def first_line(error: Exception) -> str:
 def _located(
     source: str | Path, weights: bool, revision: str | None, trust_remote_code: bool
 ) -> Path:
-    path = Path(source).expanduser()
+    path = shipped_folder() if source == EMBEDDED else Path(source).expanduser()
     if path.is_dir():
         return path
     if path.exists():

@@ -6,7 +6,6 @@ but they know nothing: what they write is noise.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,37 +13,15 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.geometry import FRAMES
-from maniplvm.models._packages import quiet_unless_terminal, tokenizers, torch, transformers
+from maniplvm.models._packages import quiet_unless_terminal, torch, transformers
+from maniplvm.models.building import (
+    stop_at_turn,
+    text_token_ids,
+    token_ids,
+    train_tokenizer,
+    write_processor,
+)
 from maniplvm.tasks import PROMPTS, Task
-
-END_OF_TEXT, TURN, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
-IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
-SPECIAL_TOKENS = (END_OF_TEXT, TURN, END_OF_TURN, VISION_START, VISION_END, IMAGE, VIDEO)
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-"""One token each, and not special: decoding must keep them."""
-
-CHAT_TEMPLATE = """\
-{%- for message in messages -%}
-{{ '<|im_start|>' + message['role'] + '\\n' }}
-{%- if message['content'] is string -%}
-{{ message['content'] }}
-{%- else -%}
-{%- for part in message['content'] -%}
-{%- if part['type'] == 'image' -%}
-{{ '<|vision_start|><|image_pad|><|vision_end|>' }}
-{%- elif part['type'] == 'text' -%}
-{{ part['text'] }}
-{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{ '<|im_end|>\\n' }}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-{{ '<|im_start|>assistant\\n' }}
-{%- endif -%}
-"""
-"""The chat form of the Qwen family, pictures and text only."""
 
 _WIDTH, _DEPTH, _HEADS = 32, 2, 4
 
@@ -138,7 +115,14 @@ def write_tiny_checkpoint(folder: str | Path, family: str, seed: int = 0) -> Pat
     architecture = _ARCHITECTURES[family]
     tokenizer = tiny_tokenizer()
     tokenizer.save_pretrained(folder)
-    _write_processor(folder, architecture)
+    size = {"shortest_edge": architecture.min_pixels, "longest_edge": architecture.max_pixels}
+    settings = {
+        "patch_size": architecture.patch_size,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "size": size,
+    }
+    write_processor(folder, architecture.prefix, architecture.video_processor, settings)
     model = _random_model(architecture, tokenizer, seed)
     with quiet_unless_terminal():
         model.save_pretrained(folder)
@@ -146,36 +130,12 @@ def write_tiny_checkpoint(folder: str | Path, family: str, seed: int = 0) -> Pat
 
 
 def tiny_tokenizer(size: int = 512) -> Any:
-    """A byte-level tokenizer trained on the prompts, with the marks of the Qwen family.
+    """A tokenizer trained on the prompts alone.
 
     Args:
-        size: Tokens at most, the `TAGS` not counted.
+        size: Tokens at most, the tags not counted.
     """
-    library = tokenizers()
-    tokenizer = library.Tokenizer(library.models.BPE())
-    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
-        [
-            library.pre_tokenizers.Digits(individual_digits=True),
-            library.pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    tokenizer.decoder = library.decoders.ByteLevel()
-    trainer = library.trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_corpus(), trainer)
-    tokenizer.add_tokens([library.AddedToken(tag, normalized=False, special=False) for tag in TAGS])
-    return transformers().PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=END_OF_TURN,
-        pad_token=END_OF_TEXT,
-        additional_special_tokens=[TURN, VISION_START, VISION_END, IMAGE, VIDEO],
-        chat_template=CHAT_TEMPLATE,
-        padding_side="left",
-    )
+    return train_tokenizer(_corpus(), size)
 
 
 def _corpus() -> Iterator[str]:
@@ -185,29 +145,8 @@ def _corpus() -> Iterator[str]:
             yield f"user\n{style.ask('pick up the red mug', task, frame)}\nassistant\n"
 
 
-def _write_processor(folder: Path, architecture: _Architecture) -> None:
-    """Picture and video settings in the one file from which every processor is built."""
-    shared = {
-        "patch_size": architecture.patch_size,
-        "temporal_patch_size": 2,
-        "merge_size": 2,
-        "size": {
-            "shortest_edge": architecture.min_pixels,
-            "longest_edge": architecture.max_pixels,
-        },
-    }
-    content = {
-        "processor_class": f"{architecture.prefix}Processor",
-        "image_processor": {"image_processor_type": "Qwen2VLImageProcessor", **shared},
-        "video_processor": {"video_processor_type": architecture.video_processor, **shared},
-    }
-    text = json.dumps(content, indent=2) + "\n"
-    (folder / "processor_config.json").write_text(text, encoding="utf-8")
-
-
 def _random_model(architecture: _Architecture, tokenizer: Any, seed: int) -> Any:
     library = transformers()
-    identity = tokenizer.convert_tokens_to_ids
     head = _WIDTH // _HEADS
     text = {
         "vocab_size": len(tokenizer),
@@ -224,9 +163,7 @@ def _random_model(architecture: _Architecture, tokenizer: Any, seed: int) -> Any
             "mrope_section": [head // 2 - 2, 1, 1],
             **architecture.rope,
         },
-        "bos_token_id": identity(END_OF_TEXT),
-        "eos_token_id": identity(END_OF_TURN),
-        "pad_token_id": identity(END_OF_TEXT),
+        **text_token_ids(tokenizer),
     }
     vision = {
         "depth": _DEPTH,
@@ -239,15 +176,11 @@ def _random_model(architecture: _Architecture, tokenizer: Any, seed: int) -> Any
     config = getattr(library, f"{architecture.prefix}Config")(
         text_config=text,
         vision_config=vision,
-        image_token_id=identity(IMAGE),
-        video_token_id=identity(VIDEO),
-        vision_start_token_id=identity(VISION_START),
-        vision_end_token_id=identity(VISION_END),
+        **token_ids(tokenizer),
         tie_word_embeddings=True,
     )
     with torch().random.fork_rng(devices=[]):
         torch().manual_seed(seed)
         model = getattr(library, f"{architecture.prefix}ForConditionalGeneration")(config)
-    model.generation_config.eos_token_id = identity(END_OF_TURN)
-    model.generation_config.pad_token_id = identity(END_OF_TEXT)
+    stop_at_turn(model, tokenizer)
     return model

@@ -33,8 +33,8 @@ Think about what it must touch and where it must end, then give 3 to 10 points i
 {range}
 Reply in exactly this form: <think>your reasoning</think><answer>{shape}</answer>"""
 
-_SHORT_AFFORDANCE = "{instruction}\nWhere must the gripper touch? Box:"
-_SHORT_TRAJECTORY = "{instruction}\nHow must the gripper move? Trace:"
+_SHORT_AFFORDANCE = "{instruction}\nWhere to touch? Box:"
+_SHORT_TRAJECTORY = "{instruction}\nHow to move? Trace:"
 
 
 @dataclass(frozen=True)
