@@ -1,6 +1,6 @@
 """Data sets: one reader for each published format, one store, and pictures of samples."""
 
-from maniplvm.data.drawing import PREDICTION, TRUTH, Style, draw_answer, draw_answers
+from maniplvm.data.drawing import PREDICTION, TRUTH, Style, draw_answer, draw_answers, zoom_region
 from maniplvm.data.importing import ImportReport, import_dataset, read_records
 from maniplvm.data.pictures import Remark, contact_sheet
 from maniplvm.data.problems import BadRecord, Cause
@@ -37,4 +37,5 @@ __all__ = [
     "scene_of",
     "scenes_in_even_order",
     "write_dataset",
+    "zoom_region",
 ]

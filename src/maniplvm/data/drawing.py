@@ -89,7 +89,9 @@ def draw_answers(
     out_width = image.width if width is None else width
     size = (out_width, max(1, round(image.height * out_width / image.width)))
     drawn = _render(image, shapes, whole, size)
-    if zoom and (view := _tiny_region(shapes, image.size)) is not None:
+    boxes = [shape.points for shape, _ in shapes if shape.is_box] if zoom else []
+    view = zoom_region(boxes, image.size) if len(boxes) == len(shapes) else None
+    if view is not None:
         _add_zoom(drawn, image, shapes, view)
     return _with_legend(drawn, [style for _, style in answers]) if legend else drawn
 
@@ -144,12 +146,20 @@ def _render(
     return Image.alpha_composite(base.convert("RGBA"), layer).convert("RGB")
 
 
-def _tiny_region(shapes: _Shapes, size: tuple[int, int]) -> FloatArray | None:
-    """The part of the picture (x1, y1, x2, y2) to magnify, when every answer is a tiny box."""
-    if not shapes or not all(shape.is_box for shape, _ in shapes):
+def zoom_region(boxes: Sequence[FloatArray], size: tuple[int, int]) -> FloatArray | None:
+    """The square part of a picture to magnify where every box on it is tiny.
+
+    Args:
+        boxes: The corners `(2, 2)` [px] of each.
+        size: `(width, height)` of the picture [px].
+
+    Returns:
+        `(4,)` x1, y1, x2, y2 [px]; None without boxes, or where they are large enough to see.
+    """
+    if not boxes:
         return None
     limits = np.array(size, dtype=np.float64)
-    corners = np.concatenate([shape.points for shape, _ in shapes]).clip(0, limits)
+    corners = np.concatenate(boxes).clip(0, limits)
     low, high = corners.min(axis=0), corners.max(axis=0)
     largest = float((high - low).max())
     if largest > _ZOOM_BELOW * min(size):

@@ -40,7 +40,7 @@ def draw_trace(
     if len(points) == 0:
         return
     strong = np.array(ImageColor.getrgb(colour)[:3], dtype=np.float64)
-    head = _arrow_head(points, stroke * _HEAD_LENGTH)
+    head = arrow_head(points, stroke * _HEAD_LENGTH)
     covered = 0.0 if head is None else stroke * _HEAD_LENGTH / 2
     length = float(np.hypot(*np.diff(points, axis=0).T).sum())
     pieces = [
@@ -82,7 +82,7 @@ def _pieces(
         travelled += length
 
 
-def _arrow_head(points: FloatArray, length: float) -> FloatArray | None:
+def arrow_head(points: FloatArray, length: float) -> FloatArray | None:
     """A triangle `(3, 2)` at the end, along the path's last stretch; None where nothing moves."""
     tip = points[-1]
     distances = np.hypot(*(points - tip).T)
