@@ -16,6 +16,7 @@ from maniplvm.models.loading import (
 )
 from maniplvm.models.lora import LoraSettings
 from maniplvm.models.parameters import ParameterCount, count_parameters
+from maniplvm.models.skeleton import build_skeleton
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ParameterCount",
     "Question",
     "build_inputs",
+    "build_skeleton",
     "chat_messages",
     "count_parameters",
     "encode_batch",

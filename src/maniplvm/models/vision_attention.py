@@ -1,0 +1,60 @@
+"""Attention of a vision tower over many pictures of one size: one call instead of one a picture."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from maniplvm.models._packages import torch
+
+_LOOPING = "Qwen3VLVisionAttention"
+
+
+def batch_equal_images(model: Any) -> int:
+    """Let a Qwen3-VL vision tower attend to equally large pictures in one batched call.
+
+    transformers loops over the pictures of a batch unless flash attention is used, which costs
+    more than the attention itself when pictures are small. The numbers stay the same; pictures of
+    different sizes, and every attention but SDPA, go the stock way.
+
+    Args:
+        model: Any model; one without such a tower is left alone.
+
+    Returns:
+        How many attention layers were changed.
+    """
+    layers = [each for each in model.modules() if type(each).__name__ == _LOOPING]
+    for layer in layers:
+        if "forward" not in vars(layer):
+            layer.forward = partial(_attend, layer, layer.forward)
+    return len(layers)
+
+
+def _attend(
+    layer: Any,
+    stock: Any,
+    hidden_states: Any,
+    cu_seqlens: Any,
+    position_embeddings: Any = None,
+    **options: Any,
+) -> Any:
+    lengths = cu_seqlens.diff()
+    equal = len(lengths) > 1 and bool((lengths == lengths[0]).all())
+    if not equal or layer.config._attn_implementation != "sdpa" or position_embeddings is None:
+        return stock(hidden_states, cu_seqlens, position_embeddings=position_embeddings, **options)
+    pictures, patches = len(lengths), int(lengths[0])
+    joint = layer.qkv(hidden_states).view(pictures, patches, 3, layer.num_heads, -1)
+    query, key, value = joint.permute(2, 0, 3, 1, 4).unbind(0)  # each (picture, head, patch, dim)
+    cosine, sine = (part.view(pictures, 1, patches, -1).float() for part in position_embeddings)
+    query, key = (_rotated(each, cosine, sine) for each in (query, key))
+    attended = torch().nn.functional.scaled_dot_product_attention(
+        query, key, value, scale=layer.scaling
+    )
+    return layer.proj(attended.transpose(1, 2).reshape(hidden_states.shape))
+
+
+def _rotated(states: Any, cosine: Any, sine: Any) -> Any:
+    """Rotary embedding (Su et al., 2021) in float32, halves of a head paired."""
+    wide = states.float()
+    first, second = wide.chunk(2, dim=-1)
+    return (wide * cosine + torch().cat((-second, first), dim=-1) * sine).to(states.dtype)

@@ -1,0 +1,259 @@
+"""The course itself: batches, losses, optimisers, and a state that a killed run goes on from."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from maniplvm.errors import UserError
+from maniplvm.models import LoadedModel
+from maniplvm.models.vision_attention import batch_equal_images
+from maniplvm.training.embedded.heads import Heads
+from maniplvm.training.embedded.lessons import Lessons, View
+from maniplvm.training.embedded.packing import IGNORED, Packed, Packer
+
+STATE = "state.pt"
+LOG = "log.jsonl"
+
+Report = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How the model is taught.
+
+    Attributes:
+        steps: Of the optimiser.
+        batch: Pictures a step, each with both questions.
+        learning_rate: Highest, of both optimisers.
+        warmup: Steps until then; a cosine leads down to 2 % of it.
+        weight_decay: Of matrices.
+        text_weight: Of the loss on tokens that are no coordinates.
+        auxiliary_weight: Of the auxiliary heads.
+        blur: First and last width of a coordinate's label, in steps of the frame.
+        seed: Of data order and augmentation.
+        save_every: Steps between saved states.
+        log_every: Steps between lines of the log.
+    """
+
+    steps: int = 4400
+    batch: int = 32
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    weight_decay: float = 0.05
+    text_weight: float = 0.5
+    auxiliary_weight: float = 1.0
+    blur: tuple[float, float] = (2.0, 0.8)
+    seed: int = 0
+    save_every: int = 200
+    log_every: int = 20
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.98 * cosine + 0.02)
+
+    def blur_at(self, step: int) -> float:
+        """Width of a coordinate's label at a step."""
+        first, last = self.blur
+        return first + (last - first) * step / self.steps
+
+
+def school(
+    loaded: LoadedModel, lessons: Lessons, settings: Schooling, folder: Path, report: Report
+) -> None:
+    """Teach a model in place; a run that is started again goes on where its last state was saved.
+
+    Args:
+        loaded: An untrained embedded model, in float32.
+        lessons: What it learns from.
+        settings: How.
+        folder: Where state and log lie.
+        report: Told the smoothed losses now and then.
+
+    Raises:
+        UserError: the folder holds the state of other settings.
+    """
+    course = _Course(loaded, lessons, settings, folder)
+    step = course.resume()
+    with ThreadPoolExecutor(1) as ahead:
+        batch = ahead.submit(course.batch, step)
+        while step < settings.steps:
+            views, packed = batch.result()
+            if step + 1 < settings.steps:
+                batch = ahead.submit(course.batch, step + 1)
+            losses = course.learn(step, views, packed)
+            step += 1
+            if step % settings.log_every == 0:
+                report(course.log(step, losses))
+            if step % settings.save_every == 0 or step == settings.steps:
+                course.save(step)
+
+
+class _Course:
+    def __init__(
+        self, loaded: LoadedModel, lessons: Lessons, settings: Schooling, folder: Path
+    ) -> None:
+        self._model, self._lessons, self._settings = loaded.model, lessons, settings
+        self._packer = Packer(loaded)
+        self._folder = folder
+        batch_equal_images(self._model)
+        torch.manual_seed(settings.seed)
+        self._heads = Heads(
+            self._model, lessons.parts, self._packer.grid_side, self._packer.merged_side
+        )
+        self._optimizers = _optimizers(self._model, self._heads, settings)
+        self._seconds, self._started = 0.0, time.monotonic()
+        self._model.train()
+
+    def batch(self, step: int) -> tuple[list[View], Packed]:
+        """The views of a step and their rows; depends on the step alone."""
+        rng = np.random.default_rng([self._settings.seed, step])
+        first = step * self._settings.batch
+        views = [
+            self._lessons.show(self._order(first + place), self._packer.side, rng)
+            for place in range(self._settings.batch)
+        ]
+        return views, self._packer.pack(views)
+
+    def learn(self, step: int, views: list[View], packed: Packed) -> dict[str, float]:
+        """One step of both optimisers."""
+        losses = self._losses(step, views, packed)
+        weights = {"text": self._settings.text_weight, "box": 1.0, "trace": 1.0}
+        total = torch.stack(
+            [
+                weights.get(name, self._settings.auxiliary_weight) * each
+                for name, each in losses.items()
+            ]
+        ).sum()
+        total.backward()
+        parameters = [*self._model.parameters(), *self._heads.parameters()]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self._settings.rate(step)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return {name: float(each.detach()) for name, each in losses.items()}
+
+    def _losses(self, step: int, views: list[View], packed: Packed) -> dict[str, torch.Tensor]:
+        image_tokens = packed.ids == self._packer.image_id
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = self._model.model(
+                input_ids=packed.ids,
+                position_ids=packed.positions,
+                attention_mask=packed.mask,
+                pixel_values=packed.pixels,
+                image_grid_thw=packed.grid,
+                mm_token_type_ids=image_tokens.long(),
+                use_cache=False,
+            ).last_hidden_state
+            asked = packed.labels[:, 1:] != IGNORED
+            logits = self._model.lm_head(hidden[:, :-1][asked])
+            rows = torch.arange(len(hidden))[:, None]
+            auxiliary = self._heads.losses(views, image_tokens, hidden[rows, packed.last])
+        answers = self._answer_losses(
+            logits.float(), packed.labels[:, 1:][asked], packed.branch[:, 1:][asked], step
+        )
+        return answers | auxiliary
+
+    def _answer_losses(
+        self, logits: torch.Tensor, labels: torch.Tensor, branch: torch.Tensor, step: int
+    ) -> dict[str, torch.Tensor]:
+        numbers = self._packer.coordinate_ids
+        is_number = torch.isin(labels, numbers)
+        value = (labels[is_number][:, None] == numbers).long().argmax(1)
+        width = self._settings.blur_at(step)
+        near = torch.exp(-0.5 * ((torch.arange(len(numbers)) - value[:, None]) / width) ** 2)
+        near = near / near.sum(1, keepdim=True)
+        log_probs = logits.log_softmax(-1)
+        of_numbers = -(near * log_probs[is_number][:, numbers]).sum(1)
+        of = branch[is_number]
+        return {
+            "box": of_numbers[of == 1].mean(),
+            "trace": of_numbers[of == 2].mean(),
+            "text": functional.nll_loss(log_probs[~is_number], labels[~is_number]),
+        }
+
+    def _order(self, place: int) -> int:
+        """The lesson at a place in the endless sequence of shuffled epochs."""
+        epoch, within = divmod(place, len(self._lessons))
+        return int(_shuffled(len(self._lessons), self._settings.seed, epoch)[within])
+
+    def log(self, step: int, losses: dict[str, float]) -> dict[str, float]:
+        """Write a line of the log."""
+        line = {
+            "step": step,
+            "seconds": round(self._spent(), 1),
+            "learning_rate": self._settings.rate(step),
+            **{name: round(value, 4) for name, value in losses.items()},
+        }
+        with (self._folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        return line
+
+    def save(self, step: int) -> None:
+        """Write the state beside the old one, then put it in its place."""
+        state = {
+            "settings": json.dumps(asdict(self._settings), sort_keys=True),
+            "step": step,
+            "seconds": self._spent(),
+            "model": self._model.state_dict(),
+            "heads": self._heads.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+        }
+        fresh = self._folder / f"{STATE}.new"
+        torch.save(state, fresh)
+        fresh.replace(self._folder / STATE)
+
+    def resume(self) -> int:
+        """The step to go on from; 0 where nothing was saved."""
+        path = self._folder / STATE
+        if not path.exists():
+            return 0
+        state = torch.load(path, weights_only=True)
+        if state["settings"] != json.dumps(asdict(self._settings), sort_keys=True):
+            raise UserError(f"{path}: belongs to a run with other settings; choose another folder")
+        self._model.load_state_dict(state["model"])
+        self._heads.load_state_dict(state["heads"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._seconds = state["seconds"]
+        return int(state["step"])
+
+    def _spent(self) -> float:
+        return self._seconds + time.monotonic() - self._started
+
+
+def _optimizers(model: Any, heads: Heads, settings: Schooling) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al., 2024) for the matrices inside blocks, AdamW for everything else."""
+    blocks = [*model.model.visual.blocks, *model.model.language_model.layers]
+    matrices = [each for block in blocks for each in block.parameters() if each.ndim == 2]
+    taken = {id(each) for each in matrices}
+    others = [each for each in (*model.parameters(), *heads.parameters()) if id(each) not in taken]
+    decay = settings.weight_decay
+    groups = [
+        {"params": [each for each in others if each.ndim >= 2], "weight_decay": decay},
+        {"params": [each for each in others if each.ndim < 2], "weight_decay": 0.0},
+    ]
+    rate = settings.learning_rate
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True),
+    ]
+
+
+@lru_cache(maxsize=2)
+def _shuffled(count: int, seed: int, epoch: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng([seed, epoch, count]).permutation(count)
