@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +56,7 @@ def build_skeleton(
             f"{source}: config.json describes no model that can be built ({error})"
         ) from error
     if lora is not None:
-        with warnings.catch_warnings():
-            # peft asks transformers by a name that transformers is about to retire
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            model = add_lora(model, lora)
+        model = add_lora(model, lora)
     if freeze_vision:
         freeze_vision_tower(model)
     return model
