@@ -10,6 +10,7 @@ import maniplvm
 from maniplvm.cli.data import app as data_app
 from maniplvm.cli.doctor import doctor
 from maniplvm.cli.embedded import embedded
+from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.score import score_predictions, score_text
 from maniplvm.cli.simulate import simulate
@@ -40,6 +41,7 @@ def root(
 app.add_typer(data_app, name="data")
 app.command("simulate")(simulate)
 app.command("embedded")(embedded)
+app.command("evaluate")(evaluate_model)
 app.command("execute")(execute)
 app.command("doctor")(doctor)
 app.command("score")(score_predictions)

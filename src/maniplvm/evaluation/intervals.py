@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,14 +36,33 @@ class Interval:
             return "-"
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; JSON knows no NaN, so an interval without values holds nulls."""
+        plain = asdict(self)
+        return plain if self.count else plain | {"mean": None, "low": None, "high": None}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Interval:
+        """What `to_json` described."""
+        numbers = [float("nan") if plain[k] is None else plain[k] for k in ("mean", "low", "high")]
+        return cls(*numbers, count=plain["count"])
+
 
 def bootstrap_mean(
-    values: ArrayLike, *, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+    values: ArrayLike,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Interval:
-    """The mean of independent values with its percentile bootstrap interval (Efron 1979).
+    """The mean of values with its percentile bootstrap interval (Efron 1979).
 
     Args:
         values: `(N,)` finite numbers; booleans count as 0 and 1.
+        groups: `(N,)` which values belong together, such as the views of one scene: whole groups
+            are then drawn (Field & Welsh 2007), so that many views of few scenes do not pass for
+            many scenes. None takes the values for independent.
         level: Coverage of the interval, between 0 and 1.
         seed: The same seed gives the same interval.
         resamples: How many bootstrap samples.
@@ -51,23 +71,39 @@ def bootstrap_mean(
         The interval; all NaN and a count of 0 without values.
 
     Raises:
-        ValueError: values that are not one-dimensional or not finite.
+        ValueError: values that are not one-dimensional or not finite, or another number of groups.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError("bootstrap: expected a one-dimensional array of finite numbers")
+    if groups is not None and len(groups) != len(array):
+        raise ValueError(f"bootstrap: {len(groups)} groups for {len(array)} values")
     if not len(array):
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    means = _resampled_means(array, np.random.default_rng(seed), resamples)
+    sums, sizes = _by_group(array, groups)
+    means = _resampled_means(sums, sizes, np.random.default_rng(seed), resamples)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(array.mean()), float(low), float(high), len(array))
 
 
-def _resampled_means(array: FloatArray, rng: np.random.Generator, resamples: int) -> FloatArray:
-    """Means of samples drawn with replacement, in blocks so that memory stays small."""
-    block = max(1, 2_000_000 // len(array))
-    means = [
-        array[rng.integers(0, len(array), (min(block, resamples - start), len(array)))].mean(axis=1)
-        for start in range(0, resamples, block)
-    ]
+def _by_group(
+    array: FloatArray, groups: Sequence[Hashable] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Each group's sum and size, in the order in which the groups first occur."""
+    if groups is None:
+        return array, np.ones(len(array))
+    number: dict[Hashable, int] = {}
+    index = [number.setdefault(group, len(number)) for group in groups]
+    return np.bincount(index, array).astype(np.float64), np.bincount(index).astype(np.float64)
+
+
+def _resampled_means(
+    sums: FloatArray, sizes: FloatArray, rng: np.random.Generator, resamples: int
+) -> FloatArray:
+    """Means of groups drawn with replacement, in blocks so that memory stays small."""
+    block = max(1, 2_000_000 // len(sums))
+    means = list[FloatArray]()
+    for start in range(0, resamples, block):
+        drawn = rng.integers(0, len(sums), (min(block, resamples - start), len(sums)))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     return np.concatenate(means)

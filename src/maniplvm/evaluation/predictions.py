@@ -1,4 +1,7 @@
-"""Predictions files: one JSON object a line, `{"id": ..., "text": ..., "frame": optional}`."""
+"""Predictions files: one JSON object a line, `{"id": ..., "text": ..., "frame": optional}`.
+
+A file with several completions of a sample numbers them by `draw`, from 0.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
-KEYS = ("id", "text", "frame")
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -23,11 +24,27 @@ class Prediction:
         text: The completion, untouched.
         frame: The frame in which it speaks (a name or a mapping, see `resolve_frame`); None where
             the file leaves it open.
+        draw: Number of the completion among those of the sample.
+        tokens: How many tokens it has, where that is known.
     """
 
     id: str
     text: str
     frame: str | Mapping[str, Any] | None = None
+    draw: int = 0
+    tokens: int | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What no other prediction of a file shares."""
+        return self.id, self.draw
+
+    def to_line(self) -> str:
+        """Its line in a predictions file, the line's end included."""
+        record = {"id": self.id, "draw": self.draw, "text": self.text, "frame": self.frame}
+        if self.tokens is not None:
+            record["tokens"] = self.tokens
+        return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -36,27 +53,28 @@ def read_predictions(path: Path) -> list[Prediction]:
     Further keys are allowed, so that a file may carry its own bookkeeping.
 
     Raises:
-        UserError: the file is missing or unreadable, a line is not such an object, an id comes
-            twice, or there is no line at all; names the file and the line.
+        UserError: the file is missing or unreadable, a line is not such an object, an id (and
+            draw) comes twice, or there is no line at all; names the file and the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from error
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, int], int] = {}
     predictions = list[Prediction]()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         prediction = _prediction(line, f"{path}, line {number}")
-        if prediction.id in seen:
+        if prediction.key in seen:
+            numbered = f", draw {prediction.draw}" if prediction.draw else ""
             raise UserError(
-                f"{path}, line {number}: id {prediction.id} already stands in line "
-                f"{seen[prediction.id]}; keep one"
+                f"{path}, line {number}: id {prediction.id}{numbered} already stands in line "
+                f"{seen[prediction.key]}; keep one"
             )
-        seen[prediction.id] = number
+        seen[prediction.key] = number
         predictions.append(prediction)
     if not predictions:
         raise UserError(f"{path}: holds no prediction")
@@ -75,7 +93,10 @@ def _prediction(line: str, where: str) -> Prediction:
     frame = record.get("frame")
     if not (frame is None or isinstance(frame, str | dict)):
         raise UserError(f"{where}: frame must be a name or an object with a name")
-    return Prediction(str(record["id"]), record["text"], frame)
+    draw, tokens = record.get("draw", 0), record.get("tokens")
+    if type(draw) is not int or draw < 0 or not (tokens is None or type(tokens) is int):
+        raise UserError(f"{where}: draw and tokens must be whole numbers, draw not below 0")
+    return Prediction(str(record["id"]), record["text"], frame, draw, tokens)
 
 
 @dataclass(frozen=True)

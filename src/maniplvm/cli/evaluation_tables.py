@@ -1,0 +1,144 @@
+"""Evaluations and comparisons as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from maniplvm.evaluation import Comparison, Difference, Evaluation, Interval, TaskResult
+from maniplvm.evaluation.comparison import LOWER_IS_BETTER
+from maniplvm.tasks import Task
+
+_STRICT = {
+    Task.AFFORDANCE: {"iou": "IoU", "success": "IoU > .5"},
+    Task.TRAJECTORY: {
+        "dfd_diagonal": "DFD / diagonal",
+        "dfd": "DFD px",
+        "hd": "HD px",
+        "rmse": "RMSE px",
+        "end": "end px",
+        "success": "end < 20 px",
+    },
+}
+"""What is shown of each task, with its heading."""
+
+_COMPARED = {
+    "iou": "IoU",
+    "dfd_diagonal": "DFD / diagonal",
+    "success": "success",
+    "reward": "reward",
+    "execution": "executed",
+    "parse_rate": "parsed",
+}
+"""What is shown of a comparison, with its heading."""
+
+_SHAPE = {Task.AFFORDANCE: "box", Task.TRAJECTORY: "trace"}
+
+
+def headline(result: Evaluation) -> str:
+    """What was measured, in one line."""
+    decoding = result.decoding
+    temperature = decoding.get("temperature")
+    how = f"temperature {temperature:g}, {decoding['draws']} draws" if temperature else "greedy"
+    wrong = "" if result.wrong_instruction is None else ", wrong instructions"
+    return (
+        f"{result.model} on {result.data}: protocol {result.protocol}, "
+        f"preset {result.preset}, {how if temperature is not None else 'fixed answers'}{wrong}"
+    )
+
+
+def result_tables(result: Evaluation) -> Iterator[Table]:
+    """A table for each task: strict means with 95 % intervals, a row for each split."""
+    for task in Task:
+        rows = {split: tasks[task] for split, tasks in result.splits.items() if task in tasks}
+        if rows:
+            yield _task_table(task, rows, result.protocol)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Paired differences; `*` marks those whose 95 % interval leaves out 0."""
+    table = Table(title=f"{comparison.before} -> {comparison.after}, paired by sample")
+    table.add_column("")
+    for heading in ("n", "before", "after", "difference", "95 % interval", ""):
+        table.add_column(heading, justify="right")
+    for split, tasks in comparison.splits.items():
+        table.add_row(f"[bold]{split}[/bold]")
+        for task, metrics in tasks.items():
+            for name in (name for name in _COMPARED if name in metrics):
+                heading = f"{_SHAPE[task]}: {_COMPARED[name]}"
+                table.add_row(heading, *_difference(name, metrics[name]))
+        table.add_section()
+    table.caption = "* the interval leaves out 0"
+    return table
+
+
+def _task_table(task: Task, rows: dict[str, TaskResult], protocol: str) -> Table:
+    table = Table(title=f"{task} · protocol {protocol}, strict · means with 95 % intervals")
+    table.add_column("")
+    for split in rows:
+        table.add_column(split, justify="right")
+    results = list(rows.values())
+    table.add_row("n (scenes)", *(f"{result.count} ({result.scenes})" for result in results))
+    table.add_row("parsed", *(_share(result.parse_rate) for result in results))
+    table.add_section()
+    for name, heading in _STRICT[task].items():
+        table.add_row(heading, *(_cell(result.strict[name]) for result in results))
+    table.add_row("reward", *(_cell(result.reward["total"]) for result in results))
+    for heading, cells in (
+        ("executed", [_cell(result.execution) for result in results]),
+        ("part named", [_share(result.part_named) for result in results]),
+        ("diversity", [_cell(result.diversity) for result in results]),
+        ("area ratio", [_plain(result.area_ratio) for result in results]),
+    ):
+        if set(cells) != {"-"}:
+            table.add_row(heading, *cells)
+    failures = {
+        split: ", ".join(f"{count} {status}" for status, count in result.failures.items())
+        for split, result in rows.items()
+        if result.failures
+    }
+    if failures:
+        table.caption = "could not be read, counted as the worst: " + "; ".join(
+            f"{split}: {text}" for split, text in failures.items()
+        )
+    return table
+
+
+def _difference(name: str, own: Difference) -> tuple[str, ...]:
+    interval = own.difference
+    better = (interval.mean < 0) == (name in LOWER_IS_BETTER)
+    mark = "" if not own.is_clear else "[green]*[/green]" if better else "[red]*[/red]"
+    return (
+        str(own.pairs),
+        _number(own.before),
+        _number(own.after),
+        _signed(interval.mean),
+        f"{_signed(interval.low)} to {_signed(interval.high)}",
+        mark,
+    )
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None or not interval.count:
+        return "-"
+    return (
+        f"[bold]{_number(interval.mean)}[/bold]\n"
+        f"{_number(interval.low)} to {_number(interval.high)}"
+    )
+
+
+def _share(interval: Interval | None) -> str:
+    return "-" if interval is None or not interval.count else f"{100 * interval.mean:.1f} %"
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}" if abs(value) >= 10 else f"{value:+.3f}"

@@ -1,0 +1,78 @@
+"""What accompanies the protocol's measures: does the reasoning mean it, how sure is the policy?"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from maniplvm.evaluation.intervals import Interval, bootstrap_mean
+from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.geometry import discrete_frechet, iou
+from maniplvm.tasks import Task
+from maniplvm.tasks.blocks import read_blocks
+
+_WORD = re.compile(r"\w+")
+_ARTICLES = frozenset({"a", "an", "the"})
+
+
+def part_named(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None:
+    """Share of completions whose reasoning names the part to touch, word for word.
+
+    Case, punctuation and articles do not count. A completion without reasoning names nothing.
+    """
+    known = [sample for sample in samples if sample.part]
+    if not known:
+        return None
+    named = [_names(read_blocks(s.text, len(s.text)).reasoning or "", s.part or "") for s in known]
+    return bootstrap_mean(named, groups=[sample.scene for sample in known], seed=seed)
+
+
+def diversity(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None:
+    """How far the answers to one sample lie apart: the mean over its pairs of readable draws.
+
+    Boxes: 1 - IoU. Traces: DFD in diagonals. None where no sample has two readable draws.
+    """
+    draws: dict[str, list[ScoredSample]] = defaultdict(list)
+    for sample in samples:
+        if sample.answer is not None:
+            draws[sample.id].append(sample)
+    several = [own for own in draws.values() if len(own) > 1]
+    if not several:
+        return None
+    spread = [np.mean([_apart(*pair) for pair in itertools.combinations(o, 2)]) for o in several]
+    return bootstrap_mean(spread, groups=[own[0].scene for own in several], seed=seed)
+
+
+def area_ratio(samples: Sequence[ScoredSample]) -> float | None:
+    """Median of predicted by true area of the boxes that could be read: 1 is the right size."""
+    read = [s for s in samples if s.task is Task.AFFORDANCE and s.answer is not None]
+    if not read:
+        return None
+    said, right = (_areas([getattr(s, side) for s in read]) for side in ("answer", "target"))
+    return float(np.median(said / right))
+
+
+def _names(reasoning: str, part: str) -> bool:
+    return f" {_bare(part)} " in f" {_bare(reasoning)} "
+
+
+def _bare(text: str) -> str:
+    return " ".join(word for word in _WORD.findall(text.lower()) if word not in _ARTICLES)
+
+
+def _apart(first: ScoredSample, second: ScoredSample) -> float:
+    if first.answer is None or second.answer is None:
+        raise ValueError("an unreadable answer lies nowhere")
+    if first.task is Task.AFFORDANCE:
+        return 1.0 - float(iou(first.answer, second.answer))
+    distance = discrete_frechet(first.answer, second.answer)
+    return float(distance) / float(np.hypot(*first.image_size))
+
+
+def _areas(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    corners = np.array(boxes, dtype=np.float64)
+    return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
