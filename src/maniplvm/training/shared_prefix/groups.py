@@ -1,0 +1,173 @@
+"""Completions by the prompt they answer: each prompt, and each of its pictures, held once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PromptGroups:
+    """`N` prompts and the `B` completions that answer them.
+
+    Attributes:
+        prompt_ids: `(N, P)`, padded on either side.
+        prompt_mask: `(N, P)` bool, True on tokens.
+        completion_ids: `(B, C)`, padded on the right.
+        completion_mask: `(B, C)` bool, True on tokens; a row may be empty.
+        prompt_of: `(B,)` the prompt of each completion, ascending.
+        token_types: `(N, P)` 1 on image tokens, or None for a model without pictures.
+        pixel_values: Patches of all pictures of the prompts, in order, or None.
+        image_grid_thw: `(I, 3)` their grids, or None.
+        images_per_prompt: How many of the pictures each prompt has.
+    """
+
+    prompt_ids: Tensor
+    prompt_mask: Tensor
+    completion_ids: Tensor
+    completion_mask: Tensor
+    prompt_of: Tensor
+    token_types: Tensor | None = None
+    pixel_values: Tensor | None = None
+    image_grid_thw: Tensor | None = None
+    images_per_prompt: tuple[int, ...] = ()
+
+    @property
+    def prompt_lengths(self) -> Tensor:
+        """`(N,)` tokens of each prompt."""
+        return self.prompt_mask.sum(1)
+
+    @property
+    def completion_lengths(self) -> Tensor:
+        """`(B,)` tokens of each completion."""
+        return self.completion_mask.sum(1)
+
+
+def group_prompts(
+    prompts: Mapping[str, Tensor],
+    completion_ids: Tensor,
+    completion_mask: Tensor,
+    prompt_of: Tensor | None = None,
+    merge_size: int = 2,
+) -> PromptGroups:
+    """Groups from a processor's tensors of the prompts.
+
+    Args:
+        prompts: `input_ids` and `attention_mask` `(N, P)`; with pictures also `pixel_values`,
+            `image_grid_thw` and `mm_token_type_ids`.
+        completion_ids: `(B, C)`.
+        completion_mask: `(B, C)`.
+        prompt_of: `(B,)` ascending; by default `B / N` completions for every prompt in turn.
+        merge_size: Side of the square of patches that make one image token.
+
+    Raises:
+        ValueError: completions that cannot be dealt out evenly, or whose prompts do not ascend.
+    """
+    ids = prompts["input_ids"]
+    count = len(completion_ids)
+    if prompt_of is None:
+        if count % len(ids):
+            raise ValueError(f"{count} completions cannot be dealt out to {len(ids)} prompts")
+        each = count // len(ids)
+        prompt_of = torch.arange(len(ids), device=ids.device).repeat_interleave(each)
+    elif len(prompt_of) != count or bool((prompt_of.diff() < 0).any()):
+        raise ValueError("prompt_of names one prompt for each completion, in ascending order")
+    grid, types = prompts.get("image_grid_thw"), prompts.get("mm_token_type_ids")
+    images = ()
+    if grid is not None:
+        if types is None:
+            raise ValueError(
+                "prompts with pictures need mm_token_type_ids, as the processor makes them"
+            )
+        images = _images_per_prompt(types, grid, merge_size)
+    return PromptGroups(
+        ids,
+        prompts["attention_mask"].bool(),
+        completion_ids,
+        completion_mask.bool(),
+        prompt_of,
+        types,
+        prompts.get("pixel_values"),
+        grid,
+        images,
+    )
+
+
+def group_rows(
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    completion_width: int,
+    token_types: Tensor | None = None,
+    pixel_values: Tensor | None = None,
+    image_grid_thw: Tensor | None = None,
+    num_images: Sequence[int] | None = None,
+) -> PromptGroups:
+    """Groups from a plain batch, in which every row repeats its prompt.
+
+    Neighbouring rows are of one group if their prompts and pictures are equal to the last bit, so
+    whatever order rows come in, nothing is shared that differs.
+
+    Args:
+        input_ids: `(B, P + C)`.
+        attention_mask: `(B, P + C)`.
+        completion_width: `C`.
+        token_types: `(B, P + C)`.
+        pixel_values: Patches of all pictures.
+        image_grid_thw: `(I, 3)`.
+        num_images: Pictures of each row.
+    """
+    width = input_ids.shape[1] - completion_width
+    prompts, mask = input_ids[:, :width], attention_mask[:, :width].bool()
+    same = (prompts.masked_fill(~mask, 0)[1:] == prompts.masked_fill(~mask, 0)[:-1]).all(1)
+    same &= (mask[1:] == mask[:-1]).all(1)
+    repeats = same.tolist()
+    counts = list(num_images) if num_images is not None else [0] * len(prompts)
+    kept_images: list[int] = []
+    patches: Sequence[Tensor] = ()
+    if pixel_values is not None and image_grid_thw is not None:
+        patches = pixel_values.split(image_grid_thw.prod(-1).tolist())
+        start = 0
+        for row, count in enumerate(counts):
+            if row and repeats[row - 1]:
+                before = start - counts[row - 1]
+                repeats[row - 1] = count == counts[row - 1] and all(
+                    torch.equal(patches[before + k], patches[start + k]) for k in range(count)
+                )
+                repeats[row - 1] &= torch.equal(
+                    image_grid_thw[before:start], image_grid_thw[start : start + count]
+                )
+            if not row or not repeats[row - 1]:
+                kept_images += range(start, start + count)
+            start += count
+    leads = [True, *(not repeat for repeat in repeats)]
+    kept = [row for row, lead in enumerate(leads) if lead]
+    lead = torch.tensor(leads, device=input_ids.device)
+    has_pictures = bool(kept_images)
+    return PromptGroups(
+        prompts[kept],
+        mask[kept],
+        input_ids[:, width:],
+        attention_mask[:, width:].bool(),
+        lead.cumsum(0) - 1,
+        token_types[kept, :width] if token_types is not None else None,
+        torch.cat([patches[k] for k in kept_images]) if has_pictures else None,
+        image_grid_thw[kept_images] if has_pictures and image_grid_thw is not None else None,
+        tuple(counts[row] for row in kept) if has_pictures else (),
+    )
+
+
+def _images_per_prompt(types: Tensor, grid: Tensor, merge_size: int) -> tuple[int, ...]:
+    """How many pictures each prompt holds, from how many image tokens it has."""
+    ends = (grid.prod(-1) // merge_size**2).cumsum(0).tolist()
+    held, used, tokens = [], 0, 0
+    for count in (types == 1).sum(1).tolist():
+        tokens += count
+        upto = sum(end <= tokens for end in ends)
+        held.append(upto - used)
+        used = upto
+    if used != len(ends) or (ends and ends[-1] != tokens):
+        raise ValueError(f"{tokens} image tokens do not fit {len(ends)} pictures")
+    return tuple(held)
