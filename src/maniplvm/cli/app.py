@@ -12,8 +12,10 @@ from maniplvm.cli.doctor import doctor
 from maniplvm.cli.embedded import embedded
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
+from maniplvm.cli.predict import predict
 from maniplvm.cli.score import score_predictions, score_text
 from maniplvm.cli.simulate import simulate
+from maniplvm.cli.train import app as train_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,10 +41,12 @@ def root(
 
 
 app.add_typer(data_app, name="data")
+app.add_typer(train_app, name="train")
 app.command("simulate")(simulate)
 app.command("embedded")(embedded)
 app.command("evaluate")(evaluate_model)
 app.command("execute")(execute)
+app.command("predict")(predict)
 app.command("doctor")(doctor)
 app.command("score")(score_predictions)
 app.command("score-text")(score_text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,14 +20,14 @@ from maniplvm.evaluation import (
     Matched,
     Prediction,
     bootstrap_mean,
+    execute_answers,
     match_predictions,
     read_predictions,
 )
-from maniplvm.geometry.frames import resolve_frame
-from maniplvm.tasks import Sample, Task, parse_answer
+from maniplvm.tasks import Sample, Task
 
 if TYPE_CHECKING:
-    from maniplvm.simulation.execution import Execution, Job
+    from maniplvm.simulation.execution import Execution
 
 
 def execute(
@@ -52,17 +53,21 @@ def execute(
 
     check_output(out)
     require_mujoco()
-    from maniplvm.simulation.execution import execute_batch
-
     matched = match_predictions(
         read_predictions(predictions), open_dataset(data).samples(split, images=False), str(data)
     )
     samples, said = _traces(matched, data)
-    jobs = [_job(sample, text, frame) for sample, text in zip(samples, said, strict=True)]
+    framed = [replace(prediction, frame=prediction.frame or frame) for prediction in said]
     console = Console()
     with _bar(Console(stderr=True)) as bar:
-        done = bar.add_task("executions", total=len(jobs))
-        executions = execute_batch(jobs, workers, timeout, lambda count: bar.advance(done, count))
+        done = bar.add_task("executions", total=len(framed))
+        outcome_of = {
+            prediction.key: execution
+            for prediction, execution in execute_answers(
+                framed, samples, workers, timeout, lambda count: bar.advance(done, count)
+            )
+        }
+    executions = [outcome_of[prediction.key] for prediction in framed]
     if out is not None:
         lines = [
             json.dumps(_record(sample, execution)) + "\n"
@@ -83,22 +88,7 @@ def _traces(matched: Matched, data: Path) -> tuple[list[Sample], list[Prediction
     ]
     if not pairs:
         raise UserError(f"{data}: no prediction answers a trajectory sample; nothing to execute")
-    for sample, _ in pairs:
-        if "world" not in sample.provenance:
-            raise UserError(
-                f"{data}: sample {sample.id} does not come from simulation and cannot be executed"
-            )
     return [sample for sample, _ in pairs], [prediction for _, prediction in pairs]
-
-
-def _job(sample: Sample, said: Prediction, frame: str | None) -> Job:
-    from maniplvm.simulation.execution import Job
-
-    try:
-        spoken = resolve_frame(said.frame or frame, sample.image_size)
-    except ValueError as error:
-        raise UserError(f"prediction {said.id}: {error}") from error
-    return Job(sample, parse_answer(said.text, sample.task, spoken).value)
 
 
 def _record(sample: Sample, execution: Execution) -> dict[str, object]:

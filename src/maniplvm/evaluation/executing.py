@@ -55,12 +55,16 @@ def execute_answers(
     require_mujoco()
     from maniplvm.simulation.execution import ExecutionPool, Job
 
-    pairs = sorted(
-        zip(predictions, samples, strict=True), key=lambda pair: str(pair[1].provenance.get("task"))
-    )
+    jobs = [
+        (said, Job(sample, read_answer(said, sample).value))
+        for said, sample in zip(predictions, samples, strict=True)
+    ]
+    jobs.sort(key=lambda pair: str(pair[1].sample.provenance.get("task")))
+    if not jobs:
+        return
     with ExecutionPool(workers, timeout) as pool:
-        for start in range(0, len(pairs), _PIECE):
-            piece = pairs[start : start + _PIECE]
-            jobs = [Job(sample, read_answer(said, sample).value) for said, sample in piece]
-            for (said, _), execution in zip(piece, pool.run(jobs, progress), strict=True):
+        for start in range(0, len(jobs), _PIECE):
+            piece = jobs[start : start + _PIECE]
+            executions = pool.run([job for _, job in piece], progress)
+            for (said, _), execution in zip(piece, executions, strict=True):
                 yield said, execution

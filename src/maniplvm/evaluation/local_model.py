@@ -12,11 +12,12 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictions import Prediction
 from maniplvm.evaluation.predictor import in_windows
-from maniplvm.geometry import FrameSpec
+from maniplvm.geometry import Frame, FrameSpec
 from maniplvm.models import Question, encode_batch, load_model
+from maniplvm.models.embedded import EMBEDDED, shipped_folder
 from maniplvm.models.loading import LoadedModel
 from maniplvm.models.replies import Decoding, generate_replies
-from maniplvm.tasks import Sample
+from maniplvm.tasks import Answer, Sample, Task, parse_answer
 
 BATCH_SIZE = 32
 WINDOW = 8
@@ -111,7 +112,8 @@ class ModelPredictor:
 
     @property
     def _folders(self) -> list[Path]:
-        named = [Path(self._source), Path(self._load.get("adapter", self._source))]
+        source = shipped_folder() if self._source == EMBEDDED else Path(self._source)
+        named = [source, Path(self._load.get("adapter", source))]
         return [folder for folder in dict.fromkeys(named) if folder.is_dir()]
 
     def _answer(self, rows: Sequence[tuple[Sample, int]]) -> Iterator[Prediction]:

@@ -1,0 +1,121 @@
+"""`maniplvm predict`: one picture, one instruction, one answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from maniplvm.cli.output import check_output
+from maniplvm.data import PREDICTION, draw_answers
+from maniplvm.data.images import Picture, decode, read_picture
+from maniplvm.data.problems import RecordError
+from maniplvm.errors import UserError
+from maniplvm.evaluation.local_model import answer_question
+from maniplvm.models import load_model
+from maniplvm.models.replies import Decoding
+from maniplvm.tasks import Answer, Task
+
+_DRAWN_WIDTH = 640
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="A folder, an id on the Hugging Face Hub, or embedded.")
+    ],
+    image: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
+    instruction: Annotated[str, typer.Argument(help="What the robot is told to do.")],
+    task: Annotated[Task, typer.Option(help="A box (affordance) or a path (trajectory).")],
+    out: Annotated[Path | None, typer.Option(help="Draw the answer on the picture here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Draw from this share of probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of a sampled answer.")] = 0,
+    max_new_tokens: Annotated[int, typer.Option(help="Where the text is cut.")] = 256,
+    family: Annotated[
+        str | None, typer.Option(help="Frame and prompt, where the model does not tell them.")
+    ] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a trained adapter.")] = None,
+    max_pixels: Annotated[int | None, typer.Option(help="Largest area that it sees.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16, float32.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
+) -> None:
+    """Ask a model about one picture: text, answer in the picture's pixels, and an overlay.
+
+    A photo that its camera marked as turned is turned upright first; pixels are those of the
+    upright picture.
+    """
+    check_output(out)
+    if not instruction.strip():
+        raise UserError("the instruction is empty; say what the robot is to do")
+    decoding = Decoding(temperature, top_p, max_new_tokens)
+    picture = _picture(image)
+    loaded = load_model(
+        model,
+        family=family,
+        adapter=adapter,
+        max_pixels=max_pixels,
+        dtype=dtype,
+        device=device,
+    )
+    reply, answer = answer_question(
+        loaded, instruction, task, picture.data, picture.size, decoding, seed
+    )
+    if as_json:
+        typer.echo(json.dumps(_record(model, image, instruction, picture, reply, answer)))
+    else:
+        _print(reply, answer, picture)
+    if out is not None:
+        _draw(out, picture, answer, quiet=as_json)
+
+
+def _picture(path: Path) -> Picture:
+    try:
+        return read_picture(path)
+    except RecordError as error:
+        raise UserError(f"{error.cause}: {error.detail}") from error
+
+
+def _record(
+    model: str, image: Path, instruction: str, picture: Picture, text: str, answer: Answer
+) -> dict[str, object]:
+    return {
+        "model": model,
+        "image": str(image),
+        "image_size": list(picture.size),
+        "instruction": instruction,
+        "task": answer.task.value,
+        "text": text,
+        "answer": None if answer.value is None else answer.value.tolist(),
+        "status": answer.status.value,
+        "well_formed": answer.well_formed,
+        "reasoning": answer.reasoning,
+    }
+
+
+def _print(text: str, answer: Answer, picture: Picture) -> None:
+    console = Console()
+    console.print(text, markup=False, highlight=False)
+    width, height = picture.size
+    if answer.value is None:
+        console.print(f"no answer could be read: {answer.status}")
+        return
+    numbers = json.dumps(answer.value.round(1).tolist())
+    shape = "box x1, y1, x2, y2" if answer.task is Task.AFFORDANCE else "path x, y"
+    console.print(f"{shape} in pixels of the {width} x {height} picture: {numbers}", markup=False)
+
+
+def _draw(path: Path, picture: Picture, answer: Answer, quiet: bool) -> None:
+    answers = [] if answer.value is None else [(answer.value, PREDICTION)]
+    drawn = draw_answers(
+        decode(picture.data), answers, width=max(_DRAWN_WIDTH, picture.size[0]), legend=False
+    )
+    try:
+        drawn.save(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--out {path}: cannot be written ({error})") from error
+    if not quiet:
+        Console().print(f"drew it on {path}")
