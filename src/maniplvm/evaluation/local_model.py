@@ -128,14 +128,41 @@ class ModelPredictor:
     def _question(self, sample: Sample) -> Question:
         if sample.image is None:
             raise ValueError(f"sample {sample.id}: a model needs its picture")
-        try:
-            frame = self.loaded.frame_for(sample.image_size)
-        except ValueError as error:
-            raise UserError(
-                f"sample {sample.id}: the model refuses its picture: {error}"
-            ) from error
+        frame = _frame(self.loaded, sample.image_size, f"sample {sample.id}")
         prompt = self.loaded.prompt.ask(sample.instruction, sample.task, frame)
         return Question(prompt, sample.image)
+
+
+def answer_question(
+    loaded: LoadedModel,
+    instruction: str,
+    task: Task,
+    image: bytes,
+    image_size: tuple[int, int],
+    decoding: Decoding,
+    seed: int = 0,
+) -> tuple[str, Answer]:
+    """Ask a loaded model one thing about one picture.
+
+    Args:
+        loaded: The model.
+        instruction: What the robot is told to do.
+        task: What is asked.
+        image: The encoded picture, upright.
+        image_size: Its `(width, height)` [px].
+        decoding: Greedy or sampled.
+        seed: Of a sampled answer.
+
+    Returns:
+        The text, and what it says in the picture's pixels.
+
+    Raises:
+        UserError: the model refuses the picture.
+    """
+    frame = _frame(loaded, image_size, "the picture")
+    inputs = encode_batch(loaded, [Question(loaded.prompt.ask(instruction, task, frame), image)])
+    (reply,) = generate_replies(loaded, inputs, decoding, [(seed,)])
+    return reply.text, parse_answer(reply.text, task, frame)
 
 
 def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:
@@ -152,6 +179,13 @@ def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:
         "min_pixels": resize.min_pixels,
         "max_pixels": resize.max_pixels,
     }
+
+
+def _frame(loaded: LoadedModel, image_size: tuple[int, int], where: str) -> Frame:
+    try:
+        return loaded.frame_for(image_size)
+    except ValueError as error:
+        raise UserError(f"{where}: the model refuses its size: {error}") from error
 
 
 def _weights_digest(folders: Sequence[Path]) -> str | None:
