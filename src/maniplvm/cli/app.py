@@ -13,6 +13,7 @@ from maniplvm.cli.embedded import embedded
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.predict import predict
+from maniplvm.cli.report import report
 from maniplvm.cli.score import score_predictions, score_text
 from maniplvm.cli.simulate import simulate
 from maniplvm.cli.train import app as train_app
@@ -47,6 +48,7 @@ app.command("embedded")(embedded)
 app.command("evaluate")(evaluate_model)
 app.command("execute")(execute)
 app.command("predict")(predict)
+app.command("report")(report)
 app.command("doctor")(doctor)
 app.command("score")(score_predictions)
 app.command("score-text")(score_text)

@@ -11,6 +11,8 @@ from maniplvm.training.recipe import (
     build_recipe,
     read_recipe,
 )
+from maniplvm.training.run import train
+from maniplvm.training.shared_prefix import SharedPrefixSettings
 
 __all__ = [
     "METHODS",
@@ -20,6 +22,8 @@ __all__ = [
     "MonitorSettings",
     "Recipe",
     "RewardSettings",
+    "SharedPrefixSettings",
     "build_recipe",
     "read_recipe",
+    "train",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from maniplvm.errors import UserError
 from maniplvm.models import LoraSettings
 from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
 from maniplvm.tasks import PromptStyle, Task
-from maniplvm.training.typed_mapping import check_keys, plain, read_fields
+from maniplvm.training.shared_prefix import SharedPrefixSettings
+from maniplvm.training.typed_mapping import NOT_WRITTEN, check_keys, plain, read_fields
 from maniplvm.training.yaml_text import parse_yaml, read_yaml
 
 METHODS = ("sft", "grpo")
@@ -140,11 +141,12 @@ class Recipe:
         seed: Of everything that is random.
         prompts: Templates by task, where the family's own are not wanted.
         rewards: What is rewarded; supervised training only reports it.
-        shared_prefix: Fields of `shared_prefix.SharedPrefixSettings`; GRPO only.
+        shared_prefix: What the completions of one prompt share; GRPO only.
         monitor: What is kept to look at.
         trainer: Fields of `trl.SFTConfig` or `trl.GRPOConfig`, by their own names.
         time_limit_minutes: Training time after which the run ends, resumptions included; the
             schedule is still that of the whole run. None sets no limit.
+        where: The file, for messages; no part of the recipe.
     """
 
     name: str
@@ -153,10 +155,11 @@ class Recipe:
     seed: int = 0
     prompts: Mapping[str, str] = field(default_factory=dict)
     rewards: RewardSettings = field(default_factory=RewardSettings)
-    shared_prefix: Mapping[str, Any] = field(default_factory=dict)
+    shared_prefix: SharedPrefixSettings = field(default_factory=SharedPrefixSettings)
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
     trainer: Mapping[str, Any] = field(default_factory=dict)
     time_limit_minutes: float | None = None
+    where: str = field(default="recipe", compare=False, metadata=NOT_WRITTEN)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -216,7 +219,8 @@ def build_recipe(settings: Mapping[str, Any], where: str, beside: Path | None = 
     Raises:
         UserError: as `read_recipe`.
     """
-    return read_fields(Recipe, settings if beside is None else _located(settings, beside), where)
+    located = settings if beside is None else _located(settings, beside)
+    return replace(read_fields(Recipe, located, where), where=where)
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

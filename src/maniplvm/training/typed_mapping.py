@@ -13,6 +13,9 @@ from maniplvm.errors import UserError
 
 T = TypeVar("T")
 
+NOT_WRITTEN = {"written": False}
+"""Metadata of a dataclass field that settings neither give nor show."""
+
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -31,7 +34,7 @@ def read_fields(kind: type[T], settings: Any, where: str, path: str = "") -> T:
             key and valid choices.
     """
     hints = get_type_hints(kind)
-    known: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
+    known = _written(kind)
     named = check_keys(settings, [field.name for field in known], where, path)
     missing = [f.name for f in known if f.name not in named and _is_required(f)]
     if missing:
@@ -41,8 +44,11 @@ def read_fields(kind: type[T], settings: Any, where: str, path: str = "") -> T:
     }
     try:
         return kind(**values)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+    except (UserError, ValueError) as error:
+        named_already = isinstance(error, UserError) or not path
+        raise UserError(
+            f"{where}: {error}" if named_already else f"{where}: {path}: {error}"
+        ) from error
 
 
 def check_keys(settings: Any, valid: Iterable[str], where: str, path: str) -> dict[str, Any]:
@@ -74,7 +80,7 @@ def unknown_key(key: str, choices: list[str]) -> str:
 def plain(value: Any) -> Any:
     """A dataclass made by `read_fields` as the settings that give it back: only what YAML knows."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in _written(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -122,6 +128,10 @@ def _fits(hint: Any, value: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
+
+
+def _written(kind: Any) -> list[Field[Any]]:
+    return [field for field in fields(kind) if field.metadata.get("written", True)]
 
 
 def _is_required(field: Field[Any]) -> bool:
