@@ -20,6 +20,7 @@ from maniplvm.models.parameters import (
 )
 from maniplvm.models.placement import choose_device, choose_dtype
 from maniplvm.models.processor import count_image_tokens, frame_spec, has_processor, load_processor
+from maniplvm.models.vision_attention import batch_equal_images
 from maniplvm.tasks import PromptStyle
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
@@ -192,6 +193,7 @@ def load_model(
         model = add_lora(model, lora)
     if freeze_vision:
         freeze_vision_tower(model)
+    batch_equal_images(model)
     return LoadedModel(**parts, model=model.to(place).eval())
 
 

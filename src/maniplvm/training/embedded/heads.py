@@ -22,7 +22,7 @@ _INNER = 128
 _REACH = 0.35
 """How far outside the box, in image tokens, a token still counts as touching it."""
 _BACKGROUND_WEIGHT, _PART_WEIGHT = 0.4, 1.5
-_BOX_SCALE = 5.0
+_PATCH_SCALE, _BOX_SCALE = 0.5, 5.0
 
 
 class Heads(nn.Module):
@@ -87,10 +87,12 @@ class Heads(nn.Module):
         place[order] = torch.arange(len(order))
         scores = self.ends(patches).float().view(len(views), -1, 2).permute(2, 0, 1)
         return {
-            "patch_part": functional.cross_entropy(
+            "patch_part": _PATCH_SCALE
+            * functional.cross_entropy(
                 self.patch(patches).float(), classes, weight=self._class_weights
             ),
-            "patch_ends": functional.cross_entropy(scores.flatten(0, 1), place[ends].flatten()),
+            "patch_ends": _PATCH_SCALE
+            * functional.cross_entropy(scores.flatten(0, 1), place[ends].flatten()),
         }
 
     def _token_losses(

@@ -1,4 +1,4 @@
-"""The course itself: batches, losses, optimisers, and a state that a killed run goes on from."""
+"""The course itself: batches, losses, and a state that a killed run goes on from."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from torch.nn import functional
 
 from maniplvm.errors import UserError
 from maniplvm.models import LoadedModel
-from maniplvm.models.vision_attention import batch_equal_images
 from maniplvm.training.embedded.heads import Heads
 from maniplvm.training.embedded.lessons import Lessons, View
 from maniplvm.training.embedded.packing import IGNORED, Packed, Packer
 
 STATE = "state.pt"
 LOG = "log.jsonl"
+_WINDOW = 8
+"""Batches among which lessons with traces of like length are put together."""
 
 Report = Callable[[dict[str, float]], None]
 
@@ -36,7 +37,7 @@ class Schooling:
     Attributes:
         steps: Of the optimiser.
         batch: Pictures a step, each with both questions.
-        learning_rate: Highest, of both optimisers.
+        learning_rate: The highest.
         warmup: Steps until then; a cosine leads down to 2 % of it.
         weight_decay: Of matrices.
         text_weight: Of the loss on tokens that are no coordinates.
@@ -47,7 +48,7 @@ class Schooling:
         log_every: Steps between lines of the log.
     """
 
-    steps: int = 4400
+    steps: int = 3600
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: int = 100
@@ -107,28 +108,27 @@ class _Course:
     ) -> None:
         self._model, self._lessons, self._settings = loaded.model, lessons, settings
         self._packer = Packer(loaded)
+        self._points = tuple(len(lesson.trace) for lesson in lessons)
         self._folder = folder
-        batch_equal_images(self._model)
         torch.manual_seed(settings.seed)
         self._heads = Heads(
             self._model, lessons.parts, self._packer.grid_side, self._packer.merged_side
         )
-        self._optimizers = _optimizers(self._model, self._heads, settings)
+        self._optimizer = _optimizer(self._model, self._heads, settings)
         self._seconds, self._started = 0.0, time.monotonic()
         self._model.train()
 
     def batch(self, step: int) -> tuple[list[View], Packed]:
         """The views of a step and their rows; depends on the step alone."""
-        rng = np.random.default_rng([self._settings.seed, step])
-        first = step * self._settings.batch
-        views = [
-            self._lessons.show(self._order(first + place), self._packer.side, rng)
-            for place in range(self._settings.batch)
-        ]
+        settings = self._settings
+        rng = np.random.default_rng([settings.seed, step])
+        epoch, within = divmod(step, len(_epoch(self._points, settings.batch, settings.seed, 0)))
+        chosen = _epoch(self._points, settings.batch, settings.seed, epoch)[within]
+        views = [self._lessons.show(int(each), self._packer.side, rng) for each in chosen]
         return views, self._packer.pack(views)
 
     def learn(self, step: int, views: list[View], packed: Packed) -> dict[str, float]:
-        """One step of both optimisers."""
+        """One step."""
         losses = self._losses(step, views, packed)
         weights = {"text": self._settings.text_weight, "box": 1.0, "trace": 1.0}
         total = torch.stack(
@@ -140,31 +140,29 @@ class _Course:
         total.backward()
         parameters = [*self._model.parameters(), *self._heads.parameters()]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self._settings.rate(step)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._settings.rate(step)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
         return {name: float(each.detach()) for name, each in losses.items()}
 
     def _losses(self, step: int, views: list[View], packed: Packed) -> dict[str, torch.Tensor]:
         image_tokens = packed.ids == self._packer.image_id
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = self._model.model(
-                input_ids=packed.ids,
-                position_ids=packed.positions,
-                attention_mask=packed.mask,
-                pixel_values=packed.pixels,
-                image_grid_thw=packed.grid,
-                mm_token_type_ids=image_tokens.long(),
-                use_cache=False,
-            ).last_hidden_state
-            asked = packed.labels[:, 1:] != IGNORED
-            logits = self._model.lm_head(hidden[:, :-1][asked])
-            rows = torch.arange(len(hidden))[:, None]
-            auxiliary = self._heads.losses(views, image_tokens, hidden[rows, packed.last])
+        hidden = self._model.model(
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            attention_mask=packed.mask,
+            pixel_values=packed.pixels,
+            image_grid_thw=packed.grid,
+            mm_token_type_ids=image_tokens.long(),
+            use_cache=False,
+        ).last_hidden_state
+        asked = packed.labels[:, 1:] != IGNORED
+        logits = self._model.lm_head(hidden[:, :-1][asked])
+        rows = torch.arange(len(hidden))[:, None]
+        auxiliary = self._heads.losses(views, image_tokens, hidden[rows, packed.last])
         answers = self._answer_losses(
-            logits.float(), packed.labels[:, 1:][asked], packed.branch[:, 1:][asked], step
+            logits, packed.labels[:, 1:][asked], packed.branch[:, 1:][asked], step
         )
         return answers | auxiliary
 
@@ -186,11 +184,6 @@ class _Course:
             "text": functional.nll_loss(log_probs[~is_number], labels[~is_number]),
         }
 
-    def _order(self, place: int) -> int:
-        """The lesson at a place in the endless sequence of shuffled epochs."""
-        epoch, within = divmod(place, len(self._lessons))
-        return int(_shuffled(len(self._lessons), self._settings.seed, epoch)[within])
-
     def log(self, step: int, losses: dict[str, float]) -> dict[str, float]:
         """Write a line of the log."""
         line = {
@@ -211,7 +204,7 @@ class _Course:
             "seconds": self._spent(),
             "model": self._model.state_dict(),
             "heads": self._heads.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "optimizer": self._optimizer.state_dict(),
         }
         fresh = self._folder / f"{STATE}.new"
         torch.save(state, fresh)
@@ -227,8 +220,7 @@ class _Course:
             raise UserError(f"{path}: belongs to a run with other settings; choose another folder")
         self._model.load_state_dict(state["model"])
         self._heads.load_state_dict(state["heads"])
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        self._optimizer.load_state_dict(state["optimizer"])
         self._seconds = state["seconds"]
         return int(state["step"])
 
@@ -236,24 +228,37 @@ class _Course:
         return self._seconds + time.monotonic() - self._started
 
 
-def _optimizers(model: Any, heads: Heads, settings: Schooling) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al., 2024) for the matrices inside blocks, AdamW for everything else."""
-    blocks = [*model.model.visual.blocks, *model.model.language_model.layers]
-    matrices = [each for block in blocks for each in block.parameters() if each.ndim == 2]
-    taken = {id(each) for each in matrices}
-    others = [each for each in (*model.parameters(), *heads.parameters()) if id(each) not in taken]
-    decay = settings.weight_decay
+def _optimizer(model: Any, heads: Heads, settings: Schooling) -> torch.optim.Optimizer:
+    parameters = [*model.parameters(), *heads.parameters()]
     groups = [
-        {"params": [each for each in others if each.ndim >= 2], "weight_decay": decay},
-        {"params": [each for each in others if each.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [each for each in parameters if each.ndim >= 2],
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
     ]
-    rate = settings.learning_rate
-    return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True),
-    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 @lru_cache(maxsize=2)
-def _shuffled(count: int, seed: int, epoch: int) -> np.ndarray[Any, Any]:
-    return np.random.default_rng([seed, epoch, count]).permutation(count)
+def _epoch(points: tuple[int, ...], batch: int, seed: int, epoch: int) -> np.ndarray[Any, Any]:
+    """`(steps, batch)` lessons of one epoch: shuffled, and traces of like length together.
+
+    Rows of a batch are padded to the longest, so likeness saves time; it is looked for only
+    within a few batches, so that chance keeps its part. Lessons that fill no batch are left out.
+    """
+    rng = np.random.default_rng([seed, epoch, len(points)])
+    order = rng.permutation(len(points))
+    lengths = np.asarray(points)
+    batches = [
+        each
+        for start in range(0, len(order), _WINDOW * batch)
+        for window in [order[start : start + _WINDOW * batch]]
+        for each in _cut(window[np.argsort(lengths[window], kind="stable")], batch)
+    ]
+    return np.stack(batches)[rng.permutation(len(batches))]
+
+
+def _cut(window: np.ndarray[Any, Any], batch: int) -> list[np.ndarray[Any, Any]]:
+    whole = len(window) // batch * batch
+    return list(window[:whole].reshape(-1, batch))

@@ -1,0 +1,67 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from maniplvm.errors import UserError
+from maniplvm.models import load_model
+from maniplvm.training.embedded import Schooling, school
+from maniplvm.training.embedded.schooling import _epoch
+
+SHORT = Schooling(steps=4, batch=4, warmup=2, save_every=2, log_every=1)
+
+
+def taught(untrained, lessons, folder, settings=SHORT, until=None):
+    loaded = load_model(untrained, dtype="float32", device="cpu")
+
+    def report(line):
+        if until is not None and line["step"] == until:
+            raise KeyboardInterrupt
+
+    school(loaded, lessons, settings, folder, report)
+    return {name: value.clone() for name, value in loaded.model.state_dict().items()}
+
+
+def test_a_course_that_was_interrupted_ends_with_the_same_weights(untrained, lessons, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir(), broken.mkdir()
+    expected = taught(untrained, lessons, whole)
+    with pytest.raises(KeyboardInterrupt):
+        taught(untrained, lessons, broken, until=3)
+    resumed = taught(untrained, lessons, broken)
+    for name, value in expected.items():
+        torch.testing.assert_close(resumed[name], value, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_losses_fall_and_are_logged_by_name(untrained, lessons, tmp_path):
+    settings = replace(SHORT, steps=30, batch=8, warmup=4, save_every=30, learning_rate=5e-3)
+    taught(untrained, lessons, tmp_path, settings)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 31))
+    for name in ("text", "box", "trace"):
+        first, last = (np.mean([line[name] for line in part]) for part in (lines[:3], lines[-3:]))
+        assert last < 0.95 * first, name
+
+
+def test_a_state_of_other_settings_is_refused(untrained, lessons, tmp_path):
+    taught(untrained, lessons, tmp_path)
+    with pytest.raises(UserError, match="other settings"):
+        taught(untrained, lessons, tmp_path, replace(SHORT, seed=1))
+
+
+def test_an_epoch_shows_every_lesson_once_and_groups_traces_of_like_length():
+    rng = np.random.default_rng(0)
+    points = tuple(rng.integers(3, 11, 640).tolist())
+    batches = _epoch(points, 16, 0, 0)
+    assert sorted(batches.ravel().tolist()) == list(range(640))
+    spread = np.ptp(np.array(points)[batches], axis=1).mean()
+    by_chance = np.ptp(np.array(points)[rng.permutation(640)].reshape(-1, 16), axis=1).mean()
+    assert spread < 0.5 * by_chance
+    assert not np.array_equal(batches, _epoch(points, 16, 0, 1))
+
+
+def test_the_auxiliary_heads_do_not_ship(untrained, lessons, tmp_path):
+    before = set(load_model(untrained, device="cpu").model.state_dict())
+    assert set(taught(untrained, lessons, tmp_path)) == before
