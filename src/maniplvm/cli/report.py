@@ -1,0 +1,59 @@
+"""`maniplvm report`: one page about before and after."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from maniplvm.cli.output import check_output, write_output
+
+
+def report(
+    after: Annotated[Path, typer.Option(help="Evaluation folder of the model in question.")],
+    data: Annotated[Path, typer.Option(help="The data set that was evaluated; gives pictures.")],
+    out: Annotated[Path, typer.Option(help="Where to write the page (HTML).")],
+    before: Annotated[
+        Path | None, typer.Option(help="Evaluation folder of the model before training.")
+    ] = None,
+    control: Annotated[
+        list[Path] | None,
+        typer.Option(help="Evaluation folder of another model to compare with; repeatable."),
+    ] = None,
+    sampled_before: Annotated[
+        Path | None, typer.Option(help="As --before, with sampled answers.")
+    ] = None,
+    sampled_after: Annotated[
+        Path | None, typer.Option(help="As --after, with sampled answers.")
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run folder: learning curves and recipe; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random draws shown.")] = 0,
+) -> None:
+    """Write one self-contained HTML page: what changed, learning curves, galleries, recipe."""
+    from maniplvm.evaluation.report import Sources, build_report
+
+    check_output(out)
+    console = Console()
+    sources = Sources(
+        after=after,
+        data=data,
+        before=before,
+        controls=control or [],
+        sampled_before=sampled_before,
+        sampled_after=sampled_after,
+        runs=run or [],
+    )
+    with console.status("making the page"):
+        html = build_report(sources, command=["maniplvm", *sys.argv[1:]], seed=seed)
+    write_output(out, html)
+    size = len(html.encode()) / 1e6
+    console.print(
+        f"wrote {escape(str(out))} ({size:.1f} MB); open it in any browser", soft_wrap=True
+    )

@@ -1,0 +1,172 @@
+"""The page: everything measured, put into one self-contained HTML file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import maniplvm
+from maniplvm.data import PREDICTION, TRUTH, open_dataset
+from maniplvm.errors import UserError
+from maniplvm.evaluation.report.breakdowns import categories, failures
+from maniplvm.evaluation.report.cards import Wall, wall
+from maniplvm.evaluation.report.changes import changes_between
+from maniplvm.evaluation.report.curves import learning_curves
+from maniplvm.evaluation.report.folders import Measured, read_measured, read_run
+from maniplvm.evaluation.report.gallery import galleries, pairs_of
+from maniplvm.evaluation.report.headline import describe_split, focus_split, headline
+from maniplvm.evaluation.report.overlay import Album
+from maniplvm.evaluation.report.panels import panels
+from maniplvm.evaluation.report.recipe_card import commands, origin_of_evaluation, origin_of_run
+from maniplvm.evaluation.report.tables import TITLES, Compared, everything, tables
+from maniplvm.tasks.sample import Task
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a report is made of.
+
+    Attributes:
+        after: Folder of the evaluation that the page is about.
+        data: The data set that was evaluated.
+        before: Folder of the evaluation to compare with, or None.
+        controls: Folders of other models' evaluations.
+        sampled_before: As `before`, with sampled answers.
+        sampled_after: As `after`, with sampled answers.
+        runs: Folders of the training runs.
+    """
+
+    after: Path
+    data: Path
+    before: Path | None = None
+    controls: Sequence[Path] = ()
+    sampled_before: Path | None = None
+    sampled_after: Path | None = None
+    runs: Sequence[Path] = ()
+
+
+def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0) -> str:
+    """Make the page.
+
+    Args:
+        sources: The folders.
+        command: What makes this page again, for the record.
+        seed: Of the random draws that the galleries show.
+
+    Returns:
+        HTML that needs nothing else: styles, charts and pictures are inside.
+
+    Raises:
+        UserError: Jinja2 is missing, a folder is missing or of another format, or the evaluations
+            are of different data.
+    """
+    environment = _environment()
+    after = read_measured(sources.after)
+    before = None if sources.before is None else read_measured(sources.before)
+    controls = [read_measured(folder) for folder in sources.controls]
+    runs = [read_run(folder) for folder in sources.runs]
+    compared = _compared(before, after, controls)
+    sampled = _sampled(sources)
+    album = Album(open_dataset(sources.data))
+    walls = _walls(compared, album, seed)
+    focus = focus_split(after, runs)
+    rewards, others = learning_curves(runs)
+    evaluations = [*([] if before is None else [before]), after, *controls]
+    return environment.get_template("report.html").render(
+        compared=compared,
+        headline=headline(after, compared.changes, focus),
+        focus=describe_split(focus),
+        series=[after.label, *(f"control: {control.label}" for control in controls)],
+        panels=_panels(compared),
+        tables=tables(compared),
+        everything=everything(compared),
+        sampled=[] if sampled is None else tables(sampled),
+        sampled_of=sampled,
+        runs=[str(run.facts.get("name", run.folder.name)) for run in runs],
+        reward_curves=rewards,
+        other_curves=others,
+        walls=walls,
+        album=album.symbols(),
+        failures=failures(compared),
+        categories=categories(compared),
+        origins=[*map(origin_of_run, runs), *_origins(compared, sampled)],
+        commands=commands(runs, evaluations + _evaluations(sampled), command),
+        truth=TRUTH,
+        prediction=PREDICTION,
+        version=maniplvm.__version__,
+        made=time.strftime("%Y-%m-%d"),
+    )
+
+
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UserError('the report needs Jinja2: pip install "maniplvm[report]"') from error
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _compared(
+    before: Measured | None, after: Measured, controls: Iterable[Measured] = ()
+) -> Compared:
+    changes = {} if before is None else changes_between(before, after)
+    return Compared(
+        before,
+        after,
+        changes,
+        [(control, changes_between(control, after)) for control in controls],
+    )
+
+
+def _sampled(sources: Sources) -> Compared | None:
+    if sources.sampled_after is None:
+        if sources.sampled_before is not None:
+            raise UserError("--sampled-before needs --sampled-after beside it")
+        return None
+    earlier = sources.sampled_before
+    return _compared(
+        None if earlier is None else read_measured(earlier), read_measured(sources.sampled_after)
+    )
+
+
+def _panels(compared: Compared) -> list[Any]:
+    """What changed since before, for every model; without before, what sets it off the controls."""
+    if compared.before is None:
+        return panels([(f"against {c.label}", changes) for c, changes in compared.controls])
+    before = compared.before
+    controls = [(c.label, changes_between(before, c)) for c, _ in compared.controls]
+    return panels([(compared.after.label, compared.changes), *controls])
+
+
+def _walls(compared: Compared, album: Album, seed: int) -> list[tuple[str, list[Wall]]]:
+    found = [
+        (TITLES[task], galleries(pairs_of(compared.before, compared.after, task), seed=seed))
+        for task in Task
+    ]
+    return [(title, [wall(one, album) for one in own]) for title, own in found if own]
+
+
+def _evaluations(compared: Compared | None) -> list[Measured]:
+    if compared is None:
+        return []
+    return [e for e in (compared.before, compared.after) if e is not None]
+
+
+def _origins(compared: Compared, sampled: Compared | None) -> list[Any]:
+    named: list[tuple[str, Measured | None]] = [
+        ("before", compared.before),
+        ("after", compared.after),
+        *((f"control: {control.label}", control) for control, _ in compared.controls),
+    ]
+    if sampled is not None:
+        named += [("sampled, before", sampled.before), ("sampled, after", sampled.after)]
+    return [origin_of_evaluation(name, own) for name, own in named if own is not None]
