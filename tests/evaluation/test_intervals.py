@@ -1,7 +1,11 @@
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from maniplvm.evaluation import bootstrap_mean
+from maniplvm.evaluation import Interval, bootstrap_mean
 
 
 def test_an_interval_holds_its_mean_and_shrinks_with_more_values():
@@ -44,3 +48,48 @@ def test_no_values_have_no_mean():
 def test_what_cannot_be_averaged_is_refused(values):
     with pytest.raises(ValueError, match="finite numbers"):
         bootstrap_mean(values)
+
+
+VALUES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
+
+
+@given(VALUES)
+def test_values_that_are_each_their_own_group_are_independent_values(values):
+    grouped = bootstrap_mean(values, groups=range(len(values)), resamples=50)
+    assert grouped == bootstrap_mean(values, resamples=50)
+
+
+@given(VALUES, st.integers(2, 4))
+def test_views_of_one_scene_add_no_precision(values, views):
+    """Repeating every value within its group leaves mean and interval as they are."""
+    groups = np.repeat(np.arange(len(values)), views).tolist()
+    seen = bootstrap_mean(np.repeat(values, views), groups=groups, resamples=50)
+    once = bootstrap_mean(values, resamples=50)
+    assert (seen.mean, seen.low, seen.high) == pytest.approx((once.mean, once.low, once.high))
+    assert seen.count == views * once.count
+
+
+@given(VALUES, st.floats(-5, 5))
+def test_the_interval_moves_with_its_values(values, shift):
+    groups = [index // 2 for index in range(len(values))]
+    here = bootstrap_mean(values, groups=groups, resamples=50)
+    there = bootstrap_mean(np.array(values) + shift, groups=groups, resamples=50)
+    assert (there.low, there.high) == pytest.approx((here.low + shift, here.high + shift), abs=1e-9)
+
+
+def test_groups_of_unequal_size_keep_the_plain_mean():
+    interval = bootstrap_mean([0, 0, 0, 1], groups=["a", "a", "a", "b"])
+    assert interval.mean == 0.25
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_every_value_needs_its_group():
+    with pytest.raises(ValueError, match="1 groups for 2 values"):
+        bootstrap_mean([1, 2], groups=["a"])
+
+
+@pytest.mark.parametrize("values", [[], [1.0, 2.0, 4.0]])
+def test_an_interval_survives_json(values):
+    interval = bootstrap_mean(values)
+    text = json.dumps(interval.to_json(), allow_nan=False)
+    assert str(Interval.from_json(json.loads(text))) == str(interval)

@@ -1,7 +1,7 @@
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation import match_predictions, read_predictions, summarise
+from maniplvm.evaluation import Prediction, match_predictions, read_predictions, summarise
 from maniplvm.rewards import score_batch
 from tests.rewards.test_scoring import BOX, TRACE, wrap
 
@@ -63,3 +63,30 @@ def test_a_summary_counts_every_failure_as_zero():
     assert boxes.failures == {"no_answer_tag": 1, "not_coordinates": 1}
     assert traces.total.mean == pytest.approx(5)
     assert traces.format_rate.count == 1
+
+
+def test_several_draws_of_a_sample_are_numbered(tmp_path):
+    first = Prediction("a", "x\u2028y", {"name": "qwen2_5_vl", "factor": 28}, 0, 7)
+    second = Prediction("a", "z", draw=1)
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(first.to_line() + second.to_line(), encoding="utf-8")
+    assert read_predictions(path) == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id": "a", "text": "", "draw": -1}', "draw and tokens must be whole numbers"),
+        ('{"id": "a", "text": "", "draw": true}', "draw and tokens must be whole numbers"),
+        ('{"id": "a", "text": "", "tokens": 1.5}', "draw and tokens must be whole numbers"),
+        (
+            '{"id": "a", "text": "", "draw": 1}\n{"id": "a", "text": "", "draw": 1}',
+            "line 2: id a, draw 1 already stands in line 1",
+        ),
+    ],
+)
+def test_bad_draws_are_named(tmp_path, line, message):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(line)
+    with pytest.raises(UserError, match=message):
+        read_predictions(path)

@@ -58,7 +58,7 @@ def result_tables(result: Evaluation) -> Iterator[Table]:
 
 def comparison_table(comparison: Comparison) -> Table:
     """Paired differences; `*` marks those whose 95 % interval leaves out 0."""
-    table = Table(title=f"{comparison.before} -> {comparison.after}, paired by sample")
+    table = Table(title="after minus before, paired by sample")
     table.add_column("")
     for heading in ("n", "before", "after", "difference", "95 % interval", ""):
         table.add_column(heading, justify="right")
@@ -69,7 +69,7 @@ def comparison_table(comparison: Comparison) -> Table:
                 heading = f"{_SHAPE[task]}: {_COMPARED[name]}"
                 table.add_row(heading, *_difference(name, metrics[name]))
         table.add_section()
-    table.caption = "* the interval leaves out 0"
+    table.caption = f"before: {comparison.before}; * the interval leaves out 0"
     return table
 
 

@@ -89,7 +89,7 @@ def _record(
         "instruction": instruction,
         "task": answer.task.value,
         "text": text,
-        "answer": None if answer.value is None else answer.value.tolist(),
+        "answer": None if answer.value is None else answer.value.round(3).tolist(),
         "status": answer.status.value,
         "well_formed": answer.well_formed,
         "reasoning": answer.reasoning,

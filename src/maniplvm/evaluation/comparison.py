@@ -22,6 +22,7 @@ METRICS = (
     "iou",
     "success",
     "reward",
+    "task_reward",
     "dfd_diagonal",
     "dfd",
     "hd",
@@ -31,7 +32,8 @@ METRICS = (
     "execution",
     "parse_rate",
 )
-"""What is compared, where both evaluations have it."""
+"""What is compared, where both evaluations have it; `task_reward` is the reward without its
+format term."""
 
 LOWER_IS_BETTER = frozenset({"dfd_diagonal", "dfd", "hd", "rmse", "avg", "end"})
 
@@ -170,6 +172,8 @@ def _value(metric: str, draws: list[ScoredSample]) -> float | None:
     """The mean over a sample's draws; None where the evaluation does not have the metric."""
     if metric == "reward":
         return fmean(draw.reward for draw in draws)
+    if metric == "task_reward":
+        return fmean(draw.reward - draw.terms.get("format", 0.0) for draw in draws)
     if metric == "parse_rate":
         return fmean(draw.parsed for draw in draws)
     if metric == "execution":

@@ -15,6 +15,7 @@ from typing import Any
 
 from maniplvm.data import limit_samples, open_dataset
 from maniplvm.data.store import Dataset
+from maniplvm.errors import UserError
 from maniplvm.evaluation.aggregation import aggregate
 from maniplvm.evaluation.executing import can_be_executed, execute_answers
 from maniplvm.evaluation.folder import EvaluationFolder, replace_text
@@ -54,14 +55,19 @@ class Selection:
         """The samples, without their pictures.
 
         Raises:
-            UserError: an unknown split or task.
+            UserError: an unknown split or task, or no sample at all.
         """
         chosen = list[Sample]()
-        for split in self.splits or dataset.splits:
+        for split in dict.fromkeys(self.splits or dataset.splits):
             own = list(dataset.samples(split, self.task, images=False))
             if self.limit is not None:
                 own = limit_samples(own, self.limit, self.limit_seed)
             chosen += own
+        if not chosen:
+            raise UserError(
+                f"{dataset.folder}: no sample is chosen; ask for other splits, another task or a "
+                "larger limit"
+            )
         return chosen
 
 
@@ -129,9 +135,9 @@ def evaluate(
         Path(out),
         {
             "model": predictor.name,
-            **predictor.settings,
+            "decoding": predictor.settings,
             "data": _data_digest(dataset),
-            **asdict(selection),
+            "selection": asdict(selection),
             "wrong_instruction": wrong_instruction,
         },
     )
@@ -200,10 +206,14 @@ def _predict(
         if not missing:
             return before
         for prediction in predictor.predict(_asked(dataset, samples, missing, wrong)):
+            if prediction.id not in missing:
+                raise ValueError(f"{predictor.name} answers {prediction.id}, which it was not asked")
             if prediction.key not in known:
                 known.add(prediction.key)
                 journal.append(prediction.to_line())
                 progress("predicting", len(known), total)
+    if len(known) != total:
+        raise ValueError(f"{predictor.name} gave {len(known)} of {total} completions")
     return before
 
 

@@ -1,0 +1,149 @@
+import io
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from PIL import Image, ImageColor
+from typer.testing import CliRunner
+
+from maniplvm.cli import main
+from maniplvm.cli.app import app
+from maniplvm.data import PREDICTION
+from maniplvm.evaluation import local_model
+from maniplvm.models import write_tiny_checkpoint
+from maniplvm.models.replies import Reply
+from tests.cli.pictures import png
+
+BOX = "<think>the [knob] is there</think><answer>[250, 500, 500, 1000]</answer>"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("tiny"), "qwen3_vl")
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "kitchen.png"
+    path.write_bytes(png(64, 48))
+    return path
+
+
+@pytest.fixture
+def says(monkeypatch):
+    """Lets the model say a text, and keeps what it was asked."""
+    asked = []
+
+    def say(text):
+        real = local_model.encode_batch
+
+        def encode(loaded, questions):
+            asked.extend(questions)
+            return real(loaded, questions)
+
+        monkeypatch.setattr(local_model, "encode_batch", encode)
+        monkeypatch.setattr(local_model, "generate_replies", lambda *_: [Reply(text, 9)])
+        return asked
+
+    return say
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_real_model_replies(tiny, picture):
+    asked = (tiny, picture, "open it", "--task", "trajectory", "--max-new-tokens", "4")
+    assert "no answer could be read" in run(*asked)
+    assert json.loads(run(*asked, "--json"))["answer"] is None
+
+
+def test_the_answer_is_in_pixels_of_the_picture_and_drawn_on_it(tiny, picture, tmp_path, says):
+    asked = says(BOX)
+    out = tmp_path / "overlay.png"
+    output = run(tiny, picture, "open it", "--task", "affordance", "--out", out)
+    assert "the [knob] is there" in output  # not taken for markup
+    assert "[16.0, 24.0, 32.0, 48.0]" in output
+    assert "open it" in asked[0].prompt
+    with Image.open(out) as drawn:
+        pixels = np.asarray(drawn.convert("RGB")).astype(int)
+    assert drawn.size == (640, 480)
+    marked = (abs(pixels - ImageColor.getrgb(PREDICTION.colour)).sum(axis=-1) < 30).nonzero()
+    assert (marked[1].min(), marked[1].max()) == pytest.approx((160, 320), abs=12)
+    assert marked[0].min() == pytest.approx(240, abs=12)
+
+
+def test_one_json_object_is_all_that_is_printed(tiny, picture, tmp_path, says):
+    says(BOX)
+    out = tmp_path / "overlay.png"
+    record = json.loads(
+        run(tiny, picture, "open it", "--task", "affordance", "--json", "--out", out)
+    )
+    assert record["answer"] == [16, 24, 32, 48]
+    assert (record["image_size"], record["well_formed"]) == ([64, 48], True)
+    assert record["reasoning"] == "the [knob] is there"
+    assert out.is_file()
+
+
+def test_a_photo_that_lies_on_its_side_is_turned_upright_first(tiny, tmp_path, says):
+    image = Image.new("RGB", (64, 48), "red")
+    image.paste("blue", (0, 0, 32, 48))  # left half, which comes to lie on top
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", exif=exif)
+    path = tmp_path / "photo.png"
+    path.write_bytes(buffer.getvalue())
+    asked = says("<think>a</think><answer>[0, 0, 1000, 500]</answer>")
+    record = json.loads(run(tiny, path, "touch the blue", "--task", "affordance", "--json"))
+    assert record["image_size"] == [48, 64]
+    assert record["answer"] == [0, 0, 48, 32]
+    with Image.open(io.BytesIO(asked[0].image)) as seen:
+        assert seen.size == (48, 64)
+        assert seen.convert("RGB").getpixel((24, 10)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{tiny}", "gone.png", "open it"], "gone.png cannot be read"),
+        (["{tiny}", "{text}", "open it"], "is damaged or none of PNG, JPEG, WEBP"),
+        (["{tiny}", "{picture}", " "], "the instruction is empty"),
+        (["nowhere/at/all/here", "{picture}", "open it"], "no such folder"),
+        (["{tiny}", "{picture}", "open it", "--out", "no/folder/o.png"], "cannot be written"),
+        (["{tiny}", "{picture}", "open it", "--family", "x"], "unknown model family 'x'"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_clear_line(
+    tiny, picture, tmp_path, monkeypatch, capsys, arguments, message
+):
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    names = {"tiny": tiny, "picture": picture, "text": text}
+    filled = [argument.format(**names) for argument in arguments]
+    monkeypatch.setattr("sys.argv", ["maniplvm", "predict", *filled, "--task", "affordance"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_overlay_of_an_unknown_format_is_named(
+    tiny, picture, tmp_path, monkeypatch, capsys, says
+):
+    says(BOX)
+    arguments = [str(tiny), str(picture), "open it", "--task", "affordance"]
+    monkeypatch.setattr(
+        "sys.argv", ["maniplvm", "predict", *arguments, "--out", str(tmp_path / "o.nonsense")]
+    )
+    with pytest.raises(SystemExit):
+        main()
+    assert "o.nonsense: cannot be written" in capsys.readouterr().err
