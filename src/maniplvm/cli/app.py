@@ -13,6 +13,7 @@ from maniplvm.cli.embedded import embedded
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.predict import predict
+from maniplvm.cli.quickstart import quickstart
 from maniplvm.cli.report import report
 from maniplvm.cli.score import score_predictions, score_text
 from maniplvm.cli.simulate import simulate
@@ -43,6 +44,7 @@ def root(
 
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
+app.command("quickstart")(quickstart)
 app.command("simulate")(simulate)
 app.command("embedded")(embedded)
 app.command("evaluate")(evaluate_model)

@@ -1,0 +1,115 @@
+"""`maniplvm quickstart`: the whole story, before and after, on a laptop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation.comparison import LOWER_IS_BETTER, Difference
+from maniplvm.experiments.quickstart import (
+    DATA,
+    GRPO_RECIPE,
+    SFT_RECIPE,
+    Folders,
+    headline_figures,
+    plain_figures,
+    quickstart_stages,
+)
+from maniplvm.experiments.running import Stage, run_stages
+
+FIGURES = "quickstart.json"
+_HEADINGS = {
+    "iou": "box: IoU",
+    "trace_reward": "trace: reward, of 4",
+    "dfd_diagonal": "trace: DFD / diagonal",
+    "execution": "trace: solves the task",
+}
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Folder of everything.")] = Path("runs/quickstart"),
+    seed: Annotated[int, typer.Option(min=0, help="Of training and draws.")] = 0,
+    model: Annotated[str, typer.Option(help="The policy to start from.")] = "embedded",
+    data: Annotated[str, typer.Option(help="A data set with the shipped one's splits.")] = DATA,
+    recipe: Annotated[str, typer.Option(help="Of the training from rewards.")] = GRPO_RECIPE,
+    control: Annotated[
+        bool, typer.Option(help="Also train with full labels for as long, to compare.")
+    ] = False,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Replace a setting of the recipe.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Samples of each split and task at most.")
+    ] = None,
+) -> None:
+    """Measure the shipped policy, teach it six new tasks by rewards alone, and measure again.
+
+    Interrupted, it continues where it stopped.
+    """
+    for needed in (data, recipe, SFT_RECIPE):
+        if not Path(needed).exists():
+            raise UserError(f"{needed}: not here; run this in a clone of the repository")
+    console = Console()
+
+    def announce(stage: Stage) -> None:
+        console.rule(stage.purpose, align="left")
+        console.print(f"$ {stage.command}", highlight=False, soft_wrap=True)
+
+    def run(minutes: float | None) -> None:
+        stages = quickstart_stages(
+            out,
+            seed=seed,
+            model=model,
+            data=data,
+            recipe=recipe,
+            control=SFT_RECIPE if minutes is not None else None,
+            control_minutes=minutes,
+            settings=tuple(changes or ()),
+            limit=limit,
+        )
+        run_stages(stages, out, announce)
+
+    run(None)
+    if control:
+        run(_minutes_of(Folders(out).run("grpo")))
+    figures = headline_figures(out)
+    text = json.dumps(plain_figures(figures), indent=2)
+    (out / FIGURES).write_text(text + "\n", encoding="utf-8")
+    console.print(_table(figures, "learned from rewards"))
+    if control:
+        console.print(_table(headline_figures(out, "control"), "learned from labels (control)"))
+    console.print(f"the report: {Folders(out).report}")
+
+
+def _minutes_of(run: Path) -> float:
+    """How long a finished run trained."""
+    return json.loads((run / "run.json").read_text(encoding="utf-8"))["wall_seconds"] / 60
+
+
+def _table(figures: dict[str, dict[str, Difference]], title: str) -> Table:
+    table = Table(title=f"{title}: paired by sample, 95 % intervals over scenes")
+    table.add_column("")
+    for heading in ("before", "after", "difference", "95 % interval", ""):
+        table.add_column(heading, justify="right")
+    for split, measures in figures.items():
+        table.add_section()
+        table.add_row(f"[bold]{split}[/bold]")
+        for name, own in measures.items():
+            change = own.difference
+            better = (change.mean < 0) == (name in LOWER_IS_BETTER)
+            mark = "" if not own.is_clear else "better" if better else "worse"
+            table.add_row(
+                _HEADINGS[name],
+                f"{own.before:.3f}",
+                f"{own.after:.3f}",
+                f"{change.mean:+.3f}",
+                f"{change.low:+.3f} to {change.high:+.3f}",
+                mark,
+            )
+    return table

@@ -1,0 +1,127 @@
+"""Stages one after the other, each a command of its own; finished ones are not run again."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from maniplvm.errors import UserError
+
+RECORDS = "stages.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command.
+
+    Attributes:
+        name: Unique in its experiment.
+        arguments: What follows `maniplvm` on the command line.
+        purpose: In a few words, for the person who watches.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    purpose: str
+
+    @property
+    def command(self) -> str:
+        """As one would type it."""
+        return " ".join(["maniplvm", *(_quoted(word) for word in self.arguments)])
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a finished stage took.
+
+    Attributes:
+        command: That was run.
+        seconds: Wall time, interrupted attempts included.
+        peak_rss_mb: Largest memory of any process so far [MB].
+        finished: Whether it came to its end.
+    """
+
+    command: str
+    seconds: float
+    peak_rss_mb: float
+    finished: bool
+
+
+def run_stages(
+    stages: Sequence[Stage], folder: Path, announce: Callable[[Stage], None]
+) -> dict[str, StageRecord]:
+    """Run what is not finished yet, and note time and memory in `stages.json`.
+
+    Every stage continues by itself what it had begun, so an interrupted chain is simply run again.
+
+    Args:
+        stages: In order.
+        folder: Where the records are kept.
+        announce: Told about every stage that is about to run.
+
+    Returns:
+        The records by the stages' names.
+
+    Raises:
+        UserError: a stage failed (what it said stands above), or the folder belongs to other
+            stages.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    records = _read(folder / RECORDS)
+    for stage in stages:
+        known = records.get(stage.name)
+        if known is not None and known.command != stage.command:
+            raise UserError(
+                f"{folder}: holds another experiment ({stage.name} was `{known.command}`); "
+                "choose another folder"
+            )
+        if known is not None and known.finished:
+            continue
+        announce(stage)
+        started = time.monotonic()
+        spent = 0.0 if known is None else known.seconds
+        code = None
+        try:
+            code = subprocess.run(  # noqa: S603 - our own command, no shell
+                [sys.executable, "-m", "maniplvm", *stage.arguments], check=False
+            ).returncode
+        finally:
+            records[stage.name] = StageRecord(
+                stage.command,
+                round(spent + time.monotonic() - started, 1),
+                round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
+                code == 0,
+            )
+            _write(folder / RECORDS, records)
+        if code:
+            raise UserError(
+                f"stage {stage.name} ended with status {code}; run the same command again to go on"
+            )
+    return records
+
+
+def _read(path: Path) -> dict[str, StageRecord]:
+    if not path.exists():
+        return {}
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        return {name: StageRecord(**record) for name, record in plain.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it") from error
+
+
+def _write(path: Path, records: dict[str, StageRecord]) -> None:
+    plain = {name: asdict(record) for name, record in records.items()}
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if " " in word else word
