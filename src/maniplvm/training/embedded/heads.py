@@ -47,7 +47,7 @@ class Heads(nn.Module):
         self.box = _head(width, 4)
         self.trace = _head(width, 2 * TRACE_POINTS)
         weights = [_BACKGROUND_WEIGHT, *[_PART_WEIGHT] * len(parts)]
-        self.register_buffer("_class_weights", torch.tensor(weights))
+        self._class_weights = torch.tensor(weights)
         self._seen: dict[str, torch.Tensor] = {}
         model.model.visual.register_forward_hook(self._record("patches", "last_hidden_state"))
         middle = model.model.language_model.layers[depth // 2 - 1]
