@@ -60,7 +60,7 @@ def vision_tower(model: Any) -> Any:
 
 def base_model(model: Any) -> Any:
     """The model of transformers, without the wrapper of peft."""
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def freeze_vision_tower(model: Any) -> None:

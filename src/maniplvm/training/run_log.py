@@ -25,7 +25,6 @@ RENAMED: Mapping[str, str] = {
     "clip_ratio/region_mean": "clipped",
     "frac_reward_zero_std": "groups_without_signal",
     "mean_token_accuracy": "token_accuracy",
-    "num_tokens": "tokens",
     "step_time": "step_seconds",
 }
 """TRL's names that a line takes over, and what they are called there."""

@@ -28,7 +28,7 @@ def save_trained(trainer: Any, loaded: LoadedModel, folder: RunFolder, is_sharde
     Returns:
         Where the model lies, or the adapter if that stays alone.
     """
-    is_adapter = hasattr(trainer.model, "peft_config")
+    is_adapter = hasattr(trainer.model, "get_base_model")
     if is_sharded:
         target = folder.adapter if is_adapter else folder.model
         trainer.save_model(str(target))

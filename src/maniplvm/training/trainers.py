@@ -20,6 +20,21 @@ class _Quiet:
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """No card: `run.json` says what was done."""
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load whole weights under the names that the model has now.
+
+        `Trainer` reads a checkpoint's own names and ignores those that do not fit. Qwen2.5-VL is
+        saved under older names than it has in memory, so nothing at all would be loaded.
+        """
+        trainer: Any = self
+        is_plain = not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+        if not is_plain or hasattr(trainer.model, "get_base_model"):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        policy = trainer.accelerator.unwrap_model(trainer.model if model is None else model)
+        saved = type(policy).from_pretrained(resume_from_checkpoint, dtype=policy.dtype)
+        policy.load_state_dict(saved.state_dict())
+
     def _send_telemetry(self) -> None:
         """Training works offline and tells nobody."""
 
