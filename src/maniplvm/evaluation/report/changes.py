@@ -65,6 +65,7 @@ def changes_between(before: Measured, after: Measured) -> Changes:
     Raises:
         UserError: evaluations of different data, or without a common sample.
     """
+    _check_same_measure(before, after)
     _check_same_data(before, after)
     splits = compare_samples(before.samples, after.samples)
     return {
@@ -74,6 +75,34 @@ def changes_between(before: Measured, after: Measured) -> Changes:
         for metric in METRICS[task]
         if metric.key in differences
     }
+
+
+def comparability(before: Measured, after: Measured) -> list[str]:
+    """What a reader must know about two evaluations that are compared, in sentences."""
+    notes: list[str] = []
+    ids, others = ({sample.id for sample in one.samples} for one in (before, after))
+    if ids != others:
+        notes.append(
+            f"{before.label} and {after.label} did not answer the same samples: their differences "
+            f"are over the {len(ids & others):,} that both answered, of {len(ids | others):,}."
+        )
+    if dict(before.result.decoding).get("temperature") != dict(after.result.decoding).get(
+        "temperature"
+    ):
+        notes.append(f"{before.label} and {after.label} were decoded at different temperatures.")
+    if before.result.wrong_instruction != after.result.wrong_instruction:
+        notes.append(f"One of {before.label} and {after.label} was asked wrong instructions.")
+    return notes
+
+
+def _check_same_measure(before: Measured, after: Measured) -> None:
+    for name in ("protocol", "preset"):
+        one, other = getattr(before.result, name), getattr(after.result, name)
+        if one != other:
+            raise UserError(
+                f"{before.folder} and {after.folder} cannot be compared: {name} {one} and "
+                f"{other}; evaluate both with the same --{name}"
+            )
 
 
 def _check_same_data(before: Measured, after: Measured) -> None:

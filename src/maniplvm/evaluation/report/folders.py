@@ -82,7 +82,8 @@ def read_run(folder: Path) -> Run:
     """
     facts = _facts(folder)
     log_path = folder / "log.jsonl"
-    log = [_numbers(line, f"{log_path}, line {number}") for number, line in _lines(log_path)]
+    lines = _lines(log_path) if log_path.exists() else ()
+    log = [_numbers(line, f"{log_path}, line {number}") for number, line in lines]
     return Run(folder, facts, _text(folder / "recipe.yaml"), log)
 
 

@@ -13,7 +13,7 @@ from maniplvm.data import PREDICTION, TRUTH, open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation.report.breakdowns import categories, failures
 from maniplvm.evaluation.report.cards import Wall, wall
-from maniplvm.evaluation.report.changes import changes_between
+from maniplvm.evaluation.report.changes import changes_between, comparability
 from maniplvm.evaluation.report.curves import learning_curves
 from maniplvm.evaluation.report.folders import Measured, read_measured, read_run
 from maniplvm.evaluation.report.gallery import galleries, pairs_of
@@ -118,13 +118,15 @@ def _environment() -> Any:
 def _compared(
     before: Measured | None, after: Measured, controls: Iterable[Measured] = ()
 ) -> Compared:
+    others = list(controls)
     changes = {} if before is None else changes_between(before, after)
-    return Compared(
-        before,
-        after,
-        changes,
-        [(control, changes_between(control, after)) for control in controls],
-    )
+    notes = [
+        note
+        for other in ([] if before is None else [before]) + others
+        for note in comparability(other, after)
+    ]
+    against = [(control, changes_between(control, after)) for control in others]
+    return Compared(before, after, changes, against, notes)
 
 
 def _sampled(sources: Sources) -> Compared | None:

@@ -70,12 +70,14 @@ class Compared:
         after: What the page is about.
         changes: Before to after.
         controls: Other models, each with the changes from it to `after`.
+        notes: What a reader must know about what is compared.
     """
 
     before: Measured | None
     after: Measured
     changes: Changes
     controls: Sequence[tuple[Measured, Changes]] = ()
+    notes: Sequence[str] = ()
 
 
 def interval_of(result: TaskResult | None, key: str) -> Interval | None:
@@ -138,7 +140,7 @@ def _row(compared: Compared, task: Task, split: str, metric: Metric) -> Row | No
 
 
 def _value(metric: Metric, interval: Interval | None) -> Cell | None:
-    if interval is None:
+    if interval is None or not interval.count:
         return None
     return Cell(metric.show(interval.mean), metric.span(interval.low, interval.high))
 

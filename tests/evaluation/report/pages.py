@@ -1,0 +1,35 @@
+"""A page as a browser reads it: its elements, their attributes, and its text."""
+
+from html.parser import HTMLParser
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """Attributes: `elements` (name, attributes), `text`, `open` (elements that were not closed)."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.open, self.faults, self.chunks = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.chunks.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.chunks).split())
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]

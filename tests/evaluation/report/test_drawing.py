@@ -1,0 +1,153 @@
+"""What is drawn: overlays in the right place, intervals on the right side, curves as logged."""
+
+import io
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maniplvm.data import PREDICTION, TRUTH, open_dataset, write_dataset
+from maniplvm.evaluation.report.curves import learning_curves
+from maniplvm.evaluation.report.folders import read_measured, read_run
+from maniplvm.evaluation.report.marks import tag, visible
+from maniplvm.evaluation.report.overlay import MOST_BYTES, Album, draw_overlay
+from maniplvm.evaluation.report.tracks import bar_track, difference_track, round_up
+from maniplvm.tasks import BoxTarget, Sample, Task
+from tests.evaluation.report.folders import write_evaluation, write_run
+
+
+def parsed(markup):
+    return ElementTree.fromstring(str(markup))  # noqa: S314 - our own drawing
+
+
+def numbers(element, *names):
+    return [float(element.get(name)) for name in names]
+
+
+def test_a_box_is_outlined_from_outside_where_it_lies():
+    drawn = parsed(draw_overlay("p0", (160, 120), [20, 30, 60, 70], [50, 40, 90, 100], "a"))
+    boxes = {r.get("stroke"): r for r in drawn.iter("rect") if r.get("stroke")}
+    assert set(boxes) == {TRUTH.colour, PREDICTION.colour}
+    stroke = float(boxes[TRUTH.colour].get("stroke-width"))
+    x, y, width, height = numbers(boxes[TRUTH.colour], "x", "y", "width", "height")
+    assert (x + stroke / 2, y + stroke / 2) == pytest.approx((20, 30), abs=0.02)
+    assert (width - stroke, height - stroke) == pytest.approx((40, 40), abs=0.02)
+    assert boxes[PREDICTION.colour].get("stroke-dasharray")
+    assert boxes[TRUTH.colour].get("stroke-dasharray") is None
+
+
+def test_a_trace_runs_from_its_ring_to_its_head():
+    points = [[10, 10], [60, 40], [100, 90]]
+    drawn = parsed(draw_overlay("p0", (160, 120), points, None, "a"))
+    rings = [c for c in drawn.iter("circle") if c.get("fill") == "#fff"]
+    assert [numbers(ring, "cx", "cy") for ring in rings] == [[10, 10]]
+    heads = [p.get("points").split(" ")[0] for p in drawn.iter("polygon")]
+    assert heads == ["100.0,90.0"]
+
+
+def test_a_trace_that_stays_in_one_place_can_be_drawn():
+    drawn = parsed(draw_overlay("p0", (160, 120), [[5, 5]] * 3, [[9, 9]] * 4, "a"))
+    assert list(drawn.iter("polygon")) == []
+
+
+def test_tiny_boxes_are_magnified_and_large_ones_are_not():
+    tiny = draw_overlay("p0", (640, 480), [300, 200, 320, 215], [305, 205, 330, 220], "a")
+    assert [svg.get("viewBox") for svg in parsed(tiny).iter("svg")][1:] != []
+    large = draw_overlay("p0", (640, 480), [100, 100, 400, 300], [300, 200, 320, 215], "a")
+    assert len(list(parsed(large).iter("svg"))) == 1
+
+
+def test_a_picture_that_does_not_compress_is_made_small(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    box = BoxTarget([10, 20, 300, 400])
+    sample = Sample("a", Task.AFFORDANCE, "touch", (640, 480), box, buffer.getvalue(), "id_test")
+    write_dataset(tmp_path / "set", [sample], name="set")
+    measured = read_measured(write_evaluation(tmp_path / "eval", [sample], 0.0))
+    album = Album(open_dataset(tmp_path / "set"))
+    assert album.name(measured.samples[0]) == album.name(measured.samples[0]) == "p0"
+    symbols = str(album.symbols())
+    assert symbols.count("<symbol") == 1
+    assert len(symbols) < MOST_BYTES * 4 / 3 + 1000
+
+
+def test_a_sample_without_a_picture_is_grey(tmp_path):
+    box = BoxTarget([10, 20, 30, 40])
+    sample = Sample("a", Task.AFFORDANCE, "touch", (64, 48), box, None, "id_test")
+    write_dataset(tmp_path / "set", [sample], name="set")
+    measured = read_measured(write_evaluation(tmp_path / "eval", [sample], 0.0))
+    album = Album(open_dataset(tmp_path / "set"))
+    album.name(measured.samples[0])
+    assert "data:" not in str(album.symbols())
+
+
+def test_an_interval_right_of_zero_is_drawn_right_of_zero():
+    drawn = parsed(difference_track(0.05, 0.1, 0.15, 0.2, "after", "a"))
+    zero, span = drawn.iter("line")
+    assert zero.get("x1") == "50%"
+    low, high = (float(span.get(end).rstrip("%")) for end in ("x1", "x2"))
+    assert 50 < low < high < 100
+    assert float(next(drawn.iter("circle")).get("cx").rstrip("%")) == pytest.approx(74, abs=0.01)
+
+
+def test_bars_grow_with_their_values_and_stay_in_their_row():
+    drawn = parsed(bar_track([("before", 0.2, 0.1, 0.3), ("after", 9.0, None, None)], 1, "a"))
+    assert [bar.get("width") for bar in drawn.iter("rect")] == ["20.00%", "100.00%"]
+    assert len(list(drawn.iter("line"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(0.11, 0.2), (0.2, 0.2), (3, 5), (7, 10), (0.021, 0.025), (0, 1)]
+)
+def test_limits_are_round_numbers(value, rounded):
+    assert round_up(value) == pytest.approx(rounded)
+
+
+def test_every_logged_figure_has_its_curve_and_rewards_come_first(tmp_path):
+    run = read_run(write_run(tmp_path / "run"))
+    rewards, others = learning_curves([run])
+    assert rewards[0].name == "reward"
+    assert all(curve.name.startswith("reward") for curve in rewards)
+    names = {curve.name for curve in (*rewards, *others)}
+    assert names == set(run.log[0]) - {"step", "seconds"}
+    assert others[-1].name == "learning_rate"
+
+
+def test_runs_share_a_chart_and_numbers_that_are_not_finite_are_left_out(tmp_path):
+    first, second = write_run(tmp_path / "a"), write_run(tmp_path / "b", method="sft")
+    with (second / "log.jsonl").open("a") as log:
+        log.write('{"step": 300, "loss": NaN}\n')
+    rewards, others = learning_curves([read_run(first), read_run(second)])
+    assert {curve.runs for curve in rewards} == {1}
+    loss = next(curve for curve in others if curve.name == "loss")
+    assert loss.runs == 2
+    assert "nan" not in str(loss.chart).lower()
+    lines = [p for p in parsed(loss.chart).iter("polyline") if "smooth" in p.get("class")]
+    assert len(lines) == 2
+
+
+def test_a_curve_of_one_step_and_a_flat_one_can_be_drawn(tmp_path):
+    run = write_run(tmp_path / "run")
+    (run / "log.jsonl").write_text('{"step": 0, "kl": 0.0, "loss": -1.5, "entropy": 1e-7}\n')
+    _, others = learning_curves([read_run(run)])
+    assert len(others) == 3
+    for curve in others:
+        for line in parsed(curve.chart).iter("polyline"):
+            x, y = map(float, line.get("points").split(","))
+            assert 0 <= x <= 340
+            assert 0 <= y <= 176
+
+
+def test_texts_and_attributes_are_escaped():
+    made = tag("p", '<b> & "', title='"><script>', class_="x", data_y=1.50)
+    assert made == (
+        '<p title="&#34;&gt;&lt;script&gt;" class="x" data-y="1.5">&lt;b&gt; &amp; &#34;</p>'
+    )
+
+
+def test_controls_are_made_visible_and_scripts_stay_as_they_are():
+    assert visible("a\nb\tc") == "a\nb\tc"
+    assert visible("\x00\x1b\x7f\u202eb\u2066") == "␀␛��b�"
+    assert visible("抽屉を開ける 🤖 é") == "抽屉を開ける 🤖 é"

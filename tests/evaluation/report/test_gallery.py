@@ -1,0 +1,54 @@
+"""Galleries: extremes that are extremes, even over the splits, and draws by chance."""
+
+import pytest
+
+from maniplvm.evaluation.report.folders import read_measured
+from maniplvm.evaluation.report.gallery import MOST_CARDS, galleries, pairs_of, quality
+from maniplvm.tasks import Task
+
+
+@pytest.fixture(scope="module", params=list(Task))
+def pairs(request, folders):
+    return pairs_of(read_measured(folders.before), read_measured(folders.after), request.param)
+
+
+def shown(pairs, seed=0):
+    return {gallery.name: gallery.pairs for gallery in galleries(pairs, seed=seed)}
+
+
+def test_extremes_come_from_their_end_of_the_scale(pairs):
+    found = shown(pairs)
+    best, worst = ([quality(p.after) for p in found[name]] for name in ("Best", "Worst"))
+    assert max(quality(pair.after) for pair in pairs) == max(best)
+    assert min(quality(p.after) for p in pairs if p.after.parsed) == min(worst)
+    assert all(pair.gain > 0 for pair in found["Most improved"])
+    assert all(pair.gain < 0 for pair in found["Most worsened"])
+    assert max(p.gain for p in pairs) == max(p.gain for p in found["Most improved"])
+    assert all(pair.after.parsed for pair in found["Worst"])
+    assert not any(pair.after.parsed for pair in found["Could not be read"])
+
+
+def test_every_split_gets_its_share_and_no_scene_comes_twice(pairs):
+    for name, own in shown(pairs).items():
+        assert len(own) <= MOST_CARDS
+        scenes = [pair.after.scene for pair in own]
+        assert len(scenes) == len(set(scenes)), name
+    counts = [pair.after.split for pair in shown(pairs)["Random draw"]]
+    assert abs(counts.count("adapt_test") - counts.count("id_test")) <= 1
+    assert len(counts) == MOST_CARDS
+
+
+def test_the_random_draw_follows_its_seed(pairs):
+    drawn = [[pair.after.id for pair in shown(pairs, seed)["Random draw"]] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_without_a_before_nothing_improves(folders):
+    alone = pairs_of(None, read_measured(folders.after), Task.AFFORDANCE)
+    assert not {"Most improved", "Most worsened"} & set(shown(alone))
+
+
+def test_several_draws_show_only_the_first(folders):
+    pairs = pairs_of(None, read_measured(folders.sampled_after), Task.AFFORDANCE)
+    assert len(pairs) == 8
+    assert all(pair.after.draw == 0 for pair in pairs)
