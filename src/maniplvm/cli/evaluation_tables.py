@@ -28,6 +28,7 @@ _COMPARED = {
     "dfd_diagonal": "DFD / diagonal",
     "success": "success",
     "reward": "reward",
+    "task_reward": "reward, format aside",
     "execution": "executed",
     "parse_rate": "parsed",
 }
