@@ -16,7 +16,7 @@ def embedded(
     data: Annotated[Path, typer.Option(help="Folder of a simulated data set.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")],
     split: Annotated[str, typer.Option(help="What to learn from.")] = "train",
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 3600,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 2600,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 32,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
 ) -> None:

@@ -14,6 +14,7 @@ SHORT = Schooling(steps=4, batch=4, warmup=2, save_every=2, log_every=1)
 
 
 def taught(untrained, lessons, folder, settings=SHORT, until=None):
+    folder.mkdir(exist_ok=True)
     loaded = load_model(untrained, dtype="float32", device="cpu")
 
     def report(line):
@@ -26,7 +27,6 @@ def taught(untrained, lessons, folder, settings=SHORT, until=None):
 
 def test_a_course_that_was_interrupted_ends_with_the_same_weights(untrained, lessons, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    whole.mkdir(), broken.mkdir()
     expected = taught(untrained, lessons, whole)
     with pytest.raises(KeyboardInterrupt):
         taught(untrained, lessons, broken, until=3)
@@ -49,6 +49,18 @@ def test_a_state_of_other_settings_is_refused(untrained, lessons, tmp_path):
     taught(untrained, lessons, tmp_path)
     with pytest.raises(UserError, match="other settings"):
         taught(untrained, lessons, tmp_path, replace(SHORT, seed=1))
+
+
+def test_a_course_may_be_lengthened_until_its_decay_starts(untrained, lessons, tmp_path):
+    taught(untrained, lessons, tmp_path / "long", replace(SHORT, steps=20, save_every=20))
+    with pytest.raises(KeyboardInterrupt):
+        taught(untrained, lessons, tmp_path / "short", replace(SHORT, steps=8), until=5)
+    longer = taught(untrained, lessons, tmp_path / "short", replace(SHORT, steps=20))
+    whole = torch.load(tmp_path / "long" / "state.pt", weights_only=True)["model"]
+    for name, value in longer.items():
+        torch.testing.assert_close(whole[name], value, atol=1e-6, rtol=1e-5, msg=name)
+    with pytest.raises(UserError, match="other settings"):
+        taught(untrained, lessons, tmp_path / "short", replace(SHORT, steps=24))
 
 
 def test_an_epoch_shows_every_lesson_once_and_groups_traces_of_like_length():

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -37,38 +36,59 @@ class Schooling:
     Attributes:
         steps: Of the optimiser.
         batch: Pictures a step, each with both questions.
-        learning_rate: The highest.
-        warmup: Steps until then; a cosine leads down to 2 % of it.
+        learning_rate: The highest, held from `warmup` until the decay starts. So a longer course
+            begins like a shorter one.
+        warmup: Steps until then.
+        decay: Share of the steps, at the end, over which it falls to 0.
         weight_decay: Of matrices.
         text_weight: Of the loss on tokens that are no coordinates.
         auxiliary_weight: Of the auxiliary heads.
-        blur: First and last width of a coordinate's label, in steps of the frame.
+        blur: Width of a coordinate's label before and after the decay, in steps of the frame.
         seed: Of data order and augmentation.
         save_every: Steps between saved states.
         log_every: Steps between lines of the log.
     """
 
-    steps: int = 3600
+    steps: int = 2600
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: int = 100
+    decay: float = 0.3
     weight_decay: float = 0.05
     text_weight: float = 0.5
     auxiliary_weight: float = 1.0
-    blur: tuple[float, float] = (2.0, 0.8)
+    blur: tuple[float, float] = (1.8, 0.8)
     seed: int = 0
     save_every: int = 200
     log_every: int = 20
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.98 * cosine + 0.02)
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup, self._left(step))
 
     def blur_at(self, step: int) -> float:
         """Width of a coordinate's label at a step."""
         first, last = self.blur
-        return first + (last - first) * step / self.steps
+        return last + (first - last) * min(1.0, self._left(step))
+
+    def continues(self, saved: Mapping[str, Any], step: int) -> bool:
+        """Whether a run with these settings may go on from a state of another.
+
+        Only the number of steps may differ, and only before the decay of either has started.
+
+        Args:
+            saved: The other's settings as plain data.
+            step: Where its state was saved.
+        """
+        own = json.loads(json.dumps(asdict(self)))
+        if saved == own:
+            return True
+        undecayed = step <= (1 - self.decay) * min(self.steps, saved["steps"])
+        return undecayed and {**saved, "steps": self.steps} == own
+
+    def _left(self, step: int) -> float:
+        """1 or more until the decay starts, then down to almost 0."""
+        return (self.steps - step) / (self.decay * self.steps)
 
 
 def school(
@@ -216,7 +236,7 @@ class _Course:
         if not path.exists():
             return 0
         state = torch.load(path, weights_only=True)
-        if state["settings"] != json.dumps(asdict(self._settings), sort_keys=True):
+        if not self._settings.continues(json.loads(state["settings"]), int(state["step"])):
             raise UserError(f"{path}: belongs to a run with other settings; choose another folder")
         self._model.load_state_dict(state["model"])
         self._heads.load_state_dict(state["heads"])
