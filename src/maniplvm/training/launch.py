@@ -74,7 +74,8 @@ def read_launch(path: str | Path) -> Launch:
         UserError: unreadable, or a kind of distribution whose memory we cannot tell.
     """
     settings = read_yaml(Path(path), "accelerate config")
-    kind = str(settings.get("distributed_type", "NO")).upper()
+    written = settings.get("distributed_type", "NO")
+    kind = "NO" if written is False else str(written).upper()  # YAML reads a bare NO as false
     where = f"accelerate config {path}"
     if kind == "DEEPSPEED":
         sharding, optimizer, weights = _deepspeed(settings.get("deepspeed_config"), where)
