@@ -42,7 +42,7 @@ def test_a_model_is_measured_and_measured_once(tmp_path, data):
     first = run(*asked, *small)
     assert "affordance · protocol maniplvm, strict" in first
     assert "could not be read, counted as the worst" in first
-    for heading in ("id_test", "ood_tasks", "IoU", "DFD / diagonal", "8 (4)", "parsed"):
+    for heading in ("id_test", "ood_tasks", "IoU", "DFD/diagonal", "8 (4)", "parsed"):
         assert heading in first
     again = run(*asked, *small)
     assert "already finished" in again

@@ -13,7 +13,7 @@ from maniplvm.tasks import Task
 _STRICT = {
     Task.AFFORDANCE: {"iou": "IoU", "success": "IoU > .5"},
     Task.TRAJECTORY: {
-        "dfd_diagonal": "DFD / diagonal",
+        "dfd_diagonal": "DFD/diagonal",
         "dfd": "DFD px",
         "hd": "HD px",
         "rmse": "RMSE px",
@@ -25,7 +25,7 @@ _STRICT = {
 
 _COMPARED = {
     "iou": "IoU",
-    "dfd_diagonal": "DFD / diagonal",
+    "dfd_diagonal": "DFD/diagonal",
     "success": "success",
     "reward": "reward",
     "task_reward": "reward, format aside",

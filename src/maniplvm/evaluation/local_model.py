@@ -83,7 +83,9 @@ class ModelPredictor:
         """Decoding, how it was loaded, and what tells its weights from others'."""
         decoding = self._decoding
         drawn = {"top_p": decoding.top_p, "seed": self._seed} if decoding.temperature else {}
-        loaded = {name: _plain(value) for name, value in sorted(self._load.items())}
+        loaded = {
+            name: _plain(value) for name, value in sorted(self._load.items()) if value != "auto"
+        }
         return {
             "temperature": decoding.temperature,
             "draws": self._draws,
