@@ -8,16 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 
 from maniplvm.cli.evaluation_tables import comparison_table, headline, result_tables
+from maniplvm.cli.progress import progress_bar
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     BASELINES,
@@ -34,7 +28,7 @@ from maniplvm.evaluation import (
 )
 from maniplvm.evaluation.baselines import PREFIX, parse_split
 from maniplvm.evaluation.local_model import BATCH_SIZE
-from maniplvm.models.replies import Decoding
+from maniplvm.models import Decoding
 from maniplvm.tasks import Task
 
 
@@ -162,17 +156,9 @@ class _Bar:
     """A bar for each stage on standard error; none where nobody watches."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
         self.moved = False
         self._tasks: dict[str, TaskID] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self._progress = progress_bar()
 
     def __enter__(self) -> _Bar:
         self._progress.start()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from maniplvm.cli.output import check_output, write_output
+from maniplvm.cli.progress import progress_bar
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     Matched,
@@ -59,7 +59,7 @@ def execute(
     samples, said = _traces(matched, data)
     framed = [replace(prediction, frame=prediction.frame or frame) for prediction in said]
     console = Console()
-    with _bar(Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         done = bar.add_task("executions", total=len(framed))
         outcome_of = {
             prediction.key: execution
@@ -134,15 +134,4 @@ def _cells(executions: Sequence[Execution]) -> tuple[str, ...]:
         f"{rate.mean:.3f}",
         f"{rate.low:.3f} to {rate.high:.3f}",
         ", ".join(f"{count} {reason}" for reason, count in failures.most_common()),
-    )
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
     )

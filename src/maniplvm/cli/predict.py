@@ -15,8 +15,7 @@ from maniplvm.data.images import Picture, decode, read_picture
 from maniplvm.data.problems import RecordError
 from maniplvm.errors import UserError
 from maniplvm.evaluation.local_model import answer_question
-from maniplvm.models import load_model
-from maniplvm.models.replies import Decoding
+from maniplvm.models import Decoding, load_model
 from maniplvm.tasks import Answer, Task
 
 _DRAWN_WIDTH = 640

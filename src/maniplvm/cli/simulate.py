@@ -7,17 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
+from maniplvm.cli.progress import progress_bar
 from maniplvm.errors import UserError
 
 
@@ -68,7 +61,7 @@ def simulate(
     )
     total = sum(len(job.scenes) for job in shard_of(plan.jobs(), shard)) * views
     console = Console(stderr=True)
-    with _bar(console) as bar:
+    with progress_bar(_Rate()) as bar:
         task = bar.add_task("pictures", total=total)
         report = generate(
             plan,
@@ -126,15 +119,3 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Pictures a second."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

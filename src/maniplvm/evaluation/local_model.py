@@ -13,10 +13,9 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.predictions import Prediction
 from maniplvm.evaluation.predictor import in_windows
 from maniplvm.geometry import Frame, FrameSpec
-from maniplvm.models import Question, encode_batch, load_model
+from maniplvm.models import Decoding, Question, encode_batch, generate_replies, load_model
 from maniplvm.models.embedded import EMBEDDED, shipped_folder
 from maniplvm.models.loading import LoadedModel
-from maniplvm.models.replies import Decoding, generate_replies
 from maniplvm.tasks import Answer, Sample, Task, parse_answer
 
 BATCH_SIZE = 32

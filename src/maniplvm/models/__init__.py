@@ -17,22 +17,26 @@ from maniplvm.models.loading import (
 from maniplvm.models.lora import LoraSettings
 from maniplvm.models.parameters import ParameterCount, count_parameters
 from maniplvm.models.skeleton import build_skeleton
+from maniplvm.models.replies import Decoding, Reply, generate_replies
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
 
 __all__ = [
     "FAMILIES",
     "TINY_FAMILIES",
+    "Decoding",
     "Family",
     "LoadedModel",
     "LoraSettings",
     "ModelInterface",
     "ParameterCount",
     "Question",
+    "Reply",
     "build_inputs",
     "build_skeleton",
     "chat_messages",
     "count_parameters",
     "encode_batch",
+    "generate_replies",
     "generate_texts",
     "load_interface",
     "load_model",
