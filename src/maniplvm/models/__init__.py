@@ -16,8 +16,8 @@ from maniplvm.models.loading import (
 )
 from maniplvm.models.lora import LoraSettings
 from maniplvm.models.parameters import ParameterCount, count_parameters
-from maniplvm.models.skeleton import build_skeleton
 from maniplvm.models.replies import Decoding, Reply, generate_replies
+from maniplvm.models.skeleton import build_skeleton
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
 
 __all__ = [
