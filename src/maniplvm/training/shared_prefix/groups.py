@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -93,69 +93,6 @@ def group_prompts(
         prompts.get("pixel_values"),
         grid,
         images,
-    )
-
-
-def group_rows(
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    completion_width: int,
-    token_types: Tensor | None = None,
-    pixel_values: Tensor | None = None,
-    image_grid_thw: Tensor | None = None,
-    num_images: Sequence[int] | None = None,
-) -> PromptGroups:
-    """Groups from a plain batch, in which every row repeats its prompt.
-
-    Neighbouring rows are of one group if their prompts and pictures are equal to the last bit, so
-    whatever order rows come in, nothing is shared that differs.
-
-    Args:
-        input_ids: `(B, P + C)`.
-        attention_mask: `(B, P + C)`.
-        completion_width: `C`.
-        token_types: `(B, P + C)`.
-        pixel_values: Patches of all pictures.
-        image_grid_thw: `(I, 3)`.
-        num_images: Pictures of each row.
-    """
-    width = input_ids.shape[1] - completion_width
-    prompts, mask = input_ids[:, :width], attention_mask[:, :width].bool()
-    same = (prompts.masked_fill(~mask, 0)[1:] == prompts.masked_fill(~mask, 0)[:-1]).all(1)
-    same &= (mask[1:] == mask[:-1]).all(1)
-    repeats = same.tolist()
-    counts = list(num_images) if num_images is not None else [0] * len(prompts)
-    kept_images: list[int] = []
-    patches: Sequence[Tensor] = ()
-    if pixel_values is not None and image_grid_thw is not None:
-        patches = pixel_values.split(image_grid_thw.prod(-1).tolist())
-        start = 0
-        for row, count in enumerate(counts):
-            if row and repeats[row - 1]:
-                before = start - counts[row - 1]
-                repeats[row - 1] = count == counts[row - 1] and all(
-                    torch.equal(patches[before + k], patches[start + k]) for k in range(count)
-                )
-                repeats[row - 1] &= torch.equal(
-                    image_grid_thw[before:start], image_grid_thw[start : start + count]
-                )
-            if not row or not repeats[row - 1]:
-                kept_images += range(start, start + count)
-            start += count
-    leads = [True, *(not repeat for repeat in repeats)]
-    kept = [row for row, lead in enumerate(leads) if lead]
-    lead = torch.tensor(leads, device=input_ids.device)
-    has_pictures = bool(kept_images)
-    return PromptGroups(
-        prompts[kept],
-        mask[kept],
-        input_ids[:, width:],
-        attention_mask[:, width:].bool(),
-        lead.cumsum(0) - 1,
-        token_types[kept, :width] if token_types is not None else None,
-        torch.cat([patches[k] for k in kept_images]) if has_pictures else None,
-        image_grid_thw[kept_images] if has_pictures and image_grid_thw is not None else None,
-        tuple(counts[row] for row in kept) if has_pictures else (),
     )
 
 

@@ -89,6 +89,27 @@ def plan_rows(blocks: Sequence[Block], max_batch_tokens: int) -> list[list[list[
     return passes
 
 
+def plan_long_rows(blocks: Sequence[Block], max_batch_tokens: int) -> list[list[list[Block]]]:
+    """One row a pass, without padding, where attention needs no mask.
+
+    Args:
+        blocks: From `plan_blocks`.
+        max_batch_tokens: Most tokens of one pass; a single block may exceed it.
+
+    Returns:
+        For each pass its one row.
+    """
+    rows: list[list[Block]] = []
+    tokens = 0
+    for block in blocks:
+        if not rows or tokens + block.tokens > max_batch_tokens:
+            rows.append([])
+            tokens = 0
+        rows[-1].append(block)
+        tokens += block.tokens
+    return [[row] for row in rows]
+
+
 def _cuts(count: int, pieces: int) -> list[tuple[int, int]]:
     edges = [count * piece // pieces for piece in range(pieces + 1)]
     return list(pairwise(edges))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from maniplvm.models.parameters import base_model
+from maniplvm.training.shared_prefix.branches import attends_in_branches, branches_of
 from maniplvm.training.shared_prefix.groups import PromptGroups, group_prompts
 from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
-from maniplvm.training.shared_prefix.planning import plan_blocks, plan_rows
+from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows, plan_rows
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.support import merge_size_of, obstacle, rope_of
 from maniplvm.training.shared_prefix.towers import each_picture_once
@@ -100,22 +101,25 @@ def score_groups(
         settings: The budgets. With gradients everything is one forward pass, as its activations
             are kept anyway, and a wrapper may count forward passes.
     """
+    branching = takes_branches(base)
+    everything = groups.prompt_mask.numel() + groups.completion_mask.numel()
     blocks = plan_blocks(
         groups.prompt_lengths.tolist(),
         groups.completion_lengths.tolist(),
         groups.prompt_of.tolist(),
-        settings.max_row_tokens,
+        everything if branching else settings.max_row_tokens,
     )
-    unlimited = sum(block.tokens for block in blocks) * len(blocks)
+    unlimited = everything * len(blocks)
     budget = unlimited if torch.is_grad_enabled() else settings.max_batch_tokens
+    passes = plan_long_rows(blocks, budget) if branching else plan_rows(blocks, budget)
     positions = prompt_positions(base, groups)
     count, width = groups.completion_ids.shape
     logprobs: list[Tensor] = []
     entropies: list[Tensor] = []
     destinations: list[Tensor] = []
-    for rows in plan_rows(blocks, budget):
+    for rows in passes:
         packed = pack_rows(groups, rows, positions, _pad_id(base))
-        scores, spread = _score_rows(model, base, groups, packed, head, entropy)
+        scores, spread = _score_rows(model, base, groups, packed, head, entropy, branching)
         logprobs.append(scores)
         destinations.append(packed.destinations)
         if spread is not None:
@@ -158,34 +162,59 @@ def plain_head(temperature: float) -> Head:
 
 
 def _score_rows(
-    model: Any, base: Any, groups: PromptGroups, packed: PackedRows, head: Head, entropy: bool
+    model: Any,
+    base: Any,
+    groups: PromptGroups,
+    packed: PackedRows,
+    head: Head,
+    entropy: bool,
+    branching: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    inputs: dict[str, Any] = {
-        "input_ids": packed.input_ids,
-        "position_ids": packed.positions,
-        "attention_mask": attention_mask(packed.allowed(), base),
-    }
+    inputs: dict[str, Any] = {"input_ids": packed.input_ids, "position_ids": packed.positions}
+    attends: Any = nullcontext()
+    dtype = _attention_dtype(base, packed.input_ids.device)
+    if branching and len(packed.targets):
+        attends = attends_in_branches(base)
+        inputs["branches"] = branches_of(packed, dtype)
+        inputs["attention_mask"] = torch.ones(
+            1, 1, 1, 1, dtype=torch.bool, device=packed.block.device
+        )
+    else:
+        inputs["attention_mask"] = additive(packed.allowed(), dtype)
     pixels, grid = groups.pixel_values, groups.image_grid_thw
     if packed.images is not None and pixels is not None and grid is not None:
         patches = pixels.split(grid.prod(-1).tolist())
         inputs["pixel_values"] = torch.cat([patches[number] for number in packed.images.tolist()])
         inputs["image_grid_thw"] = grid[packed.images]
         inputs["mm_token_type_ids"] = packed.token_types
-    with keep_predictors(base, packed.predictors), each_picture_once(base):
+    with attends, keep_predictors(base, packed.predictors), each_picture_once(base):
         return head(model, inputs, packed.targets, entropy)
 
 
-def attention_mask(allowed: Tensor, base: Any) -> Tensor:
+def takes_branches(base: Any) -> bool:
+    """Whether attention may be swapped for the pass.
+
+    Checkpointed layers run again during the backward pass, when the swap is long over.
+    """
+    checkpoints = torch.is_grad_enabled() and any(
+        getattr(module, "gradient_checkpointing", False) for module in base.modules()
+    )
+    return base.config.get_text_config()._attn_implementation == "sdpa" and not checkpoints
+
+
+def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     """What is added to attention scores: 0 where a token may look, else the lowest number.
 
     A mask of booleans would be turned into numbers by every layer, and kept by each of them.
     """
-    dtype = base.dtype
-    if torch.is_autocast_enabled(allowed.device.type):
-        dtype = torch.get_autocast_dtype(allowed.device.type)
-    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(
-        ~allowed, torch.finfo(dtype).min
-    )
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)
+
+
+def _attention_dtype(base: Any, device: torch.device) -> torch.dtype:
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return base.dtype
 
 
 @contextmanager

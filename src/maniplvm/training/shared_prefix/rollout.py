@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from maniplvm.training.shared_prefix.siblings import SiblingCache, attends_as_siblings
 from maniplvm.training.shared_prefix.support import rope_of
 from maniplvm.training.shared_prefix.towers import each_picture_once
 
@@ -46,14 +47,17 @@ def rollout_obstacle(config: Any) -> str | None:
 
 
 @contextmanager
-def shared_prefill(base: Any, prompt_of: Tensor) -> Iterator[None]:
+def shared_prefill(
+    base: Any, prompt_of: Tensor, record: dict[int, list[float]] | None = None
+) -> Iterator[None]:
     """Inside, `base.generate` takes `N` prompts and returns `B` completions.
 
     Args:
         base: A model of transformers without wrapper.
         prompt_of: `(B,)` the prompt of each completion.
+        record: See `sample_siblings`.
     """
-    decode = partial(sample_siblings, prompt_of=prompt_of)
+    decode = partial(sample_siblings, prompt_of=prompt_of, record=record)
     base.generate = partial(type(base).generate, base, custom_generate=decode)
     try:
         with each_picture_once(base):
@@ -69,6 +73,7 @@ def sample_siblings(
     stopping_criteria: Any,
     generation_config: Any,
     prompt_of: Tensor,
+    record: dict[int, list[float]] | None = None,
     **model_kwargs: Any,
 ) -> Tensor:
     """A decoding method for `generate(custom_generate=...)`, which prepares its arguments.
@@ -80,6 +85,8 @@ def sample_siblings(
         stopping_criteria: End tokens and greatest length.
         generation_config: The settings.
         prompt_of: `(B,)` the prompt of each completion.
+        record: Receives for each completion the log-probabilities [nats] of its tokens at
+            temperature 1, before any of them was made impossible.
         model_kwargs: Mask, positions, pictures and the empty cache.
 
     Returns:
@@ -95,14 +102,15 @@ def sample_siblings(
     read = {name: model_kwargs[name] for name in READ if model_kwargs.get(name) is not None}
     output = model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **read)
     logits, cache = output.logits[:, -1], output.past_key_values
-    cache.batch_select_indices(prompt_of)
-    logits, mask = logits[prompt_of], mask[prompt_of]
+    siblings = SiblingCache(cache, mask, prompt_of)
+    logits = logits[prompt_of]
 
     ids = input_ids[prompt_of]
     width = ids.shape[1]
     finished: list[tuple[Tensor, Tensor]] = []
     rows = torch.arange(len(ids), device=ids.device)
     alive = torch.ones_like(rows, dtype=torch.bool)
+    seen = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
     pad = int(generation_config._pad_token_tensor)
     while True:
         scores = logits_processor(ids, logits.to(copy=True, dtype=torch.float32))
@@ -110,6 +118,11 @@ def sample_siblings(
             token = torch.multinomial(scores.softmax(-1), num_samples=1)
         else:
             token = scores.argmax(-1, keepdim=True)
+        if record is not None:
+            chosen = logits.float().log_softmax(-1).gather(-1, token)[:, 0].tolist()
+            for row, value, grows in zip(rows.tolist(), chosen, alive.tolist(), strict=True):
+                if grows:
+                    record.setdefault(row, []).append(value)
         ids = torch.cat([ids, torch.where(alive[:, None], token, pad)], dim=1)
         alive = alive & ~stopping_criteria(ids, scores)
         growing = int(alive.sum())
@@ -117,18 +130,19 @@ def sample_siblings(
             finished.append((rows[~alive], ids[~alive]))
             if growing == 0:
                 break
-            rows, ids, mask, following = (each[alive] for each in (rows, ids, mask, following))
-            cache.batch_select_indices(alive.nonzero()[:, 0])
+            rows, ids, following = rows[alive], ids[alive], following[alive]
+            siblings.keep(alive.nonzero()[:, 0])
             alive = alive[alive]
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         place = following[:, None] + (ids.shape[1] - width - 1)
-        logits = model(
-            input_ids=ids[:, -1:],
-            attention_mask=mask,
-            position_ids=place if axes == 1 else place[None].expand(axes, -1, -1),
-            past_key_values=cache,
-            use_cache=True,
-        ).logits[:, -1]
+        with attends_as_siblings(model):
+            logits = model(
+                input_ids=ids[:, -1:],
+                attention_mask=seen,
+                position_ids=place if axes == 1 else place[None].expand(axes, -1, -1),
+                past_key_values=siblings,
+                siblings=siblings,
+                use_cache=True,
+            ).logits[:, -1]
     whole = max(part.shape[1] for _, part in finished)
     output = ids.new_full((len(prompt_of), whole), pad)
     for numbers, part in finished:

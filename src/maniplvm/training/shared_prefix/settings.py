@@ -13,11 +13,12 @@ class SharedPrefixSettings:
         enabled: Whether anything is shared; off, the trainer is TRL's own.
         policy: Whether log-probabilities (policy, old policy, reference) come from shared rows.
         rollout: Whether completions are sampled from one prefill a prompt.
-        verify: Whether the first batch of a run is computed both ways and compared.
+        verify: Whether a few completions of a run's first batch are computed both ways.
         tolerance: Largest difference of a log-probability [nats] that verification accepts in
-            float32; half precision is held to what the plain pass itself loses to rounding.
-        max_row_tokens: Longest packed row; a group that does not fit is cut into several rows,
-            each with the prompt at its front. Masks grow with its square.
+            float32; for half precision see `verification`.
+        max_row_tokens: Longest packed row where attention needs a mask (checkpointed layers,
+            eager attention): masks grow with its square. A group that does not fit is cut into
+            several rows, each with the prompt at its front.
         max_batch_tokens: Most tokens that one forward pass without gradients takes at once.
     """
 

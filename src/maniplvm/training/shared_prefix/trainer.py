@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
 from torch import Tensor
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import (
@@ -15,13 +17,24 @@ from trl.trainer.utils import (
 )
 
 from maniplvm.models.parameters import base_model
-from maniplvm.training.shared_prefix.groups import group_rows
-from maniplvm.training.shared_prefix.policy import score_groups
+from maniplvm.training.shared_prefix.checks import check_policy, check_rollout
+from maniplvm.training.shared_prefix.pictures import each_picture_processed_once
+from maniplvm.training.shared_prefix.plain_batch import (
+    Pictures,
+    PlainBatch,
+    first_rows,
+    lead_rows,
+)
+from maniplvm.training.shared_prefix.policy import GroupScores, score_groups
 from maniplvm.training.shared_prefix.rollout import rollout_obstacle, shared_prefill
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.support import obstacle
+from maniplvm.training.shared_prefix.verification import Agreement
 
 logger = logging.getLogger(__name__)
+
+POLICY, ROLLOUT = "log-probabilities", "completions"
+_FIELDS = {"pixel_values", "image_grid_thw", "mm_token_type_ids"}
 
 
 class SharedPrefixTrainer(GRPOTrainer):
@@ -29,29 +42,66 @@ class SharedPrefixTrainer(GRPOTrainer):
 
     It takes what `GRPOTrainer` takes, and `shared_prefix`. Every loss, reward and schedule is
     TRL's; only where completions and their log-probabilities come from differs. Where sharing
-    is not possible it says so in the log and does what TRL does.
+    is not possible, or does not give what the plain pass gives, it says so in the log and does
+    what TRL does.
+
+    Attributes:
+        shared_prefix: The settings.
+        agreements: By what was verified, how far it was from the plain pass.
+        fallbacks: By what is not shared although it was wanted, why.
     """
 
     def __init__(
         self, *args: Any, shared_prefix: SharedPrefixSettings | None = None, **kwargs: Any
     ) -> None:
         self.shared_prefix = shared_prefix or SharedPrefixSettings()
-        self._said: set[str] = set()
+        self.agreements: dict[str, Agreement] = {}
+        self.fallbacks: dict[str, str] = {}
         super().__init__(*args, **kwargs)
         reason = obstacle(self.accelerator.unwrap_model(self.model))
-        self._shares = self.shared_prefix.enabled and reason is None
-        if self.shared_prefix.enabled and reason is not None:
-            self._say(f"shared prefix is off: {reason}")
+        for what in (POLICY, ROLLOUT):
+            if reason is not None and self._shares(what):
+                self._fall_back(what, reason)
 
-    def _say(self, text: str) -> None:
-        if text not in self._said and self.accelerator.is_main_process:
-            logger.warning(text)
-        self._said.add(text)
+    def _shares(self, what: str) -> bool:
+        settings = self.shared_prefix
+        wanted = settings.policy if what == POLICY else settings.rollout and not self.use_vllm
+        return settings.enabled and wanted and what not in self.fallbacks
+
+    def _unverified(self, what: str) -> bool:
+        """A pass that was compared without gradients is compared again when there are some."""
+        known = self.agreements.get(what)
+        first_gradient = what == POLICY and self._compares_gradients() and known is not None
+        missing = known is None or (first_gradient and known.gradient is None)
+        return self.shared_prefix.verify and missing
+
+    def _compares_gradients(self) -> bool:
+        """Not where parameters are spread over processes, or a layer may run only forwards."""
+        spread = (DistributedType.FSDP, DistributedType.DEEPSPEED)
+        settings = self.args.gradient_checkpointing_kwargs or {}
+        reentrant = self.args.gradient_checkpointing and settings.get("use_reentrant", False)
+        whole = self.accelerator.distributed_type not in spread
+        return torch.is_grad_enabled() and whole and not reentrant
+
+    def _fall_back(self, what: str, reason: str) -> None:
+        self.fallbacks[what] = reason
+        if self.accelerator.is_main_process:
+            logger.warning("shared prefix: %s come from TRL's own pass: %s", what, reason)
+
+    def _judge(self, what: str, agreement: Agreement) -> None:
+        """Trust what agrees on every process, and fall back from the rest."""
+        self.agreements[what] = agreement
+        fault = not agreement.holds(self.shared_prefix)
+        faults: Any = self.accelerator.gather(torch.tensor([fault], device=self.accelerator.device))
+        if bool(faults.any()):
+            self._fall_back(what, f"VERIFICATION FAILED, {agreement}; please report this model")
+        elif self.accelerator.is_main_process:
+            logger.info("shared prefix: %s verified against the plain pass: %s", what, agreement)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """As TRL's, but whole groups are shuffled, so that siblings meet in one micro-batch."""
         model: Any = self.model
-        if not (self._shares and model.training):
+        if not (self._shares(POLICY) and model.training):
             return super()._prepare_inputs(generation_batch)
         args: Any = self.args
         steps, group = args.steps_per_generation, args.num_generations
@@ -61,6 +111,12 @@ class SharedPrefixTrainer(GRPOTrainer):
             parts: Any = split_tensor_dict(batch, steps)
             self._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in parts]
         return self._buffered_inputs[self._step % steps]
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        if not self.shared_prefix.enabled:
+            return super()._generate_and_score_completions(inputs)
+        with each_picture_processed_once(self.processing_class):
+            return super()._generate_and_score_completions(inputs)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -77,57 +133,58 @@ class SharedPrefixTrainer(GRPOTrainer):
         mm_token_type_ids: Tensor | None = None,
         **others: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        plain = {
+        options = {
             "batch_size": batch_size,
             "compute_entropy": compute_entropy,
             "compute_aux_loss": compute_aux_loss,
-            "pixel_values": pixel_values,
-            "image_grid_thw": image_grid_thw,
-            "num_images": num_images,
-            "mm_token_type_ids": mm_token_type_ids,
-            **others,
         }
-        reason = self._policy_obstacle(compute_aux_loss, pixel_values, image_grid_thw, others)
-        if reason is not None:
-            if reason:
-                self._say(f"log-probabilities come from TRL's plain pass: {reason}")
-            return super()._get_per_token_logps_and_entropies(
-                model, input_ids, attention_mask, logits_to_keep, **plain
-            )
-        groups = group_rows(
-            input_ids,
-            attention_mask,
-            logits_to_keep,
-            mm_token_type_ids,
-            pixel_values,
-            image_grid_thw,
-            num_images,
-        )
+        pictures = None
+        if pixel_values is not None and image_grid_thw is not None and num_images is not None:
+            pictures = Pictures(pixel_values, image_grid_thw, tuple(num_images))
+        batch = PlainBatch(input_ids, attention_mask, logits_to_keep, mm_token_type_ids, pictures)
+        plain = super()._get_per_token_logps_and_entropies
+        if self._shares(POLICY):
+            strange = {name for name, value in others.items() if value is not None}
+            if pixel_values is not None and pictures is None:
+                strange.add("pixel_values without a grid")
+            if compute_aux_loss:
+                self._fall_back(POLICY, "the balance of experts is counted over the plain batch")
+            elif strange:
+                self._fall_back(POLICY, f"the batch holds {', '.join(sorted(strange))}")
+            elif self._unverified(POLICY):
+                some = batch.take(first_rows(batch.groups().prompt_of.tolist()))
+                agreement = check_policy(
+                    model,
+                    some,
+                    self._compares_gradients(),
+                    lambda model, some: plain(model, **some.arguments())[0],
+                    lambda model, some: self._shared_scores(model, some, entropy=False).logprobs,
+                    self._dtype(model),
+                )
+                self._judge(POLICY, agreement)
+        if self._shares(POLICY):
+            scores = self._shared_scores(model, batch, entropy=compute_entropy)
+            return scores.logprobs, scores.entropies, None
+        arguments = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
+        return plain(model, **{**batch.arguments(), **arguments, **options, **others})
+
+    def _shared_scores(self, model: Any, batch: PlainBatch, *, entropy: bool) -> GroupScores:
+        base = base_model(self.accelerator.unwrap_model(model))
         with self.accelerator.autocast():
-            scores = score_groups(
+            return score_groups(
                 model,
-                base_model(self.accelerator.unwrap_model(model)),
-                groups,
+                base,
+                batch.groups(),
                 fused_head,
-                entropy=compute_entropy,
+                entropy=entropy,
                 settings=self.shared_prefix,
             )
-        return scores.logprobs, scores.entropies, None
 
-    def _policy_obstacle(
-        self, aux_loss: bool, pixel_values: Any, grid: Any, others: dict[str, Any]
-    ) -> str | None:
-        """Why the plain pass is taken: empty if nobody wanted it otherwise, None if it is not."""
-        if not (self._shares and self.shared_prefix.policy):
-            return ""
-        if aux_loss:
-            return "the balance of experts is counted over every token of the plain batch"
-        strange = sorted(name for name, value in others.items() if value is not None)
-        if strange:
-            return f"the batch holds {', '.join(strange)}"
-        if pixel_values is not None and grid is None:
-            return "pictures come without a grid"
-        return None
+    def _dtype(self, model: Any) -> torch.dtype:
+        mixed = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(
+            self.accelerator.mixed_precision
+        )
+        return mixed or base_model(self.accelerator.unwrap_model(model)).dtype
 
     def _generate_single_turn(
         self,
@@ -137,32 +194,68 @@ class SharedPrefixTrainer(GRPOTrainer):
         num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], Any]:
-        reason = self._rollout_obstacle(multimodal_fields, has_tool_images)
-        if reason is not None:
-            if reason:
-                self._say(f"completions come from TRL's own rollout: {reason}")
-            return super()._generate_single_turn(
-                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+        usual = super()._generate_single_turn
+        if self._shares(ROLLOUT):
+            reason = self._rollout_obstacle(multimodal_fields, has_tool_images)
+            if reason is not None:
+                self._fall_back(ROLLOUT, reason)
+        if self._shares(ROLLOUT):
+            result = self._shared_rollout(prompt_ids, images, multimodal_fields, num_generations)
+            if self._shares(ROLLOUT):
+                return result
+        return usual(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+
+    def _shared_rollout(
+        self,
+        prompt_ids: list[list[int]],
+        images: list[Any] | None,
+        fields: dict[str, Any],
+        group: int,
+    ) -> tuple[list[list[int]], Any]:
+        """TRL's own rollout of each prompt once, with a way of decoding that returns all siblings."""
+        types = fields.get("mm_token_type_ids")
+        pictures = None
+        if "pixel_values" in fields and images is not None:
+            pictures = Pictures(
+                torch.as_tensor(fields["pixel_values"]),
+                torch.as_tensor(fields["image_grid_thw"]),
+                tuple(len(each) if each else 0 for each in images),
             )
-        kept, prompt_of, fields = distinct_prompts(prompt_ids, images, multimodal_fields)
+        kept, group_of = lead_rows([a == b for a, b in pairwise(prompt_ids)], pictures)
+        fewer: dict[str, Any] = {}
+        shown = None if pictures is None else pictures.take(kept)
+        if shown is not None:
+            fewer = {"pixel_values": shown.pixel_values, "image_grid_thw": shown.image_grid_thw}
+        if types is not None:
+            fewer["mm_token_type_ids"] = [types[row] for row in kept]
         base = base_model(self.accelerator.unwrap_model(self.model_wrapped))
-        with shared_prefill(base, prompt_of):
-            return super()._generate_single_turn(
+        record: dict[int, list[float]] | None = {} if self._unverified(ROLLOUT) else None
+        with shared_prefill(base, torch.tensor(group_of), record):
+            result = super()._generate_single_turn(
                 [prompt_ids[row] for row in kept],
-                [images[row] for row in kept] if images is not None else None,
-                fields,
-                num_generations,
-                has_tool_images,
+                None if images is None else [images[row] for row in kept],
+                fewer,
+                group,
             )
+        if record is not None:
+            rows = first_rows(group_of)
+            agreement = check_rollout(
+                base,
+                [prompt_ids[row] for row in rows],
+                [result[0][row] for row in rows],
+                [record[row] for row in rows],
+                None if pictures is None else pictures.take(rows),
+                None if types is None else [types[row] for row in rows],
+            )
+            self._judge(ROLLOUT, agreement)
+        return result
 
     def _rollout_obstacle(self, fields: dict[str, Any], tool_images: bool) -> str | None:
-        if not (self._shares and self.shared_prefix.rollout) or self.use_vllm:
-            return ""
         if self.use_transformers_continuous_batching:
             return "continuous batching has its own cache"
         if tool_images:
             return "tools brought pictures"
-        strange = sorted(set(fields) - {"pixel_values", "image_grid_thw", "mm_token_type_ids"})
+        strange = sorted(set(fields) - _FIELDS)
         if strange:
             return f"the batch holds {', '.join(strange)}"
         return rollout_obstacle(self.generation_config)
@@ -190,53 +283,6 @@ def shuffle_groups(batch: dict[str, Any], group: int) -> dict[str, Any]:
         return None if value is None else [value[row] for row in order]
 
     return {name: permute(value) for name, value in batch.items()}
-
-
-def distinct_prompts(
-    prompt_ids: list[list[int]], images: list[Any] | None, fields: dict[str, Any]
-) -> tuple[list[int], Tensor, dict[str, Any]]:
-    """Which rows begin with a prompt that differs from the row before.
-
-    Args:
-        prompt_ids: Tokens of `B` prompts.
-        images: The pictures of each, or None.
-        fields: The processor's other tensors of all rows.
-
-    Returns:
-        The numbers of the first rows, `(B,)` the prompt of each row, and the fields of the
-        first rows only.
-    """
-    counts = [len(each) if each else 0 for each in images] if images else [0] * len(prompt_ids)
-    patches: Any = ()
-    grid = fields.get("image_grid_thw")
-    if grid is not None:
-        grid = torch.as_tensor(grid)
-        patches = torch.as_tensor(fields["pixel_values"]).split(grid.prod(-1).tolist())
-    kept: list[int] = []
-    kept_images: list[int] = []
-    prompt_of = []
-    start = 0
-    for row, ids in enumerate(prompt_ids):
-        count = counts[row]
-        same = row > 0 and ids == prompt_ids[row - 1] and count == counts[row - 1]
-        if same and grid is not None:
-            same = all(
-                torch.equal(patches[start - count + k], patches[start + k])
-                and torch.equal(grid[start - count + k], grid[start + k])
-                for k in range(count)
-            )
-        if not same:
-            kept.append(row)
-            kept_images += range(start, start + count)
-        prompt_of.append(len(kept) - 1)
-        start += count
-    reduced: dict[str, Any] = {}
-    if grid is not None and kept_images:
-        reduced["pixel_values"] = torch.cat([patches[number] for number in kept_images])
-        reduced["image_grid_thw"] = grid[kept_images]
-    if "mm_token_type_ids" in fields:
-        reduced["mm_token_type_ids"] = [fields["mm_token_type_ids"][row] for row in kept]
-    return kept, torch.tensor(prompt_of), reduced
 
 
 def fused_head(
