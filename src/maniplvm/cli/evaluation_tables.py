@@ -28,7 +28,7 @@ _COMPARED = {
     "dfd_diagonal": "DFD/diagonal",
     "success": "success",
     "reward": "reward",
-    "task_reward": "reward, format aside",
+    "task_reward": "task reward",
     "execution": "executed",
     "parse_rate": "parsed",
 }
