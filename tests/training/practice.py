@@ -94,11 +94,38 @@ def chance_scores(texts, samples, preset="paper", frame=None):
     ]
 
 
-def reward_by_chance():
-    rewarding.score_batch = methods.score_batch = chance_scores
+def scripted_completions(self, prompt_ids, *_, **__):
+    """Each row of the global batch gets a completion that its place and the step decide."""
+    rows, end = len(prompt_ids), self.processing_class.tokenizer.eos_token_id
+    first = self.accelerator.process_index * rows
+    written = []
+    for row in range(first, first + rows):
+        rng = np.random.default_rng([self.state.global_step, row])
+        written.append([*rng.integers(20, 400, rng.integers(2, 6)).tolist(), end])
+    return written, None
+
+
+def use_chance(patch=setattr):
+    """Reward texts by chance, with `setattr` or that of pytest's `monkeypatch`."""
+    patch(rewarding, "score_batch", chance_scores)
+    patch(methods, "score_batch", chance_scores)
+
+
+def use_script(patch=setattr):
+    """Let nothing depend on what each process samples."""
+    from maniplvm.training.shared_prefix import SharedPrefixTrainer
+
+    patch(SharedPrefixTrainer, "_generate_single_turn", scripted_completions)
 
 
 if __name__ == "__main__":
-    reward_by_chance()
-    method, recipe, out = sys.argv[1:]
-    train(read_recipe(recipe), method, out)
+    from maniplvm.training.cpu_processes import start_missing_processes
+
+    start_missing_processes(sys.argv[1:], "tests.training.practice")
+    use_chance()
+    if sys.argv[1] == "scripted":
+        use_script()
+        del sys.argv[1]
+    for number in range(1, len(sys.argv), 3):
+        method, recipe, out = sys.argv[number : number + 3]
+        train(read_recipe(recipe), method, out)

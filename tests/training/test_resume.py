@@ -14,10 +14,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from maniplvm.training import methods, read_recipe, rewarding, train
+from maniplvm.training import read_recipe, train
 from maniplvm.training.checkpoints import MARK, latest_checkpoint
 from maniplvm.training.run_log import RunLog
-from tests.training.practice import chance_scores
+from tests.training.practice import use_chance
 
 ROOT = Path(__file__).parents[2]
 TIMES = ("seconds", "step_seconds")
@@ -25,8 +25,7 @@ TIMES = ("seconds", "step_seconds")
 
 @pytest.fixture(autouse=True)
 def rewards_by_chance(monkeypatch):
-    monkeypatch.setattr(rewarding, "score_batch", chance_scores)
-    monkeypatch.setattr(methods, "score_batch", chance_scores)
+    use_chance(monkeypatch.setattr)
 
 
 def weights(run):

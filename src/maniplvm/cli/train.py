@@ -24,6 +24,13 @@ SetOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Check everything and load no weights.")
 ]
+LaunchOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--launch",
+        help="With --dry-run: the config file of accelerate that the run will be launched with.",
+    ),
+]
 
 
 @app.command("sft")
@@ -32,9 +39,10 @@ def sft(
     out: OutOption = None,
     changes: SetOption = None,
     dry_run: DryRunOption = False,
+    launch: LaunchOption = None,
 ) -> None:
     """Supervised fine-tuning on the targets. Run it again to go on after an interruption."""
-    _train(recipe, "sft", out, changes or [], dry_run)
+    _train(recipe, "sft", out, changes or [], dry_run, launch)
 
 
 @app.command("grpo")
@@ -43,20 +51,34 @@ def grpo(
     out: OutOption = None,
     changes: SetOption = None,
     dry_run: DryRunOption = False,
+    launch: LaunchOption = None,
 ) -> None:
     """Learning from verifiable rewards. Run it again to go on after an interruption."""
-    _train(recipe, "grpo", out, changes or [], dry_run)
+    _train(recipe, "grpo", out, changes or [], dry_run, launch)
 
 
-def _train(path: Path, method: str, out: Path | None, changes: list[str], is_dry_run: bool) -> None:
+def _train(
+    path: Path,
+    method: str,
+    out: Path | None,
+    changes: list[str],
+    is_dry_run: bool,
+    launch: Path | None,
+) -> None:
     from maniplvm.training import read_recipe, train
+    from maniplvm.training.cpu_processes import start_missing_processes
 
     recipe = read_recipe(path, changes)
     if is_dry_run:
         from maniplvm.training.dry_run import check
+        from maniplvm.training.launch import read_launch
 
-        Console().print(check(recipe, method))
+        planned = None if launch is None else read_launch(launch)
+        Console().print(check(recipe, method, planned, out))
         return
+    if launch is not None:
+        raise UserError("--launch describes a --dry-run; to train, use accelerate launch itself")
+    start_missing_processes(sys.argv[1:])
     try:
         train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])
     except KeyboardInterrupt:

@@ -41,4 +41,4 @@ def _load(module: str) -> Any:
 def is_sharded() -> bool:
     """Whether a launcher distributes the weights themselves (FSDP, DeepSpeed)."""
     names = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
-    return any(os.environ.get(name) == "true" for name in names)
+    return any(os.environ.get(name, "").lower() == "true" for name in names)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from maniplvm.errors import UserError
+from maniplvm.training.cpu_processes import is_missing_processes
 from maniplvm.training.packages import is_sharded, torch, transformers
 from maniplvm.training.recipe import METHODS, Recipe
 from maniplvm.training.run_folder import RunFolder, read_record
@@ -50,6 +51,10 @@ def train(
             f"{config.n_gpu} GPUs are visible to one process; start with `accelerate launch`, or "
             "set CUDA_VISIBLE_DEVICES to one of them"
         )
+    if is_missing_processes(os.environ) and config.world_size == 1:
+        raise UserError(
+            "accelerate launch --cpu started one process only; start with `torchrun` instead"
+        )
     shown = console if console is not None else Console()
     is_main = config.process_index == 0
     if is_main:
@@ -70,7 +75,7 @@ def train(
 
 
 def _computes_on_cpu(recipe: Recipe) -> bool:
-    if recipe.trainer.get("use_cpu") or os.environ.get("ACCELERATE_USE_CPU") == "true":
+    if recipe.trainer.get("use_cpu") or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true":
         return True
     if not torch().cuda.is_available():
         return True

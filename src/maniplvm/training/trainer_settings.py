@@ -110,6 +110,7 @@ def _defaults(recipe: Recipe, method: str, on_cpu: bool) -> dict[str, Any]:
         "bf16": not on_cpu and torch().cuda.is_bf16_supported(including_emulation=False),
         "activation_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,
+        "ddp_find_unused_parameters": False,  # every row has a picture
         "report_to": "none",
         "disable_tqdm": True,
         "logging_steps": 1,
