@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from maniplvm.cli.app import app
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.models import Question, encode_batch, load_interface, write_tiny_checkpoint
 from maniplvm.tasks import resolve_prompt
-from maniplvm.training import build_recipe, dry_run
+from maniplvm.training import build_recipe, dry_run, read_recipe
 from maniplvm.training.dry_run import check
 from maniplvm.training.dry_run_page import fitting_card
 from maniplvm.training.launch import Launch, Sharding
@@ -195,7 +197,7 @@ def test_the_page_shows_every_warning_and_the_memory(recipe):
     console.print(run)
     shown = console.file.getvalue()
     assert all(warning[:40] in shown for warning in run.warnings)
-    assert "memory on each GPU" in shown
+    assert "memory of each process" in shown
     assert "key-value cache" in shown
     assert run.to_json()["memory_gib"]["peak"] > 1
 
@@ -205,3 +207,36 @@ def test_spreads_and_cards_in_words():
     assert str(Spread.of([4, 4])) == "4"
     assert fitting_card(20 * 10**9) == "fits a card of 24 GB"
     assert fitting_card(10**12) == "fits no usual card"
+
+
+def test_the_recipe_of_the_embedded_model_would_start_and_needs_no_gpu(sources):
+    source = f"model.source={sources / 'qwen3_vl'}"
+    run = check(read_recipe("recipes/grpo/embedded.yaml", [source]), "grpo")
+    assert not run.on_gpu
+    assert "rounded" not in said(run)
+
+
+def test_a_dry_run_under_a_launcher_is_refused(recipe, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="--launch"):
+        check(recipe(), "grpo")
+
+
+def run_command(*arguments):
+    return CliRunner().invoke(app, ["train", "grpo", "recipes/grpo/embedded.yaml", *arguments])
+
+
+def test_the_command_prints_the_page_for_the_launch_it_is_given(sources, tmp_path):
+    launch = "recipes/accelerate/ddp-8gpu.yaml"
+    source = f"model.source={sources / 'qwen3_vl'}"
+    result = run_command("--dry-run", "--set", source, "--launch", launch, "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "8 processes" in result.output
+    assert str(tmp_path) in "".join(result.output.split())
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_launch_without_a_dry_run_is_refused():
+    result = run_command("--launch", "recipes/accelerate/ddp-8gpu.yaml")
+    assert isinstance(result.exception, UserError)
+    assert "accelerate launch itself" in str(result.exception)

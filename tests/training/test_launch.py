@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.training.launch import Launch, Sharding, current_launch, read_launch
+from maniplvm.training.launch import Launch, Sharding, read_launch
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "accelerate"
 
@@ -14,19 +14,6 @@ def written(folder, text):
     path = folder / "launch.yaml"
     path.write_text(text)
     return path
-
-
-def test_without_a_launcher_there_is_one_process():
-    assert current_launch({}) == Launch()
-
-
-def test_the_environment_of_a_launched_process_is_understood():
-    plain = {"WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}
-    assert current_launch(plain) == Launch(16, 2)
-    zero = {**plain, "ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}
-    assert current_launch(zero) == Launch(16, 2, Sharding.ZERO3)
-    fsdp = {**plain, "ACCELERATE_USE_FSDP": "true", "FSDP_OFFLOAD_PARAMS": "true"}
-    assert current_launch(fsdp) == Launch(16, 2, Sharding.FSDP2, True, True)
 
 
 def test_a_deepspeed_config_says_what_is_split_and_what_is_offloaded(tmp_path):

@@ -17,7 +17,7 @@ _FLOAT32 = 4
 
 _AT_WORK = 1.5
 """A checkpointed block at work, as a multiple of what it keeps: its gradients come on top. Measured
-1.2 for a block that learns and 1.7 for one with adapters (`benchmarks/memory_estimates.py`)."""
+1.2 for a block that learns and 1.7 for one with adapters (`results/memory.json`)."""
 
 
 @dataclass(frozen=True)

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maniplvm.data import open_dataset
-from maniplvm.models import ModelInterface, build_skeleton, count_parameters, load_interface
+from maniplvm.errors import UserError
+from maniplvm.models import ModelInterface, count_parameters, load_interface
 from maniplvm.rewards.doctor import Diagnosis, diagnose
 from maniplvm.tasks import Sample
-from maniplvm.training.activations import Workload
 from maniplvm.training.forecast import Forecast, foresee
-from maniplvm.training.launch import Launch, current_launch
-from maniplvm.training.memory import MemoryEstimate, Training, estimate_memory
+from maniplvm.training.launch import Launch
+from maniplvm.training.memory import MemoryEstimate
+from maniplvm.training.plan import (
+    is_for_gpu,
+    planned_memory,
+    planned_settings,
+    planned_skeleton,
+    stored_dtype,
+)
 from maniplvm.training.pool import SamplePool, chosen_samples, open_pool
 from maniplvm.training.questions import prompts_of
 from maniplvm.training.recipe import Recipe
 from maniplvm.training.run_folder import RunFolder
 from maniplvm.training.schedule import schedule
 from maniplvm.training.token_lengths import Spread, TokenLengths, measure_lengths
-from maniplvm.training.trainer_settings import build_config, check_trainer
+from maniplvm.training.trainer_settings import check_trainer
 
 EXAMINED = 100
 """Samples of each task that the reward doctor sees: enough for its findings, about a second."""
@@ -40,6 +48,7 @@ class DryRun:
         source: The model.
         parameters: How many it has and how many learn, in words.
         launch: The processes.
+        on_gpu: Whether it is meant for GPUs.
         samples: Of the recipe's own data set, by task.
         mixed: Prompts of an epoch that come from elsewhere.
         prompts_per_step: Prompts that one optimizer step learns from, all processes together.
@@ -59,6 +68,7 @@ class DryRun:
     source: str
     parameters: str
     launch: Launch
+    on_gpu: bool
     samples: dict[str, int]
     mixed: int
     prompts_per_step: int
@@ -113,34 +123,44 @@ def check(
     Args:
         recipe: From `read_recipe`.
         method: `sft` or `grpo`.
-        launch: How it will be started; None takes what this process was started with.
+        launch: How it will be started; None is one process.
         out: The run folder; None is `runs/` and the recipe's name.
 
     Raises:
         UserError: anything because of which the run could not start, in one line.
     """
-    launch = launch or current_launch()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "a dry run is one process: leave `accelerate launch` out, and name its config file "
+            "with --launch"
+        )
+    launch = launch or Launch()
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
     check_trainer(recipe, method)
-    config = _settings(recipe, method, folder.root, launch)
+    config = planned_settings(recipe, method, folder.root, launch)
     pool = open_pool(recipe)
     samples = chosen_samples(recipe)
     interface = load_interface(recipe.model.source, **recipe.model.interface_arguments())
     lengths = measure_lengths([*samples, *_mixed(recipe)], interface, prompts_of(recipe, interface))
     plan = schedule(config, method, pool.order.epoch_length)
-    skeleton = _skeleton(recipe)
+    skeleton = planned_skeleton(recipe)
     completions = config.per_device_train_batch_size * config.gradient_accumulation_steps
     group = config.num_generations if method == "grpo" else 1
-    memory = estimate_memory(
-        skeleton,
-        _workload(recipe, method, config, lengths, launch),
-        _training(recipe, method, config),
-        launch,
-    )
+    memory = planned_memory(recipe, method, config, skeleton, lengths, launch)
     diagnoses = _diagnosed(recipe, samples, interface) if method == "grpo" else ()
     limit = config.max_completion_length if method == "grpo" else config.max_length
     forecast = Forecast(
-        recipe, method, config, launch, interface, samples, lengths, memory, diagnoses, plan.steps
+        recipe=recipe,
+        method=method,
+        config=config,
+        launch=launch,
+        dtype=stored_dtype(recipe),
+        interface=interface,
+        samples=samples,
+        lengths=lengths,
+        memory=memory,
+        diagnoses=diagnoses,
+        steps=plan.steps,
     )
     return DryRun(
         name=recipe.name,
@@ -148,6 +168,7 @@ def check(
         source=recipe.model.source,
         parameters=str(count_parameters(skeleton)),
         launch=launch,
+        on_gpu=is_for_gpu(recipe),
         samples=dict(sorted(Counter(str(sample.task) for sample in samples).items())),
         mixed=pool.order.epoch_length - pool.own_count,
         prompts_per_step=completions // group,
@@ -161,26 +182,6 @@ def check(
         writes=_writes(recipe, folder, launch),
         warnings=tuple(foresee(forecast)),
     )
-
-
-def _settings(recipe: Recipe, method: str, root: Path, launch: Launch) -> Any:
-    """TRL's settings as all processes together have them, without asking for a GPU.
-
-    One process stands for all: its batch is all of theirs, so that TRL's own checks of how
-    batches and groups divide hold for the launch that is meant.
-    """
-    trainer = dict(recipe.trainer)
-    each = trainer.get("per_device_train_batch_size", 8)
-    trainer |= {
-        "per_device_train_batch_size": each * launch.processes,
-        "bf16": False,
-        "fp16": False,
-        "tf32": None,
-        "use_cpu": True,
-    }
-    config = build_config(replace(recipe, trainer=trainer), method, root, on_cpu=True)
-    config.gradient_checkpointing = recipe.trainer.get("gradient_checkpointing", True)
-    return config
 
 
 def _steps_per_epoch(method: str, config: Any, pool: SamplePool) -> float:
@@ -198,45 +199,6 @@ def _mixed(recipe: Recipe) -> list[Sample]:
         for sample in open_dataset(Path(source.path)).samples(source.split, images=False)
         if sample.task in recipe.tasks
     ]
-
-
-def _skeleton(recipe: Recipe) -> Any:
-    model = recipe.model
-    return build_skeleton(
-        model.source,
-        dtype="bfloat16" if model.dtype == "auto" else model.dtype,
-        lora=model.lora,
-        freeze_vision=model.freeze_vision,
-        revision=model.revision,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def _training(recipe: Recipe, method: str, config: Any) -> Training:
-    lora = recipe.model.lora
-    return Training(
-        autocast=recipe.trainer.get("bf16", True) or recipe.trainer.get("fp16", False),
-        checkpointing=bool(config.gradient_checkpointing),
-        optimizer=str(getattr(config.optim, "value", config.optim)),
-        reference=method == "grpo" and config.beta != 0,
-        adapters=() if lora is None else lora.targets,
-    )
-
-
-def _workload(
-    recipe: Recipe, method: str, config: Any, lengths: TokenLengths, launch: Launch
-) -> Workload:
-    """The longest batch that can come: every row as long as the longest sample allows."""
-    rows = config.per_device_train_batch_size // launch.processes
-    prompt, image = max(lengths.prompt), max(lengths.image)
-    if method == "sft":
-        return Workload(rows, prompt, max(lengths.target), image)
-    completion = config.max_completion_length
-    generated = 0 if config.use_vllm else rows * config.steps_per_generation
-    sharing, group = recipe.shared_prefix, config.num_generations
-    if sharing.enabled and sharing.policy and rows % group == 0:
-        return Workload(rows // group, prompt, completion, image, group, generated)
-    return Workload(rows, prompt, completion, image, generated_rows=generated)
 
 
 def _diagnosed(

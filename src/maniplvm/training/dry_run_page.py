@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from maniplvm.training.memory import GIB
 from maniplvm.training.token_lengths import Spread
@@ -21,14 +22,18 @@ _ROOM = 0.93
 
 def page(run: DryRun) -> Iterator[Any]:
     """The parts of the page, for rich to print."""
-    yield f"[bold]{escape(run.name)}[/] · {run.method} · {escape(run.source)} · no weights were loaded"
+    yield _line(f"[bold]{escape(run.name)}[/] · {run.method} · {escape(run.source)}")
     yield _facts(run)
+    peak = run.memory.peak
+    place = "on each GPU" if run.on_gpu else "of each process, without a GPU"
+    fits = f", {fitting_card(peak)}" if run.on_gpu else ""
+    yield _line(f"\n[bold]memory {place}: about {peak / GIB:.1f} GiB[/]{fits}")
     yield _memory(run)
+    yield _line("[dim]an estimate from config.json; never measured on a GPU[/]\n")
     for warning in run.warnings:
-        yield f"[yellow]![/] {escape(warning)}"
-    yield (
-        "[green]nothing speaks against this run[/]" if not run.warnings else "this run would start"
-    )
+        yield _line(f"[yellow]![/] {escape(warning)}")
+    verdict = "it would start, but look at these" if run.warnings else "nothing speaks against it"
+    yield _line(f"[bold]{verdict}[/]; no weights were loaded, nothing was written")
 
 
 def fitting_card(peak: int) -> str:
@@ -37,6 +42,10 @@ def fitting_card(peak: int) -> str:
         if peak <= size * 10**9 * _ROOM:
             return f"fits a card of {size} GB"
     return "fits no usual card"
+
+
+def _line(markup: str) -> Text:
+    return Text.from_markup(markup)
 
 
 def _facts(run: DryRun) -> Table:
@@ -71,13 +80,7 @@ def _facts(run: DryRun) -> Table:
 
 
 def _memory(run: DryRun) -> Table:
-    peak = run.memory.peak
-    table = Table(
-        title=f"memory on each GPU: about {peak / GIB:.1f} GiB, {fitting_card(peak)}",
-        title_justify="left",
-        caption="an estimate from config.json; never measured on a GPU",
-        caption_justify="left",
-    )
+    table = Table()
     table.add_column("")
     table.add_column("part")
     table.add_column("GiB", justify="right")

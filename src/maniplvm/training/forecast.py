@@ -28,6 +28,7 @@ class Forecast:
     method: str
     config: Any
     launch: Launch
+    dtype: str
     interface: ModelInterface
     samples: Sequence[Sample]
     lengths: TokenLengths
@@ -121,7 +122,7 @@ def _server(run: Forecast) -> Iterator[str]:
 def _precision(run: Forecast) -> Iterator[str]:
     recipe, rate = run.recipe, run.config.learning_rate
     masters = run.launch.sharding is not Sharding.NONE
-    if recipe.model.lora is None and recipe.model.dtype in ("auto", "bfloat16") and not masters:
+    if recipe.model.lora is None and run.dtype == "bfloat16" and not masters:
         yield (
             f"bfloat16 weights without float32 copies: updates at learning rate {rate:g} are mostly "
             "rounded away; set model.dtype float32, use adapters, or launch with FSDP2 or ZeRO-3"

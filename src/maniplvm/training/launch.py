@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,31 +93,6 @@ def read_launch(path: str | Path) -> Launch:
         offloads_optimizer=optimizer,
         offloads_weights=weights,
     )
-
-
-def current_launch(environment: Mapping[str, str] | None = None) -> Launch:
-    """The launch that this process is part of, as `accelerate launch` or `torchrun` left it.
-
-    Args:
-        environment: Of the process; None takes its own.
-    """
-    found = os.environ if environment is None else environment
-    processes = int(found.get("WORLD_SIZE", "1"))
-    machines = max(1, processes // max(1, int(found.get("LOCAL_WORLD_SIZE", processes))))
-    if found.get("ACCELERATE_USE_DEEPSPEED") == "true":
-        stage = int(found.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
-        sharding = {2: Sharding.ZERO2, 3: Sharding.ZERO3}.get(stage, Sharding.NONE)
-        return Launch(
-            processes,
-            machines,
-            sharding,
-            found.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none",
-            found.get("ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE", "none") != "none",
-        )
-    if found.get("ACCELERATE_USE_FSDP") == "true":
-        offloads = found.get("FSDP_OFFLOAD_PARAMS", "false") == "true"
-        return Launch(processes, machines, Sharding.FSDP2, offloads, offloads)
-    return Launch(processes, machines)
 
 
 def _deepspeed(settings: Any, where: str) -> tuple[Sharding, bool, bool]:

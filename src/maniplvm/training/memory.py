@@ -85,7 +85,8 @@ class MemoryEstimate:
             name: {part: round(size / GIB, 2) for part, size in group.items()}
             for name, group in groups.items()
         }
-        return {**told, "peak": round(self.peak / GIB, 2)}
+        phases = {name: round(sum(group.values()) / GIB, 2) for name, group in groups.items()}
+        return {**told, "phases": phases, "peak": round(self.peak / GIB, 2)}
 
 
 def weight_bytes(model: Any) -> int:

@@ -1,0 +1,107 @@
+"""Memory on each GPU for every shipped recipe, and how near such estimates come on a CPU.
+
+Nothing here ran on a GPU. The table follows from `config.json` alone, for pictures of 640 x 480
+pixels and a prompt of 200 words' tokens; the check measures small models of the same classes.
+
+Run: python benchmarks/memory_estimates.py --out results/memory.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import warnings
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from maniplvm.geometry import SmartResize
+from maniplvm.training import read_recipe
+from maniplvm.training.launch import Launch, read_launch
+from maniplvm.training.plan import forecast_memory
+from maniplvm.training.token_lengths import TokenLengths
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the measurement is the one that the tests hold the estimate to
+
+from tests.training.measuring import measured_peak  # noqa: E402
+
+PICTURE = (640, 480)
+TEXT_TOKENS, ANSWER_TOKENS = 200, 120
+FAMILIES = ("qwen2_5_vl", "qwen3_vl")
+RESIZES = {
+    "qwen2.5-vl-3b": SmartResize(factor=28, min_pixels=56 * 56, max_pixels=16384 * 28 * 28),
+    "qwen3-vl-4b": SmartResize(factor=32, min_pixels=256 * 256, max_pixels=4096 * 4096),
+}
+CONFIG = re.compile(r"--config_file (\S+\.yaml) .*maniplvm train")
+
+
+def estimated(path: Path) -> dict[str, Any]:
+    """One recipe, launched as its header says."""
+    name = next(name for name in RESIZES if name in path.stem)
+    recipe = read_recipe(path, [f"model.source={ROOT / 'benchmarks' / 'architectures' / name}"])
+    resize = RESIZES[name]
+    if recipe.model.max_pixels is not None:
+        resize = SmartResize(resize.factor, resize.min_pixels, recipe.model.max_pixels)
+    width, height = resize.size(PICTURE)
+    image = width * height // resize.factor**2
+    lengths = TokenLengths((image,), (image + TEXT_TOKENS,), (ANSWER_TOKENS,))
+    launch = launch_of(path)
+    memory = forecast_memory(recipe, path.parent.name, lengths, launch)
+    return {"launch": str(launch), "image_tokens": image, **memory.to_json()}
+
+
+def launch_of(path: Path) -> Launch:
+    """The launch of the first training command in a recipe's header."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    command = next(line for line in lines if f"maniplvm train {path.parent.name} " in line)
+    found = CONFIG.search(command)
+    return Launch() if found is None else read_launch(ROOT / found.group(1))
+
+
+def checked() -> dict[str, Any]:
+    """Estimated over measured bytes of a forward and backward pass, for small models."""
+    ratios = {}
+    for family, checkpointing, adapters in product(FAMILIES, (False, True), (False, True)):
+        measured, told = measured_peak(family, checkpointing, adapters)
+        name = f"{family}{', checkpointing' * checkpointing}{', adapters' * adapters}"
+        ratios[name] = round(told / measured, 3)
+    return {"ratios": ratios, "lowest": min(ratios.values()), "highest": max(ratios.values())}
+
+
+def main() -> None:
+    """Estimate, check, and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "memory.json")
+    out = parser.parse_args().out
+    # peft asks transformers by a name that transformers is about to retire
+    warnings.filterwarnings("ignore", ".is_gradient_checkpointing.", FutureWarning)
+    recipes = {
+        method: {
+            path.stem.replace(".", "-"): estimated(path)
+            for path in sorted((ROOT / "recipes" / method).glob("*qwen*.yaml"))
+        }
+        for method in ("grpo", "sft")
+    }
+    report = {
+        "command": "python benchmarks/memory_estimates.py --out results/memory.json",
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
+        "seed": 0,
+        "what": "GiB on each GPU, estimated; ratios: estimated over measured on a CPU",
+        "picture": list(PICTURE),
+        "text_tokens": TEXT_TOKENS,
+        "recipes": recipes,
+        "check": checked(),
+    }
+    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for method, found in recipes.items():
+        for name, estimate in found.items():
+            print(f"{method}/{name}: {estimate['peak']:.1f} GiB")
+    print(f"estimated / measured: {report['check']['lowest']} to {report['check']['highest']}")
+
+
+if __name__ == "__main__":
+    main()
