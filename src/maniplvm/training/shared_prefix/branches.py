@@ -109,14 +109,14 @@ def branched_attention(
         `(R, L, H, D)`, and no weights.
     """
     rows, heads, length, width = query.shape
-    count, _, answers, _ = branches.shape
+    count, answers = branches.shape[0], branches.shape[2]
     flat = [each.transpose(1, 2).flatten(0, 1) for each in (query, key, value)]
     prompts = [_gathered(each, branches.prompt_places, count) for each in flat]
     tails = [_gathered(each, branches.completion_places, answers) for each in flat]
     many = key.shape[1] != heads
 
     on_prompts = scaled_dot_product_attention(
-        *prompts, is_causal=True, scale=scaling, enable_gqa=many
+        prompts[0], prompts[1], prompts[2], is_causal=True, scale=scaling, enable_gqa=many
     )
     behind = [
         torch.cat([head.index_select(0, branches.prompt_of), tail], dim=2)
@@ -125,7 +125,7 @@ def branched_attention(
     if many:
         behind = [each.repeat_interleave(heads // key.shape[1], dim=1) for each in behind]
     on_answers = scaled_dot_product_attention(
-        tails[0], *behind, attn_mask=branches.visible.to(query.dtype), scale=scaling
+        tails[0], behind[0], behind[1], attn_mask=branches.visible.to(query.dtype), scale=scaling
     )
     together = torch.cat(
         [each.transpose(1, 2).reshape(-1, heads * width) for each in (on_prompts, on_answers)]

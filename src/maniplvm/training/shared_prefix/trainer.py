@@ -78,8 +78,9 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _compares_gradients(self) -> bool:
         """Not where parameters are spread over processes, or a layer may run only forwards."""
         spread = (DistributedType.FSDP, DistributedType.DEEPSPEED)
-        settings = self.args.gradient_checkpointing_kwargs or {}
-        reentrant = self.args.gradient_checkpointing and settings.get("use_reentrant", False)
+        args: Any = self.args
+        settings = args.gradient_checkpointing_kwargs or {}
+        reentrant = args.gradient_checkpointing and settings.get("use_reentrant", False)
         whole = self.accelerator.distributed_type not in spread
         return torch.is_grad_enabled() and whole and not reentrant
 
@@ -181,9 +182,8 @@ class SharedPrefixTrainer(GRPOTrainer):
             )
 
     def _dtype(self, model: Any) -> torch.dtype:
-        mixed = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(
-            self.accelerator.mixed_precision
-        )
+        names: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        mixed = names.get(str(self.accelerator.mixed_precision))
         return mixed or base_model(self.accelerator.unwrap_model(model)).dtype
 
     def _generate_single_turn(

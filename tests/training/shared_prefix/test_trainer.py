@@ -1,0 +1,245 @@
+import logging
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+
+from maniplvm.models import TINY_FAMILIES, LoraSettings
+from maniplvm.training.shared_prefix import SharedPrefixSettings, SharedPrefixTrainer, branches
+from maniplvm.training.shared_prefix.trainer import POLICY, ROLLOUT, shuffle_groups
+from tests.models.pictures import picture
+from tests.training.shared_prefix.batches import TEXTS
+
+pytestmark = [
+    # Of transformers 5.23 and TRL 1.16, about each other's names.
+    pytest.mark.filterwarnings("ignore:.*(gradient|activation)_checkpointing.*:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning"),
+]
+
+SIZES = ((160, 120), (320, 200), (100, 100), (160, 120))
+
+
+class Scripted:
+    """Completions by a seeded script, so that two trainers learn from the same ones."""
+
+    def _generate_single_turn(self, prompt_ids, *_, **__):
+        calls = self.__dict__.setdefault("calls", [])
+        generator = torch.Generator().manual_seed(len(calls))
+        calls.append(len(prompt_ids))
+        lengths = torch.randint(1, 9, (len(prompt_ids),), generator=generator).tolist()
+        ends = self.eos_token_ids[0]
+        return [
+            [*torch.randint(20, 400, (n - 1,), generator=generator).tolist(), ends if n < 8 else 30]
+            for n in lengths
+        ], None
+
+
+class Plain(Scripted, GRPOTrainer):
+    pass
+
+
+class Shared(Scripted, SharedPrefixTrainer):
+    pass
+
+
+def reward(completion_ids, **_):
+    return [float(sum(ids) % 7) for ids in completion_ids]
+
+
+def trainer_of(kind, loaded, folder, prompts=8, **options):
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": TEXTS[k % 3]}],
+            "image": picture(SIZES[k % 4], seed=k),
+        }
+        for k in range(prompts)
+    ]
+    settings = {
+        "per_device_train_batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 8,
+        "learning_rate": 1e-3,
+        "max_steps": 2,
+        "optim": "sgd",
+        "lr_scheduler_type": "constant",
+        **options,
+    }
+    extra = {"shared_prefix": settings.pop("shared_prefix", None)}
+    arguments = GRPOConfig(
+        output_dir=str(folder),
+        use_cpu=True,
+        bf16=settings.pop("bf16", False),
+        gradient_checkpointing=settings.pop("gradient_checkpointing", False),
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="no",
+        logging_steps=1,
+        seed=3,
+        **settings,
+    )
+    return kind(
+        model=loaded.model,
+        reward_funcs=reward,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=loaded.processor,
+        **(extra if issubclass(kind, SharedPrefixTrainer) else {}),
+    )
+
+
+def trained(kind, loaded, folder, **options):
+    trainer = trainer_of(kind, loaded, folder, **options)
+    before = weights_of(loaded.model)
+    trainer.train()
+    after = weights_of(loaded.model)
+    assert not torch.equal(before, after), "nothing was learned"
+    return trainer, after - before
+
+
+def weights_of(model):
+    return torch.cat([each.detach().flatten() for each in model.parameters()])
+
+
+def assert_learns_the_same(loaded, tmp_path, family, monkeypatch, load=None, **options):
+    monkeypatch.setattr("trl.trainer.grpo_trainer.shuffle_sequence_dict", lambda batch: batch)
+    monkeypatch.setattr(
+        "maniplvm.training.shared_prefix.trainer.shuffle_groups", lambda batch, _: batch
+    )
+    first, plain = trained(Plain, loaded(family, **(load or {})), tmp_path, **options)
+    second, shared = trained(Shared, loaded(family, **(load or {})), tmp_path, **options)
+    assert POLICY in second.agreements
+    assert not second.fallbacks
+    assert first.calls == second.calls
+    assert (shared - plain).norm() / plain.norm() < 1e-4
+    for name in ("loss", "entropy", "grad_norm", "clip_ratio/region_mean", "kl"):
+        logged = [[h[name] for h in t.state.log_history if name in h] for t in (first, second)]
+        assert logged[0] == pytest.approx(logged[1], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", TINY_FAMILIES)
+def test_twenty_steps_end_at_the_same_weights(loaded, tmp_path, family, monkeypatch):
+    assert_learns_the_same(loaded, tmp_path, family, monkeypatch, max_steps=20, prompts=48)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps_per_generation": 4, "gradient_accumulation_steps": 2, "num_iterations": 2},
+        {"beta": 0.1, "loss_type": "grpo", "temperature": 0.8},
+        {"loss_type": "bnpo", "mask_truncated_completions": True},
+        {"loss_type": "dr_grpo", "importance_sampling_level": "sequence", "num_iterations": 2},
+        {"loss_type": "cispo", "per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
+        {"loss_type": "dapo", "top_entropy_quantile": 0.5, "gradient_checkpointing": True},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_settings_of_trl_keep_their_meaning(loaded, tmp_path, monkeypatch, options):
+    assert_learns_the_same(loaded, tmp_path, "qwen2_5_vl", monkeypatch, **options)
+
+
+def test_adapters_learn_the_same_with_a_reference(loaded, tmp_path, monkeypatch):
+    load = {"lora": LoraSettings(rank=4), "freeze_vision": True}
+    assert_learns_the_same(
+        loaded, tmp_path, "qwen3_vl", monkeypatch, load, beta=0.1, max_steps=4, learning_rate=0.1
+    )
+
+
+def test_a_run_samples_verifies_and_learns(loaded, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="maniplvm"):
+        trainer, _ = trained(SharedPrefixTrainer, loaded(), tmp_path, temperature=0.9, top_p=0.9)
+    assert set(trainer.agreements) == {POLICY, ROLLOUT}
+    assert not trainer.fallbacks
+    assert trainer.agreements[POLICY].gradient is not None
+    assert trainer.agreements[POLICY].largest < 1e-5
+    assert trainer.agreements[ROLLOUT].largest < 1e-5
+    assert "verified against the plain pass" in caplog.text
+
+
+def test_siblings_are_read_and_seen_once(loaded, tmp_path):
+    model = loaded("qwen2_5_vl")
+    tower = model.model.model.visual
+    patches = []
+    tower.patch_embed.register_forward_pre_hook(lambda _, args: patches.append(len(args[0])))
+    settings = SharedPrefixSettings(verify=False)
+    trainer = trainer_of(SharedPrefixTrainer, model, tmp_path, shared_prefix=settings, max_steps=1)
+    trainer.train()
+    grids = [model.processor.image_processor(picture(s))["image_grid_thw"] for s in SIZES]
+    sizes = [int(torch.as_tensor(grid).prod()) for grid in grids]
+    assert len(patches) == 2, "one rollout and one policy pass"
+    assert patches[0] == patches[1]
+    assert patches[0] in {a + b for a in sizes for b in sizes}, "two prompts, one picture each"
+
+
+def test_switched_off_it_is_the_trainer_of_trl(loaded, tmp_path):
+    off = SharedPrefixSettings(enabled=False)
+    trainer, change = trained(SharedPrefixTrainer, loaded(), tmp_path, shared_prefix=off)
+    _, plain = trained(GRPOTrainer, loaded(), tmp_path)
+    assert torch.equal(change, plain)
+    assert not trainer.agreements
+    assert not trainer.fallbacks
+
+
+def test_a_pass_that_leaks_is_caught_and_replaced(loaded, tmp_path, monkeypatch, caplog):
+    whole = branches.branches_of
+
+    def leaking(packed, dtype):
+        layout = whole(packed, dtype)
+        layout.visible.zero_()
+        return layout
+
+    monkeypatch.setattr("maniplvm.training.shared_prefix.policy.branches_of", leaking)
+    monkeypatch.setattr("trl.trainer.grpo_trainer.shuffle_sequence_dict", lambda batch: batch)
+    monkeypatch.setattr(
+        "maniplvm.training.shared_prefix.trainer.shuffle_groups", lambda batch, _: batch
+    )
+    trainer, change = trained(Shared, loaded(), tmp_path)
+    assert "VERIFICATION FAILED" in trainer.fallbacks[POLICY]
+    assert "VERIFICATION FAILED" in caplog.text
+    _, plain = trained(Plain, loaded(), tmp_path)
+    assert torch.allclose(change, plain, atol=1e-7)
+
+
+def test_a_rollout_that_sees_the_wrong_prompt_is_caught_and_replaced(
+    loaded, tmp_path, monkeypatch, caplog
+):
+    from maniplvm.training.shared_prefix.siblings import SiblingCache
+
+    build = SiblingCache.__init__
+
+    def confused(self, prompts, mask, prompt_of):
+        build(self, prompts, mask, prompt_of)
+        self.prompts = [(keys.flip(0), values.flip(0)) for keys, values in self.prompts]
+
+    monkeypatch.setattr(SiblingCache, "__init__", confused)
+    trainer, _ = trained(SharedPrefixTrainer, loaded(), tmp_path)
+    assert "VERIFICATION FAILED" in trainer.fallbacks[ROLLOUT]
+    assert POLICY not in trainer.fallbacks
+    assert "come from TRL's own pass" in caplog.text
+
+
+def test_a_model_that_cannot_share_is_trained_as_trl_does(loaded, tmp_path, caplog):
+    model = loaded("qwen2_5_vl")
+    model.model.config.text_config.layer_types = ["full_attention", "sliding_attention"]
+    trainer = trainer_of(SharedPrefixTrainer, model, tmp_path)
+    assert set(trainer.fallbacks) == {POLICY, ROLLOUT}
+    assert "sliding_attention" in caplog.text
+
+
+def test_shuffling_keeps_siblings_together_and_rows_aligned():
+    torch.manual_seed(0)
+    batch = {
+        "ids": torch.arange(24).view(12, 2),
+        "names": [str(row) for row in range(12)],
+        "total": torch.tensor(5),
+        "nothing": None,
+    }
+    shuffled = shuffle_groups(batch, 4)
+    order = (shuffled["ids"][:, 0] // 2).tolist()
+    assert sorted(order) == list(range(12))
+    assert order != list(range(12))
+    assert shuffled["names"] == [str(row) for row in order]
+    assert all(len({row // 4 for row in order[k : k + 4]}) == 1 for k in (0, 4, 8))
+    assert shuffled["total"] == 5
+    assert shuffled["nothing"] is None
+    assert sorted(shuffle_groups({"ids": torch.arange(10)}, 4)["ids"].tolist()) == list(range(10))
