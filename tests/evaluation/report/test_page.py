@@ -107,6 +107,13 @@ def test_half_a_character_does_not_stop_the_page(folders, tmp_path):
     assert "cut ? off" in Page(build_report(Sources(after, folders.data))).text
 
 
+def test_an_answer_that_cannot_be_seen_on_its_picture_is_told(folders, tmp_path):
+    sample = folders.samples[0]
+    texts = {sample.id: "<think>left</think><answer>[-60, -50, -20, -10]</answer>"}
+    after = write_evaluation(tmp_path / "after", [sample], 0.0, texts=texts)
+    assert "outside of the picture" in Page(build_report(Sources(after, folders.data))).text
+
+
 def test_the_page_says_what_it_must(page):
     for text in (
         "Boxes, traces and task success got better on adapt_test, but worse:",

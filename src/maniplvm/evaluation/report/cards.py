@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from maniplvm.evaluation.report.gallery import Gallery, Pair
@@ -102,6 +103,8 @@ def _scores(record: ScoredSample) -> tuple[str, str]:
     rest = [f"reward {record.reward:.2f}"]
     if not record.parsed:
         return STATUS_PHRASES.get(record.status, record.status), rest[0]
+    if _is_outside(record):
+        rest.append("outside of the picture")
     if record.execution is not None:
         done = record.execution.success
         rest.append(
@@ -112,6 +115,13 @@ def _scores(record: ScoredSample) -> tuple[str, str]:
             metric = metric_of(record.task, key)
             return f"{metric.short} {metric.show(record.measures[key])}", ", ".join(rest)
     return rest[0], ", ".join(rest[1:])
+
+
+def _is_outside(record: ScoredSample) -> bool:
+    """Whether nothing of an answer lies on the picture, so that none can be seen."""
+    points = np.asarray(record.answer, dtype=np.float64).reshape(-1, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return bool((high < 0).any() or (low > np.array(record.image_size)).any())
 
 
 def _shortened(text: str, most: int) -> str:
