@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from maniplvm.errors import UserError
 
@@ -18,36 +17,19 @@ def embedded(
     split: Annotated[str, typer.Option(help="What to learn from.")] = "train",
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 2600,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 32,
+    processes: Annotated[int, typer.Option(min=1, help="That share every batch.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
 ) -> None:
     """Teach the embedded model from scratch; run again to resume."""
     if steps < 1 or batch < 1:
         raise UserError(f"--steps and --batch must be at least 1, got {steps} and {batch}")
-    from maniplvm.data import open_dataset
-    from maniplvm.training.embedded import Lessons, Schooling, make_embedded
+    from maniplvm.training.embedded import Schooling, make_embedded
 
-    lessons = Lessons(open_dataset(data).samples(split))
     settings = Schooling(steps=steps, batch=batch, seed=seed)
-    console = Console(stderr=True)
-    console.print(f"{len(lessons)} pictures, {len(lessons.wordings)} tasks, {steps} steps")
-    with _bar(console) as bar:
-        task = bar.add_task("steps", total=steps, losses="")
-
-        def report(line: dict[str, float]) -> None:
-            said = " ".join(f"{name} {line[name]:.3f}" for name in ("box", "trace", "text"))
-            bar.update(task, completed=line["step"], losses=said)
-
-        made = make_embedded(lessons, settings, out, report)
-    console.print(f"the model is in {made}")
+    made = make_embedded(data, split, settings, out, _report, processes=processes)
+    Console(stderr=True).print(f"the model is in {made}")
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
+def _report(line: dict[str, float]) -> None:
+    losses = " · ".join(f"{name} {line[name]:.3f}" for name in ("box", "trace", "text"))
+    Console(stderr=True).print(f"step {line['step']} · {line['seconds']:.0f} s · {losses}")

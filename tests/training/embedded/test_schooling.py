@@ -4,11 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText
 
 from maniplvm.errors import UserError
 from maniplvm.models import load_model
-from maniplvm.training.embedded import Schooling, school
+from maniplvm.models.embedded import Shape
+from maniplvm.training.embedded import Schooling, make_embedded, school
 from maniplvm.training.embedded.schooling import _epoch
+from maniplvm.training.embedded.team import Team, run_team
+from tests.training.embedded.conftest import SHIPPED
 
 SHORT = Schooling(steps=4, batch=4, warmup=2, save_every=2, log_every=1)
 
@@ -77,3 +81,44 @@ def test_an_epoch_shows_every_lesson_once_and_groups_traces_of_like_length():
 def test_the_auxiliary_heads_do_not_ship(untrained, lessons, tmp_path):
     before = set(load_model(untrained, device="cpu").model.state_dict())
     assert set(taught(untrained, lessons, tmp_path)) == before
+
+
+def quiet(line):
+    assert line["step"] > 0
+
+
+def test_two_processes_make_a_checkpoint_that_plain_transformers_loads(tmp_path):
+    shape = Shape(vision_width=32, vision_depth=2, width=32, depth=2, heads=2, vocabulary=400)
+    settings = replace(SHORT, steps=2, save_every=2)
+    folder = make_embedded(
+        SHIPPED, "adapt_test", settings, tmp_path / "two", quiet, processes=2, shape=shape
+    )
+    plain = AutoModelForImageTextToText.from_pretrained(folder)
+    assert plain.dtype == torch.bfloat16
+    state = torch.load(tmp_path / "two" / "state.pt", weights_only=True)
+    assert state["step"] == 2
+
+
+def test_each_process_takes_its_own_part_of_a_batch_and_gradients_are_averaged():
+    parameter = torch.nn.Parameter(torch.ones(3))
+    parameter.grad = torch.tensor([1.0, 2.0, 3.0])
+    Team().average_gradients([parameter])
+    assert parameter.grad.tolist() == [1.0, 2.0, 3.0]
+    assert Team().share([4, 5, 6]) == [4, 5, 6]
+
+
+def _averaged(folder):
+    team = Team()
+    used, unused = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))
+    used.grad = torch.tensor([1.0, 3.0]) * (team.rank + 1)
+    team.average_gradients([used, unused])
+    values = [*used.grad.tolist(), *unused.grad.tolist(), *team.share(range(5))]
+    (folder / str(team.rank)).write_text(json.dumps(values))
+
+
+def test_two_processes_average_their_gradients(tmp_path):
+    run_team(2, _averaged, tmp_path)
+    first, second = (json.loads((tmp_path / name).read_text()) for name in "01")
+    assert first[:3] == second[:3] == [1.5, 4.5, 0.0]
+    assert first[3:] == [0, 2, 4]
+    assert second[3:] == [1, 3]

@@ -13,6 +13,7 @@ from PIL import Image, ImageEnhance
 
 from maniplvm.errors import UserError
 from maniplvm.tasks import BoxTarget, Sample, Task
+from maniplvm.training.embedded.wording import reworded
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -21,8 +22,6 @@ SMALLEST_CROP = 0.72
 """Least share of a side that a crop keeps; box and trace always stay inside."""
 _MARGIN = 0.02
 _SHIFT = 0.07
-DROPPED_WORDS = 0.08
-"""Share of an instruction's words that are left out, so that no single word is relied on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +123,7 @@ class Lessons(Sequence[Lesson]):
             pixels,
             ((lesson.box.reshape(2, 2) - corner) / share).reshape(4),
             (lesson.trace - corner) / share,
-            _shortened(said[int(rng.integers(len(said)))], rng),
+            reworded(said[int(rng.integers(len(said)))], rng),
             lesson,
         )
 
@@ -166,9 +165,3 @@ def _tinted(image: Image.Image, rng: Rng) -> NDArray[np.uint8]:
     contrast = rng.uniform(0.8, 1.2)
     pixels = (np.asarray(image, dtype=np.float32) - 128.0) * contrast + 128.0
     return np.clip(pixels * gain.astype(np.float32), 0, 255).astype(np.uint8)
-
-
-def _shortened(instruction: str, rng: Rng) -> str:
-    words = instruction.split()
-    kept = [word for word in words if rng.random() >= DROPPED_WORDS]
-    return " ".join(kept or words)

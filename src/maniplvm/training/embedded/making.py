@@ -1,4 +1,4 @@
-"""From lessons to a checkpoint that ships."""
+"""From a data set to a checkpoint that ships."""
 
 from __future__ import annotations
 
@@ -6,42 +6,68 @@ from pathlib import Path
 
 import torch
 
+from maniplvm.data import open_dataset
+from maniplvm.errors import UserError
 from maniplvm.models import load_model
 from maniplvm.models.embedded import Shape, write_untrained
 from maniplvm.training.embedded.corpus import corpus
 from maniplvm.training.embedded.lessons import Lessons
-from maniplvm.training.embedded.schooling import Report, Schooling, school
+from maniplvm.training.embedded.schooling import STATE, Report, Schooling, school
+from maniplvm.training.embedded.team import run_team
 
 _UNTRAINED, _MODEL = "untrained", "model"
 
 
 def make_embedded(
-    lessons: Lessons,
+    data: Path,
+    split: str,
     settings: Schooling,
     folder: Path,
     report: Report,
+    *,
+    processes: int = 1,
     shape: Shape | None = None,
 ) -> Path:
     """Make the embedded model, or go on making it.
 
     Args:
-        lessons: What it learns from.
+        data: A simulated data set.
+        split: What of it is learned from.
         settings: How.
         folder: Of the run.
-        report: Told the losses now and then.
+        report: Told the losses now and then; a function of a module where there are several
+            processes.
+        processes: How many share every batch.
         shape: How large; None takes the shipped model's.
 
     Returns:
         The folder of the finished checkpoint, its weights in bfloat16.
 
     Raises:
-        UserError: the folder holds a run with other settings.
+        UserError: no data set, the folder holds a run with other settings, or a batch that cannot
+            be shared evenly.
     """
+    if settings.batch % processes:
+        raise UserError(f"a batch of {settings.batch} cannot be shared by {processes} processes")
     untrained = folder / _UNTRAINED
     if not (untrained / "model.safetensors").exists():
+        lessons = Lessons(open_dataset(data).samples(split))
         write_untrained(untrained, corpus(lessons), shape or Shape(), settings.seed)
+    run_team(processes, _teach, data, split, settings, folder, report)
     loaded = load_model(untrained, dtype="float32", device="cpu")
-    school(loaded, lessons, settings, folder, report)
+    state = torch.load(folder / STATE, weights_only=True)
+    loaded.model.load_state_dict(state["model"])
     loaded.model.to(torch.bfloat16)
     loaded.save(folder / _MODEL)
     return folder / _MODEL
+
+
+def _teach(data: Path, split: str, settings: Schooling, folder: Path, report: Report) -> None:
+    lessons = Lessons(open_dataset(data).samples(split))
+    school(
+        load_model(folder / _UNTRAINED, dtype="float32", device="cpu"),
+        lessons,
+        settings,
+        folder,
+        report,
+    )

@@ -20,6 +20,7 @@ from maniplvm.models import LoadedModel
 from maniplvm.training.embedded.heads import Heads
 from maniplvm.training.embedded.lessons import Lessons, View
 from maniplvm.training.embedded.packing import IGNORED, Packed, Packer
+from maniplvm.training.embedded.team import Team
 
 STATE = "state.pt"
 LOG = "log.jsonl"
@@ -116,9 +117,9 @@ def school(
                 batch = ahead.submit(course.batch, step + 1)
             losses = course.learn(step, views, packed)
             step += 1
-            if step % settings.log_every == 0:
+            if course.writes and step % settings.log_every == 0:
                 report(course.log(step, losses))
-            if step % settings.save_every == 0 or step == settings.steps:
+            if course.writes and (step % settings.save_every == 0 or step == settings.steps):
                 course.save(step)
 
 
@@ -128,23 +129,31 @@ class _Course:
     ) -> None:
         self._model, self._lessons, self._settings = loaded.model, lessons, settings
         self._packer = Packer(loaded)
+        self._team = Team()
         self._points = tuple(len(lesson.trace) for lesson in lessons)
         self._folder = folder
         torch.manual_seed(settings.seed)
         self._heads = Heads(
             self._model, lessons.parts, self._packer.grid_side, self._packer.merged_side
         )
-        self._optimizer = _optimizer(self._model, self._heads, settings)
+        self._parameters = [*self._model.parameters(), *self._heads.parameters()]
+        self._optimizer = _optimizer(self._parameters, settings)
         self._seconds, self._started = 0.0, time.monotonic()
         self._model.train()
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process keeps log and state."""
+        return self._team.rank == 0
+
     def batch(self, step: int) -> tuple[list[View], Packed]:
-        """The views of a step and their rows; depends on the step alone."""
+        """This process's views of a step and their rows; they depend on the step alone."""
         settings = self._settings
-        rng = np.random.default_rng([settings.seed, step])
+        rng = np.random.default_rng([settings.seed, step, self._team.rank])
         epoch, within = divmod(step, len(_epoch(self._points, settings.batch, settings.seed, 0)))
         chosen = _epoch(self._points, settings.batch, settings.seed, epoch)[within]
-        views = [self._lessons.show(int(each), self._packer.side, rng) for each in chosen]
+        mine = self._team.share(chosen.tolist())
+        views = [self._lessons.show(each, self._packer.side, rng) for each in mine]
         return views, self._packer.pack(views)
 
     def learn(self, step: int, views: list[View], packed: Packed) -> dict[str, float]:
@@ -158,8 +167,8 @@ class _Course:
             ]
         ).sum()
         total.backward()
-        parameters = [*self._model.parameters(), *self._heads.parameters()]
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        self._team.average_gradients(self._parameters)
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.rate(step)
         self._optimizer.step()
@@ -248,8 +257,7 @@ class _Course:
         return self._seconds + time.monotonic() - self._started
 
 
-def _optimizer(model: Any, heads: Heads, settings: Schooling) -> torch.optim.Optimizer:
-    parameters = [*model.parameters(), *heads.parameters()]
+def _optimizer(parameters: list[torch.nn.Parameter], settings: Schooling) -> torch.optim.Optimizer:
     groups = [
         {
             "params": [each for each in parameters if each.ndim >= 2],
