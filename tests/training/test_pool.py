@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 
 import pytest
@@ -49,6 +50,14 @@ def test_samples_come_with_their_own_picture(lesson):
     pictures = {(s.provenance["seed"], s.image) for s in map(pool.at, range(48))}
     assert len(pictures) == 6
     assert all(image for _, image in pictures)
+
+
+def test_a_pool_is_sent_to_a_worker_as_its_recipe_alone(lesson):
+    pool = open_pool(lesson.recipe("sft"))
+    pool.at(0)
+    sent = pickle.dumps(pool)
+    assert len(sent) < 4000
+    assert pickle.loads(sent).at(5) == pool.at(5)  # noqa: S301 - our own
 
 
 def test_a_split_without_the_task_is_one_line(lesson):

@@ -10,6 +10,7 @@ from rich.console import Console
 from maniplvm.errors import UserError
 from maniplvm.models import load_model
 from maniplvm.training import read_recipe, train
+from maniplvm.training.run_folder import RunFolder
 from maniplvm.training.run_log import read_log
 from tests.training.practice import use_chance
 
@@ -90,6 +91,20 @@ def test_a_folder_of_another_run_is_refused_and_the_difference_named(lesson, tmp
         train(lesson.recipe("grpo"), "grpo", tmp_path / "run")
 
 
+def test_a_run_that_ended_before_its_first_step_starts_again(lesson, tmp_path):
+    recipe = lesson.recipe("sft", {"max_steps": 1})
+    RunFolder(tmp_path / "run").claim(recipe)
+    (tmp_path / "run" / "model.unfinished").mkdir()
+    assert train(recipe, "sft", tmp_path / "run")["finished"]
+
+
+def test_a_run_that_could_not_start_leaves_no_folder(lesson, tmp_path):
+    for section in ({"data": {"path": "nowhere"}}, {"model": {"source": "./nowhere"}}):
+        with pytest.raises(UserError, match="nowhere"):
+            train(lesson.recipe("sft", **section), "sft", tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_of_something_else_is_left_alone(lesson, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="is no run"):
@@ -139,6 +154,17 @@ def test_warnings_are_shown_and_recorded(lesson, tmp_path):
     record, said = last_words(recipe, "grpo", tmp_path / "run")
     assert any("same reward" in text for text in record["warnings"])
     assert "! step 10" in said
+
+
+def test_a_loss_that_is_not_finite_is_a_warning_and_the_log_stays_json(
+    lesson, tmp_path, monkeypatch
+):
+    settings = {"max_steps": 3, "learning_rate": 1e30, "max_grad_norm": 0.0}
+    record, _ = last_words(lesson.recipe("sft", settings), "sft", tmp_path / "run")
+    assert any("not finite" in text for text in record["warnings"])
+    text = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "NaN" not in text
+    assert text.count("\n") == 3
 
 
 def test_an_unknown_method_is_one_line(lesson, tmp_path):

@@ -7,10 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+UNFINISHED = ".unfinished"
+"""Ends the name of what is being written."""
+
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader never meets half of it."""
-    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished = path.with_name(path.name + UNFINISHED)
     with unfinished.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,10 @@ class SamplePool:
         own_count: How many come from the recipe's own data set, its fraction counted.
     """
 
-    def __init__(self, groups: Sequence[_Group], order: PromptOrder, own_count: int) -> None:
+    def __init__(
+        self, recipe: Recipe, groups: Sequence[_Group], order: PromptOrder, own_count: int
+    ) -> None:
+        self._recipe = recipe
         self._groups = groups
         self.order = order
         self.own_count = own_count
@@ -69,15 +73,9 @@ class SamplePool:
             self._kept -= len(self._pictures.popitem(last=False)[1])
         return image
 
-    def __getstate__(self) -> dict[str, object]:
-        """Without the pictures: what is sent to a worker or hashed stays small."""
-        state = {**self.__dict__, "_pictures": OrderedDict(), "_kept": 0}
-        state["order"] = (self.order._strata, self.order._seed)
-        return state
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self.order = PromptOrder(*state["order"])  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew where it is sent to, so that it is cheap to send and to hash."""
+        return open_pool, (self._recipe,)
 
 
 def open_pool(recipe: Recipe) -> SamplePool:
@@ -106,7 +104,7 @@ def open_pool(recipe: Recipe) -> SamplePool:
             mine = [sample for sample in samples if sample.task is task]
             groups.append(_Group(dataset, mine))
             strata.append(Stratum(len(mine), count))
-    return SamplePool(groups, PromptOrder(strata, recipe.seed), len(own))
+    return SamplePool(recipe, groups, PromptOrder(strata, recipe.seed), len(own))
 
 
 def chosen_samples(recipe: Recipe) -> list[Sample]:

@@ -74,7 +74,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def _text(self, line: Mapping[str, float], step: int, steps: int, seconds: float) -> str:
         parts = [f"step {step}/{steps}"]

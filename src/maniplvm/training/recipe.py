@@ -12,6 +12,7 @@ import yaml
 
 from maniplvm.errors import UserError
 from maniplvm.models import LoraSettings
+from maniplvm.models.embedded import EMBEDDED
 from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
 from maniplvm.tasks import PromptStyle, Task
 from maniplvm.training.shared_prefix import SharedPrefixSettings
@@ -242,7 +243,8 @@ def _located(settings: Mapping[str, Any], beside: Path) -> dict[str, Any]:
     located = {key: dict(v) if isinstance(v, Mapping) else v for key, v in settings.items()}
     model, data, rewards = (located.get(key) for key in ("model", "data", "rewards"))
     if isinstance(model, dict):
-        _point_at_file(model, "source", beside)
+        if model.get("source") != EMBEDDED:
+            _point_at_file(model, "source", beside)
         _point_at_file(model, "adapter", beside)
     if isinstance(data, dict):
         _point_at_file(data, "path", beside)

@@ -58,12 +58,13 @@ def train(
     shown = console if console is not None else Console()
     is_main = config.process_index == 0
     if is_main:
-        folder.open_for(recipe, method)
+        folder.check(recipe, method)
     config.distributed_state.wait_for_everyone()
     if folder.is_finished():
         record = read_record(folder.root)
         if is_main:
-            shown.print(f"{folder.root}: finished already, {record['steps']} steps; nothing to do")
+            done = f"{folder.root}: finished already, {record['steps']} steps; nothing to do"
+            shown.print(done, soft_wrap=True, markup=False)
         return record
     _quiet_libraries()
     from maniplvm.training.session import Session

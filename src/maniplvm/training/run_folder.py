@@ -13,8 +13,8 @@ from typing import Any
 
 import maniplvm
 from maniplvm.errors import UserError
-from maniplvm.training.files import write_json, write_whole
-from maniplvm.training.recipe import Recipe, first_difference
+from maniplvm.training.files import UNFINISHED, write_json, write_whole
+from maniplvm.training.recipe import Recipe, build_recipe, first_difference
 from maniplvm.training.yaml_text import read_yaml, write_yaml
 
 FORMAT = "maniplvm.run/1"
@@ -75,36 +75,48 @@ class RunFolder:
         """Whether the run came to its end."""
         return self.record.is_file() and bool(read_record(self.root).get("finished"))
 
-    def open_for(self, recipe: Recipe, method: str) -> None:
-        """Take the folder for a run, or make sure that it is this run's.
+    def check(self, recipe: Recipe, method: str) -> None:
+        """Make sure that the folder is free, or this run's; nothing is written.
 
         Raises:
             UserError: it belongs to another recipe or method, or to something else.
         """
-        if self.recipe.is_file() and self.record.is_file():
-            record = read_record(self.root)
-            if record.get("method") != method:
-                raise UserError(
-                    f"{self.root}: holds a run of {record.get('method')}, not of {method}; "
-                    "choose another --out"
-                )
-            there = read_yaml(self.recipe, "recipe")
-            key = first_difference(there, recipe.to_mapping())
-            if key is not None:
-                raise UserError(
-                    f"{self.root}: holds a run of another recipe (they differ in {key}); choose "
-                    "another --out, or remove that folder"
-                )
+        if self.recipe.is_file():
+            self._check_same(recipe, method)
             return
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            leftovers = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
-            if not leftovers or leftovers - {"recipe.yaml", "recipe.yaml.unfinished"}:
-                raise UserError(f"{self.root}: is there and is no run; choose another --out")
+        if self.root.exists() and not self.root.is_dir():
+            raise UserError(f"{self.root}: is a file; choose another --out")
+        if self.root.is_dir() and any(path.suffix != UNFINISHED for path in self.root.iterdir()):
+            raise UserError(f"{self.root}: is there and is no run; choose another --out")
+
+    def claim(self, recipe: Recipe) -> None:
+        """Write the recipe: from now on the folder is this run's.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        if self.recipe.is_file():
+            return
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             write_whole(self.recipe, write_yaml(recipe.to_mapping()))
         except OSError as error:
             raise UserError(f"{self.root}: cannot be written ({error.strerror})") from error
+
+    def _check_same(self, recipe: Recipe, method: str) -> None:
+        if self.record.is_file():
+            other = read_record(self.root).get("method")
+            if other != method:
+                raise UserError(
+                    f"{self.root}: holds a run of {other}, not of {method}; choose another --out"
+                )
+        there = build_recipe(read_yaml(self.recipe, "recipe"), str(self.recipe))
+        key = first_difference(there.to_mapping(), recipe.to_mapping())
+        if key is not None:
+            raise UserError(
+                f"{self.root}: holds a run of another recipe (they differ in {key}); choose "
+                "another --out, or remove that folder"
+            )
 
 
 def read_record(root: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from transformers import TrainerCallback
 
 from maniplvm.training.clock import Clock
 from maniplvm.training.collapse import CollapseWatch
+from maniplvm.training.files import write_whole
 
 RENAMED: Mapping[str, str] = {
     "loss": "loss",
@@ -61,10 +63,10 @@ def read_log(path: Path) -> Iterator[dict[str, float]]:
 
 def cut_log(path: Path, step: int) -> None:
     """Drop the lines after a step: the run goes on from there."""
+    if not path.is_file():
+        return
     kept = [line for line in read_log(path) if line["step"] <= step]
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 class RunLog(TrainerCallback):
@@ -104,8 +106,9 @@ class RunLog(TrainerCallback):
             return
         line = {**log_line(logs, state.global_step, self._clock.seconds), **self.extra}
         self.extra = {}
+        finite = {name: value for name, value in line.items() if math.isfinite(value)}
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(finite) + "\n")
         self._on_line(line, state.max_steps)
         for text in self._watch.observe(line):
             self.warnings.append(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.models import LoadedModel
+from maniplvm.training.files import UNFINISHED
 from maniplvm.training.run_folder import RunFolder
 
 _PICKLED = "training_args.bin"
@@ -55,7 +56,7 @@ def save_reference(loaded: LoadedModel, folder: RunFolder) -> None:
 
 
 def _write(loaded: LoadedModel, target: Path) -> None:
-    unfinished = target.with_name(target.name + ".unfinished")
+    unfinished = target.with_name(target.name + UNFINISHED)
     for leftover in (unfinished, target):
         if leftover.exists():
             shutil.rmtree(leftover)

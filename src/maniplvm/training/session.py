@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -70,7 +71,7 @@ class Session:
             method.trainer.add_callback(callback)
         if self._is_main:
             self._record(self._first_step, log)
-            self._announce(loaded, pool, plan)
+            self._announce(progress.say, pool, plan)
         with progress:
             self._clock.start()
             method.trainer.train(resume_from_checkpoint=self._start and str(self._start.folder))
@@ -79,7 +80,7 @@ class Session:
         if self._is_main:
             self._record(steps, log, finished=True)
             took = duration(self._clock.seconds)
-            self._console.print(f"{steps} of {plan.steps} steps in {took} · model in {saved}")
+            progress.say(f"{steps} of {plan.steps} steps in {took} · model in {saved}")
         config.distributed_state.wait_for_everyone()
         return read_record(folder.root)
 
@@ -98,6 +99,9 @@ class Session:
             arguments["device"] = "cpu"
         transformers().set_seed(self._recipe.seed)  # adapters start at random
         loaded = load_model(settings.source, **arguments)
+        if self._is_main:
+            self._folder.claim(self._recipe)  # not before data and model are known to be there
+        self._config.distributed_state.wait_for_everyone()
         needs_reference = self._method == "grpo" and self._config.beta != 0
         if needs_reference and settings.adapter is not None and settings.lora is None:
             if self._is_main:
@@ -141,9 +145,8 @@ class Session:
         }
         write_record(self._folder, self._recipe, self._method, self._command, progress)
 
-    def _announce(self, loaded: LoadedModel, pool: SamplePool, plan: Schedule) -> None:
-        say = self._console.print
-        say(f"{self._method} · {self._recipe.name} · {loaded.parameters}")
+    def _announce(self, say: Callable[[str], None], pool: SamplePool, plan: Schedule) -> None:
+        say(f"{self._method} · {self._recipe.name} · {self._facts['parameters']}")
         mixed = len(pool) - pool.own_count
         mix = f", {mixed} more mixed in" if mixed else ""
         say(f"{pool.own_count} samples{mix} · {plan.steps} steps · {self._folder.root}")

@@ -114,6 +114,7 @@ def _defaults(recipe: Recipe, method: str, on_cpu: bool) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # else a loss that is NaN looks like the one before
         "save_steps": 50,
         "save_total_limit": 1,
         "run_name": recipe.name,
