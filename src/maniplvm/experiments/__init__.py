@@ -2,17 +2,23 @@
 
 from maniplvm.experiments.quickstart import (
     EVALUATED,
-    Stage,
+    Folders,
+    figures_of,
     headline_figures,
+    plain_figures,
     quickstart_stages,
 )
-from maniplvm.experiments.running import StageRecord, run_stages
+from maniplvm.experiments.running import Stage, StageRecord, read_records, run_stages
 
 __all__ = [
     "EVALUATED",
+    "Folders",
     "Stage",
     "StageRecord",
+    "figures_of",
     "headline_figures",
+    "plain_figures",
     "quickstart_stages",
+    "read_records",
     "run_stages",
 ]

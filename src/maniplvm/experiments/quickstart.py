@@ -157,12 +157,7 @@ def _measured(
 
 def _figures(at: Folders, before: str, after: str) -> dict[str, dict[str, Difference]]:
     first, second = (list(read_samples(at.evaluation(name))) for name in (before, after))
-    figures: dict[str, dict[str, Difference]] = {}
-    for split, tasks in compare_samples(first, second).items():
-        boxes, traces = tasks[Task.AFFORDANCE], tasks[Task.TRAJECTORY]
-        own = {"iou": boxes["iou"], "trace_reward": traces["task_reward"]}
-        own |= {name: traces[name] for name in ("dfd_diagonal", "execution") if name in traces}
-        figures[split] = own
+    figures = figures_of(compare_samples(first, second))
     if not figures:
         raise UserError(f"{at.root}: the evaluations have no sample in common")
     return figures
@@ -170,6 +165,19 @@ def _figures(at: Folders, before: str, after: str) -> dict[str, dict[str, Differ
 
 def _set(changes: list[str]) -> tuple[str, ...]:
     return tuple(word for change in changes for word in ("--set", change))
+
+
+def figures_of(
+    compared: Mapping[str, Mapping[Task, Mapping[str, Difference]]],
+) -> dict[str, dict[str, Difference]]:
+    """The headline's measures out of all that was compared, by split."""
+    figures: dict[str, dict[str, Difference]] = {}
+    for split, tasks in compared.items():
+        boxes, traces = tasks[Task.AFFORDANCE], tasks[Task.TRAJECTORY]
+        own = {"iou": boxes["iou"], "trace_reward": traces["task_reward"]}
+        own |= {name: traces[name] for name in ("dfd_diagonal", "execution") if name in traces}
+        figures[split] = own
+    return figures
 
 
 def plain_figures(figures: Mapping[str, Mapping[str, Difference]]) -> dict[str, Any]:

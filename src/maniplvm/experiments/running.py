@@ -73,7 +73,7 @@ def run_stages(
             stages.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    records = _read(folder / RECORDS)
+    records = read_records(folder)
     for stage in stages:
         known = records.get(stage.name)
         if known is not None and known.command != stage.command:
@@ -106,7 +106,13 @@ def run_stages(
     return records
 
 
-def _read(path: Path) -> dict[str, StageRecord]:
+def read_records(folder: Path) -> dict[str, StageRecord]:
+    """What the stages of an experiment took so far, by name.
+
+    Raises:
+        UserError: a damaged file.
+    """
+    path = folder / RECORDS
     if not path.exists():
         return {}
     try:

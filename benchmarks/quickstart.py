@@ -1,0 +1,125 @@
+"""The quickstart over several seeds, with its control: what does learning from rewards change?
+
+Each seed is `maniplvm quickstart --seed S --control`: measure, GRPO, measure, and for as long SFT
+with full labels of the same tasks from the same base, measured too.
+
+Run: python benchmarks/quickstart.py --out results/quickstart.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from maniplvm.evaluation import read_evaluation
+from maniplvm.evaluation.comparison import compare_samples
+from maniplvm.evaluation.scored import ScoredSample, read_samples
+from maniplvm.experiments import (
+    EVALUATED,
+    Folders,
+    figures_of,
+    headline_figures,
+    plain_figures,
+    read_records,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+ARMS = {"grpo": "after", "sft": "control"}
+
+
+def run(seed: int, folder: Path, options: Sequence[str]) -> None:
+    """One quickstart with its control; a finished one is only read again."""
+    command = [sys.executable, "-m", "maniplvm", "quickstart", "--out", str(folder), "--control"]
+    with (folder.parent / f"seed-{seed}.log").open("a", encoding="utf-8") as log:
+        done = subprocess.run(
+            [*command, "--seed", str(seed), *options], cwd=ROOT, stdout=log, stderr=log, check=False
+        )
+    if done.returncode:
+        raise SystemExit(f"seed {seed} failed; see {log.name}")
+
+
+def pooled(folders: Sequence[Path], before: str, after: str) -> dict[str, Any]:
+    """Paired differences of all seeds: a sample's completions are averaged over the seeds."""
+
+    def read(name: str) -> list[ScoredSample]:
+        return [
+            sample
+            for folder in folders
+            for sample in read_samples(Folders(folder).evaluation(name))
+        ]
+
+    return plain_figures(figures_of(compare_samples(read(before), read(after))))
+
+
+def rounded(plain: Any) -> Any:
+    """All numbers with five decimals."""
+    if isinstance(plain, float):
+        return round(plain, 5)
+    if isinstance(plain, Mapping):
+        return {name: rounded(value) for name, value in plain.items()}
+    return [rounded(value) for value in plain] if isinstance(plain, list) else plain
+
+
+def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:
+    """Share of readable completions by split, both tasks and all seeds together."""
+    rates: dict[str, float] = {}
+    evaluations = [read_evaluation(Folders(folder).evaluation(name)) for folder in folders]
+    for split in EVALUATED:
+        tasks = [task for own in evaluations for task in own.splits[split].values()]
+        read = sum(task.parse_rate.mean * task.count for task in tasks)
+        rates[split] = read / sum(task.count for task in tasks)
+    return rates
+
+
+def main() -> None:
+    """Run all seeds, pool them, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-quickstart")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "quickstart.json")
+    options, passed_on = parser.parse_known_args()
+    folders = [options.work / f"seed-{seed}" for seed in options.seeds]
+    options.work.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(run, options.seeds, folders, [passed_on] * len(folders)))
+    content: dict[str, Any] = {
+        "command": "python " + " ".join(["benchmarks/quickstart.py", *sys.argv[1:]]),
+        "seed": options.seeds,
+        "versions": dict(read_evaluation(Folders(folders[0]).evaluation("after")).versions),
+        "intervals": "95 %, bootstrap over scenes of differences paired by sample and averaged "
+        "over the training seeds",
+        "trace_reward": "preset paper, mean of the sum of its four terms (0 to 4), format aside",
+    }
+    for arm, after in ARMS.items():
+        own = pooled(folders, "before", after)
+        sampled = pooled(folders, "before-sampled", f"{after}-sampled")
+        content[arm] = own | {f"{split}_sampled": each for split, each in sampled.items()}
+        content[f"{arm}_parse_rate"] = parse_rates(folders, after)
+    content["seeds"] = [
+        {
+            "seed": seed,
+            **{arm: plain_figures(headline_figures(folder, after)) for arm, after in ARMS.items()},
+            "training_seconds": {
+                arm: json.loads((Folders(folder).run(arm) / "run.json").read_text())["wall_seconds"]
+                for arm in ARMS
+            },
+            "stages": {
+                name: {"seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb}
+                for name, record in read_records(folder).items()
+            },
+        }
+        for seed, folder in zip(options.seeds, folders, strict=True)
+    ]
+    options.out.write_text(json.dumps(rounded(content), indent=1) + "\n", encoding="utf-8")
+    print(f"written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()

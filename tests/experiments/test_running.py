@@ -1,0 +1,51 @@
+import json
+
+import pytest
+
+from maniplvm.errors import UserError
+from maniplvm.experiments import Stage, read_records, run_stages
+
+GOOD = Stage("good", ("--version",), "say the version")
+BAD = Stage("bad", ("no-such-command",), "fail")
+
+
+def test_stages_run_in_order_and_are_recorded(tmp_path):
+    announced = []
+    records = run_stages([GOOD], tmp_path, announced.append)
+    assert announced == [GOOD]
+    assert records == read_records(tmp_path)
+    assert records["good"].finished
+    assert records["good"].seconds > 0
+    assert records["good"].peak_rss_mb > 0
+    assert records["good"].command == "maniplvm --version"
+
+
+def test_a_finished_stage_is_not_run_again(tmp_path):
+    run_stages([GOOD], tmp_path, lambda stage: None)
+    announced = []
+    run_stages([GOOD], tmp_path, announced.append)
+    assert announced == []
+
+
+def test_a_failed_stage_is_one_line_and_later_ones_wait_for_it(tmp_path):
+    announced = []
+    with pytest.raises(UserError, match=r"stage bad ended with status 2; run the same command"):
+        run_stages([BAD, GOOD], tmp_path, announced.append)
+    assert announced == [BAD]
+    assert not read_records(tmp_path)["bad"].finished
+    with pytest.raises(UserError, match="stage bad"):
+        run_stages([BAD, GOOD], tmp_path, announced.append)
+    assert announced == [BAD, BAD]
+
+
+def test_a_folder_of_another_experiment_is_refused(tmp_path):
+    run_stages([GOOD], tmp_path, lambda stage: None)
+    other = Stage("good", ("--help",), "something else")
+    with pytest.raises(UserError, match="holds another experiment"):
+        run_stages([other], tmp_path, lambda stage: None)
+
+
+def test_damaged_records_are_named(tmp_path):
+    (tmp_path / "stages.json").write_text(json.dumps({"good": {"seconds": 1}}))
+    with pytest.raises(UserError, match=r"stages\.json: damaged"):
+        read_records(tmp_path)
