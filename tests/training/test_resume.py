@@ -129,6 +129,18 @@ def test_a_run_that_crashed_within_a_step_ends_with_the_same_weights(
     assert_same_run(tmp_path / "whole", tmp_path / "crashed")
 
 
+def test_it_does_not_matter_at_which_step_a_run_crashed(lesson, tmp_path, monkeypatch):
+    recipe = lesson.recipe("grpo", {"steps_per_generation": 2, "max_steps": 5, "save_steps": 1})
+    train(recipe, "grpo", tmp_path / "whole")
+    for step in range(5):
+        with monkeypatch.context() as patch:
+            crash_at(patch, step)
+            with pytest.raises(Crash):
+                train(recipe, "grpo", tmp_path / f"crashed-{step}")
+        train(recipe, "grpo", tmp_path / f"crashed-{step}")
+        assert_same_run(tmp_path / "whole", tmp_path / f"crashed-{step}")
+
+
 def test_checkpoints_that_are_not_whole_are_not_used(lesson, tmp_path, monkeypatch):
     recipe, run = lesson.recipe("sft"), tmp_path / "run"
     with monkeypatch.context() as patch:

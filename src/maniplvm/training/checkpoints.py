@@ -113,7 +113,7 @@ class Checkpoints(TrainerCallback):
         write_json(folder / MARK, mark)
         if self._keep is not None:
             whole = [c for path in root.glob("checkpoint-*") if (c := _read(path)) is not None]
-            for old in sorted(whole, key=lambda each: each.step)[: -self._keep or None]:
+            for old in sorted(whole, key=lambda each: each.step)[: -max(1, self._keep)]:
                 _remove(old.folder)
         self._on_whole(state.global_step)
 
