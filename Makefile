@@ -7,8 +7,10 @@ NO_PANDA := note: robosuite is not installed, its tests are skipped: a package i
 spot and asks for a C compiler and headers (Debian: apt-get install -y gcc python3-dev linux-libc-dev)
 # Tiny arrays gain nothing from threads and lose much on a busy machine.
 export OMP_NUM_THREADS ?= 1
+THREADS ?= 2
 
-.PHONY: help env test lint format bench bench-sim bench-execution data pictures coverage clean
+.PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
+  bench-quickstart bench-grpo bench-memory data figures pictures coverage clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -20,6 +22,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[dev,sim,train]"
 	$(INSTALL) --editable ".[panda]" || echo "$(NO_PANDA)"
 	touch $@
+
+quickstart: env ## the main job: the shipped policy learns six new tasks from rewards (15 min)
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/maniplvm quickstart --out runs/quickstart
 
 test: env ## all tests
 	$(BIN)/python -m pytest
@@ -49,6 +54,26 @@ bench-sim: env ## every task's expert, views, boxes and traces -> results/simula
 bench-execution: env ## does execution tell good traces from bad? -> results/*execution.json (12 min)
 	$(BIN)/python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
 	$(BIN)/python benchmarks/shipped_execution.py --out results/shipped_execution.json
+
+embedded: env ## the shipped model again, from scratch, in build/embedded (hours; resumable)
+	test -d build/embedded-data || $(BIN)/maniplvm simulate --out build/embedded-data --name embedded-data \
+	  --splits train --per-task 180 --views 4 --size 192 --seed 1 --workers 2
+	$(BIN)/maniplvm embedded --data build/embedded-data --out build/embedded --processes 2
+
+bench-embedded: env ## what the shipped model can do, beside baselines -> results/embedded.json (8 min)
+	$(BIN)/python benchmarks/embedded.py --out results/embedded.json
+
+bench-quickstart: env ## the quickstart with its control, three seeds -> results/quickstart.json (1 h)
+	$(BIN)/python benchmarks/quickstart.py --out results/quickstart.json
+
+bench-grpo: env ## shared prefix against stock TRL, side by side -> results/shared_prefix.json
+	$(BIN)/python benchmarks/shared_prefix.py --out results/shared_prefix.json
+
+bench-memory: env ## memory estimates of the recipes -> results/memory.json
+	$(BIN)/python benchmarks/memory_estimates.py
+
+figures: ## every marked figure of README and docs, from results/
+	$(BIN)/python benchmarks/figures.py
 
 data: env ## the shipped data set, again, in build/sim-small (10 min)
 	$(BIN)/maniplvm simulate --world all --out build/sim-small --name sim-small --size 160 --views 2 \
