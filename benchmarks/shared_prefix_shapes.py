@@ -1,0 +1,155 @@
+"""Models of the shared-prefix benchmark, with random weights, and the work that they do in theory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+from maniplvm.models import LoadedModel, load_model, write_tiny_checkpoint
+
+TINY = {
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 32,
+}
+TINY_VISION = {
+    "depth": 4,
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_heads": 4,
+    "out_hidden_size": 256,
+}
+REAL = {
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "vocab_size": 151936,
+}
+REAL_VISION = {
+    "depth": 32,
+    "hidden_size": 1280,
+    "intermediate_size": 3420,
+    "num_heads": 16,
+    "out_hidden_size": 2048,
+    "fullatt_block_indexes": [7, 15, 23, 31],
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """One row of the table.
+
+    Attributes:
+        prompt: Tokens of a prompt, its picture's included.
+        completion: Tokens of the longest completion.
+        group: Completions of a prompt.
+        picture: `(columns, rows)` of image tokens.
+    """
+
+    prompt: int
+    completion: int
+    group: int
+    picture: tuple[int, int]
+
+
+def random_model(folder: Path, family: str, real: bool = False) -> LoadedModel:
+    """A model of a family's class with the real tokenizer and processor code.
+
+    Args:
+        folder: Where its checkpoint is written.
+        family: `qwen2_5_vl` or `qwen3_vl`.
+        real: The shape of Qwen2.5-VL-3B in bfloat16, made on the GPU and never written.
+    """
+    write_tiny_checkpoint(folder, family)
+    config: Any = AutoConfig.from_pretrained(folder)
+    text, vision = (REAL, REAL_VISION) if real else (TINY, TINY_VISION)
+    for part, settings in ((config.text_config, text), (config.vision_config, vision)):
+        for name, value in settings.items():
+            setattr(part, name, value)
+    half = text["head_dim"] // 2
+    spatial = half * 3 // 8
+    config.text_config.rope_parameters["mrope_section"] = [half - 2 * spatial, spatial, spatial]
+    layers = text["num_hidden_layers"]
+    config.text_config.layer_types = ["full_attention"] * layers
+    config.text_config.max_window_layers = layers
+    torch.manual_seed(0)
+    if real:
+        loaded = load_model(folder)
+        with torch.device("cuda"):
+            model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+        return LoadedModel(**{**vars(loaded), "model": model.eval()})
+    AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
+    return load_model(folder)
+
+
+def question(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Image]:
+    """A text and a picture that make a prompt of exactly the size's tokens."""
+    block = loaded.model.config.vision_config
+    side = block.patch_size * block.spatial_merge_size
+    shape = (size.picture[0] * side, size.picture[1] * side)
+    noise = torch.randint(0, 255, (shape[1], shape[0], 3), generator=torch.manual_seed(seed))
+    image = Image.fromarray(noise.to(torch.uint8).numpy())
+    text = "7" * (size.prompt - prompt_tokens(loaded, "", image))
+    assert prompt_tokens(loaded, text, image) == size.prompt
+    return text, image
+
+
+def prompt_tokens(loaded: LoadedModel, text: str, image: Image.Image) -> int:
+    """Tokens of a prompt, its picture's included."""
+    content = [{"type": "image"}, {"type": "text", "text": text}]
+    chat = [{"role": "user", "content": content}]
+    written = loaded.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return len(loaded.processor(text=[written], images=[[image]])["input_ids"][0])
+
+
+def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
+    """Multiplications of the plain pass over those that sharing cannot avoid.
+
+    Linear layers by the token, attention by the pairs of tokens that may see each other, the head
+    where it predicts, the tower by the picture. The plain pass also computes its padding.
+    """
+    config = loaded.model.config
+    text, vision = config.text_config, config.vision_config
+    heads = text.num_attention_heads * text.head_dim
+    keys = 2 * text.num_key_value_heads * text.head_dim
+    layer = text.hidden_size * (2 * heads + keys + 3 * text.intermediate_size)
+    linear, pair = text.num_hidden_layers * layer, 2 * text.num_hidden_layers * heads
+    head = text.hidden_size * text.vocab_size
+    merge = vision.spatial_merge_size**2
+    patches = size.picture[0] * size.picture[1] * merge
+    gates = 3 if loaded.model.config.model_type == "qwen2_5_vl" else 2
+    block = vision.hidden_size * (4 * vision.hidden_size + gates * vision.intermediate_size)
+    wide = merge * vision.hidden_size
+    merger = wide * (wide + vision.out_hidden_size) / merge
+    tower = patches * (vision.depth * block + merger)
+    tower += 2 * vision.depth * vision.hidden_size * patches**2 * _seen_share(loaded, patches)
+
+    width = max(lengths)
+    row = size.prompt + width
+    plain = size.group * (linear * row + pair * row * (row + 1) / 2 + head * row + tower)
+    tokens = size.prompt + sum(lengths)
+    pairs = size.prompt * (size.prompt + 1) / 2
+    pairs += sum(size.prompt * n + n * (n + 1) / 2 for n in lengths)
+    return plain / (linear * tokens + pair * pairs + head * sum(lengths) + tower)
+
+
+def _seen_share(loaded: LoadedModel, patches: int) -> float:
+    """Share of all pairs of patches that the tower's attention looks at."""
+    vision = loaded.model.config.vision_config
+    whole = getattr(vision, "fullatt_block_indexes", None)
+    if whole is None:
+        return 1.0
+    window = (vision.window_size // vision.patch_size) ** 2
+    full = len([block for block in whole if block < vision.depth])
+    return (full + (vision.depth - full) * min(1.0, window / patches)) / vision.depth
