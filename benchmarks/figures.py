@@ -27,7 +27,13 @@ def pages() -> list[Path]:
 
 
 def measured(file: str, key: str) -> float:
-    """The value that a mark names."""
+    """The value that a mark names.
+
+    Raises:
+        SystemExit: it was not measured yet.
+    """
+    if not (ROOT / "results" / file).exists():
+        raise SystemExit(f"results/{file} is missing; run its benchmark first (make help)")
     value: Any = json.loads((ROOT / "results" / file).read_text(encoding="utf-8"))
     for part in key.split("."):
         value = value[int(part)] if isinstance(value, list) else value[part]
