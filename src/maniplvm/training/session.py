@@ -150,5 +150,7 @@ class Session:
         mixed = len(pool) - pool.own_count
         mix = f", {mixed} more mixed in" if mixed else ""
         say(f"{pool.own_count} samples{mix} · {plan.steps} steps · {self._folder.root}")
+        if self._method == "sft" and self._recipe.monitor.samples_every and is_sharded():
+            say("no sheets of completions: no process holds all the weights to write them with")
         if self._start is not None:
             say(f"going on after step {self._start.step}")
