@@ -85,9 +85,9 @@ def measure(
         "grad_rel_diff": float((first[1] - second[1]).norm() / first[1].norm()),
     }
     del first, second
-    memory = [peak_bytes(each.policy_pass) for each in (plain, shared)]
-    row["memory_ratio"] = None if None in memory else round(memory[1] / memory[0], 3)
-    row["memory_mb"] = [None if each is None else round(each / 2**20, 1) for each in memory]
+    usual, fewer = peak_bytes(plain.policy_pass), peak_bytes(shared.policy_pass)
+    row["memory_ratio"] = None if usual is None or fewer is None else round(fewer / usual, 3)
+    row["memory_mb"] = [each and round(each / 2**20, 1) for each in (usual, fewer)]
     row["seconds"] = {}
     for part in PARTS:
         ratio, times = alternate(plain, shared, part, rounds if size.group < 16 else min(rounds, 2))
@@ -166,6 +166,8 @@ def main() -> None:
         "what": "stock TRL over shared prefix, medians of ratios of wall time, A B A B in one run; "
         "tuned: float32 without checkpoints; default: TRL's bfloat16 and checkpoints, once a row",
         "command": "python benchmarks/shared_prefix.py",
+        "seed": 0,
+        "versions": versions(),
         "rows": [row for row in known.get("rows", []) if row["where"] != where]
         + [{**row, "where": where} for row in rows],
         "runs": {

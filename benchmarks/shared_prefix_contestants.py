@@ -134,7 +134,8 @@ def by_trl(kind: str, loaded: LoadedModel, size: Size, folder: Path) -> Contesta
     """
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     from maniplvm.training.shared_prefix import SharedPrefixTrainer
 

@@ -1,0 +1,160 @@
+"""The picture and the figures of docs/shared-prefix.md.
+
+Run: python benchmarks/shared_prefix_page.py. The picture is the layout of a real batch: four
+trajectory answers to one simulated picture, packed by the code that training runs. The figures are
+those of results/shared_prefix.json, if it is there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+from PIL import Image
+
+from maniplvm.data import open_dataset
+from maniplvm.models import build_inputs, chat_messages, load_model, write_tiny_checkpoint
+from maniplvm.tasks import Sample, write_reasoning
+from maniplvm.tasks.prompts import write_completion
+from maniplvm.training.shared_prefix.groups import group_prompts
+from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
+from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows
+from maniplvm.training.shared_prefix.policy import prompt_positions
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results" / "shared_prefix.json"
+PAGE = ROOT / "docs" / "shared-prefix.md"
+PICTURE = ROOT / "docs" / "images" / "shared-prefix.png"
+BEGINS = "<!-- begin: results/shared_prefix.json -->"
+ENDS = "<!-- end -->"
+COLOURS = {"picture": "#4c78a8", "words": "#9ecae9"}
+ANSWERS = ("#f58518", "#e45756", "#72b7b2", "#54a24b")
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The figures as they stand in the page."""
+    lines = [
+        "| model | prompt | completion | G | policy pass | reference pass | rollout | step, tuned TRL "
+        "| step, TRL's defaults | ideal (policy) | peak memory | log-probs differ by | gradients by |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        default = row["step_ratio_default"]
+        lines.append(
+            f"| {row['model']} | {row['prompt_tokens']} | {row['completion_tokens']} | {row['group']} "
+            f"| {row['policy_pass_ratio']:.1f}x | {row['reference_pass_ratio']:.1f}x "
+            f"| {row['rollout_ratio']:.1f}x | {row['step_ratio_tuned']:.1f}x "
+            f"| {'-' if default is None else f'{default:.1f}x'} | {row['ideal_ratio']:.1f}x "
+            f"| {row['memory_ratio']:.0%} | {row['max_logprob_diff']:.0e} "
+            f"| {row['grad_rel_diff']:.0e} |"
+        )
+    for where, run in report["runs"].items():
+        told = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+        lines.append("")
+        lines.append(
+            f"{where.upper()}: {run['device']}, {run['threads']} threads, median of {run['rounds']} "
+            f"rounds, {run['seconds']} s in all; {told}."
+        )
+    return "\n".join(lines)
+
+
+def real_batch(folder: Path) -> PackedRows:
+    """Four answers to one picture of the shipped data, as one packed row."""
+    loaded = load_model(write_tiny_checkpoint(folder, "qwen3_vl"), device="cpu")
+    samples = open_dataset(ROOT / "datasets" / "sim-small").samples("train", "trajectory")
+    by_points: dict[int, Sample] = {}
+    for sample in samples:
+        by_points.setdefault(len(sample.target.points), sample)
+    chosen = [sample for _, sample in sorted(by_points.items())][:4]
+    first = chosen[0]
+    assert first.image is not None
+    frame = loaded.frame_for(first.image_size)
+    prompt = loaded.prompt.ask(first.instruction, first.task, frame)
+    image = Image.open(io.BytesIO(first.image))
+    prompts = build_inputs(loaded, [chat_messages(prompt)], [image])
+    texts = [write_completion(each.target, frame, write_reasoning(each)) for each in chosen]
+    answers = loaded.tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
+    groups = group_prompts(prompts, answers["input_ids"], answers["attention_mask"])
+    blocks = plan_blocks(
+        groups.prompt_lengths.tolist(), groups.completion_lengths.tolist(), [0] * 4, 10**6
+    )
+    (rows,) = plan_long_rows(blocks, 10**6)
+    with torch.no_grad():
+        return pack_rows(groups, rows, prompt_positions(loaded.model, groups), 0)
+
+
+def draw(packed: PackedRows, path: Path) -> None:
+    """Tokens computed by either way, and who sees whom in the packed row."""
+    segment = packed.segment[0].numpy()
+    assert packed.token_types is not None
+    seen_as_picture = packed.token_types[0].numpy() == 1
+    kind = np.where(segment > 0, segment + 1, np.where(seen_as_picture, 0, 1))
+    colours = [*COLOURS.values(), *ANSWERS]
+    prompt, words = int((segment == 0).sum()), np.flatnonzero(kind == 1)
+    before = int((words < seen_as_picture.argmax()).sum())
+    pictured = int(seen_as_picture.sum())
+
+    figure, (bars, matrix) = plt.subplots(
+        1, 2, figsize=(12, 5.2), width_ratios=[1.15, 1], layout="constrained"
+    )
+    parts = [(before, 1), (pictured, 0), (prompt - before - pictured, 1)]
+    longest = max(int((segment == k).sum()) for k in range(1, 5))
+    for number in range(1, 5):
+        left = 0
+        for length, colour in [*parts, (longest, number + 1)]:
+            bars.barh(number - 1, length, left=left, color=colours[colour], height=0.7)
+            left += length
+        padding = longest - int((segment == number).sum())
+        bars.barh(number - 1, padding, left=left - padding, color="white", hatch="////", height=0.7)
+    left = 0
+    answers = [(int((segment == k).sum()), k + 1) for k in range(1, 5)]
+    for length, colour in [*parts, *answers]:
+        bars.barh(5, length, left=left, color=colours[colour], height=0.7)
+        left += length
+    plain = 4 * (prompt + longest)
+    bars.set_yticks([1.5, 5], [f"usual:\n{plain} tokens", f"shared:\n{left} tokens"])
+    bars.invert_yaxis()
+    bars.set_xlabel("tokens computed by the language model; the tower runs 4 times, or once")
+    bars.spines[["top", "right", "left"]].set_visible(False)
+
+    allowed = packed.allowed()[0, 0].numpy()
+    matrix.imshow(
+        np.where(allowed, kind[None, :] + 1, 0),
+        cmap=ListedColormap(["white", *colours]),
+        vmin=-0.5,
+        vmax=len(colours) + 0.5,
+        interpolation="nearest",
+    )
+    matrix.set_xlabel("... may look at this one")
+    matrix.set_ylabel("a token of the packed row ...")
+    names = ["picture", "words of the prompt", *(f"completion {k}" for k in range(1, 5))]
+    handles = [Patch(color=colour, label=name) for colour, name in zip(colours, names, strict=True)]
+    matrix.legend(handles=handles, loc="upper right", fontsize=8, frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        draw(real_batch(Path(folder)), PICTURE)
+    if RESULTS.exists():
+        report = json.loads(RESULTS.read_text(encoding="utf-8"))
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
+        _, _, after = rest.partition(ENDS)
+        PAGE.write_text(f"{before}{BEGINS}\n{markdown(report)}\n{ENDS}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

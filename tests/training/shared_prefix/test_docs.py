@@ -1,0 +1,49 @@
+import importlib.util
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from maniplvm.training.shared_prefix import SharedPrefixSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "shared-prefix.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "results" / "shared_prefix.json"
+
+
+def test_the_page_names_every_setting():
+    assert [
+        each.name for each in fields(SharedPrefixSettings) if f"`{each.name}`" not in PAGE
+    ] == []
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="tolerance"):
+        SharedPrefixSettings(tolerance=0)
+    with pytest.raises(ValueError, match="max_row_tokens"):
+        SharedPrefixSettings(max_row_tokens=0)
+
+
+@pytest.mark.skipif(not RESULTS.exists(), reason="not measured yet: make bench-grpo")
+def test_the_figures_of_the_page_are_the_measured_ones(monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    path = ROOT / "benchmarks" / "shared_prefix_page.py"
+    spec = importlib.util.spec_from_file_location("shared_prefix_page", path)
+    page = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "shared_prefix_page", page)
+    spec.loader.exec_module(page)
+    assert page.markdown(json.loads(RESULTS.read_text(encoding="utf-8"))) in PAGE
+
+
+def test_settings_are_read_without_torch_or_trl():
+    import subprocess
+
+    code = (
+        "import sys; import maniplvm.training.shared_prefix.settings;"
+        "import maniplvm.training.shared_prefix;"
+        "assert not {'torch', 'trl', 'transformers'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
