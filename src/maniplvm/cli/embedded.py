@@ -15,7 +15,7 @@ def embedded(
     data: Annotated[Path, typer.Option(help="Folder of a simulated data set.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")],
     split: Annotated[str, typer.Option(help="What to learn from.")] = "train",
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 2600,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 5000,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 32,
     processes: Annotated[int, typer.Option(min=1, help="That share every batch.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,

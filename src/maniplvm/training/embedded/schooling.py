@@ -43,6 +43,7 @@ class Schooling:
         decay: Share of the steps, at the end, over which it falls to 0.
         weight_decay: Of matrices.
         text_weight: Of the loss on tokens that are no coordinates.
+        trace_weight: Of the loss on a trace's coordinates, beside 1 for a box's.
         auxiliary_weight: Of the auxiliary heads.
         blur: Width of a coordinate's label before and after the decay, in steps of the frame.
         seed: Of data order and augmentation.
@@ -50,13 +51,14 @@ class Schooling:
         log_every: Steps between lines of the log.
     """
 
-    steps: int = 2600
+    steps: int = 5000
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: int = 100
     decay: float = 0.3
     weight_decay: float = 0.05
     text_weight: float = 0.5
+    trace_weight: float = 1.5
     auxiliary_weight: float = 1.0
     blur: tuple[float, float] = (1.8, 0.8)
     seed: int = 0
@@ -159,7 +161,11 @@ class _Course:
     def learn(self, step: int, views: list[View], packed: Packed) -> dict[str, float]:
         """One step."""
         losses = self._losses(step, views, packed)
-        weights = {"text": self._settings.text_weight, "box": 1.0, "trace": 1.0}
+        weights = {
+            "box": 1.0,
+            "trace": self._settings.trace_weight,
+            "text": self._settings.text_weight,
+        }
         total = torch.stack(
             [
                 weights.get(name, self._settings.auxiliary_weight) * each
