@@ -156,6 +156,16 @@ def test_a_run_samples_verifies_and_learns(loaded, tmp_path, caplog):
     assert "verified against the plain pass" in caplog.text
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_half_precision_is_trusted_too(loaded, tmp_path, dtype):
+    model = loaded("qwen3_vl", dtype=dtype)
+    options = {"bf16": True, "learning_rate": 0.1, "max_steps": 1}
+    trainer, _ = trained(SharedPrefixTrainer, model, tmp_path, **options)
+    assert not trainer.fallbacks
+    assert trainer.agreements[POLICY].half
+    assert trainer.agreements[ROLLOUT].half
+
+
 def test_siblings_are_read_and_seen_once(loaded, tmp_path):
     model = loaded("qwen2_5_vl")
     tower = model.model.model.visual

@@ -58,6 +58,7 @@ def check_rollout(
     recorded: Sequence[Sequence[float]],
     pictures: Pictures | None,
     token_types: Sequence[Sequence[int]] | None,
+    dtype: torch.dtype,
 ) -> Agreement:
     """Log-probabilities that sampling saw, against those of the policy pass.
 
@@ -68,6 +69,7 @@ def check_rollout(
         recorded: From `sample_siblings`.
         pictures: Of the rows.
         token_types: Of the rows.
+        dtype: In which the model computes.
     """
 
     def padded(rows: Sequence[Sequence[Any]], side: str, fill: float = 0) -> Tensor:
@@ -99,4 +101,4 @@ def check_rollout(
     sampled = padded(
         [row[: len(ids)] for row, ids in zip(recorded, completion_ids, strict=True)], "right"
     )
-    return compare(scores[answer_mask.bool()], sampled[answer_mask.bool()], None, base.dtype)
+    return compare(scores[answer_mask.bool()], sampled[answer_mask.bool()], None, dtype)

@@ -246,6 +246,7 @@ class SharedPrefixTrainer(GRPOTrainer):
                 [record[row] for row in rows],
                 None if pictures is None else pictures.take(rows),
                 None if types is None else [types[row] for row in rows],
+                self._dtype(base),
             )
             self._judge(ROLLOUT, agreement)
         return result
