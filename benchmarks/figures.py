@@ -10,20 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from pages import ROOT, pages
+
 MARKED = re.compile(
     r"(?P<number>[+-]?[\d,]*\.?\d+)(?P<unit>\s?(?:%|x|×|s|MB)?)"
     r"<!-- (?P<file>\S+\.json) (?P<key>\S+?)(?P<percent> %)? -->"
 )
-
-
-def pages() -> list[Path]:
-    """All pages that may hold figures."""
-    found = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "datasets").rglob("*.md")]
-    return sorted([*found, *(ROOT / "src").rglob("*.md")])
 
 
 def measured(file: str, key: str) -> float:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- begin: results/quickstart.json -->\n", "<!-- end -->"
+from pages import ROOT, fill
+
+SOURCE = "results/quickstart.json"
 SPLITS = {
     "adapt_test": "`adapt_test`: the new tasks",
     "adapt_test_sampled": "the same, drawn at temperature 1",
@@ -60,21 +60,11 @@ def rows(result: dict[str, Any], splits: list[str]) -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
-def fill(page: Path, table: str) -> None:
-    """Put a table between the page's marks."""
-    text = page.read_text(encoding="utf-8")
-    head, mark, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (mark and end):
-        raise SystemExit(f"{page}: has no marks {BEGIN.strip()} and {END}")
-    page.write_text(f"{head}{BEGIN}{table}\n{END}{tail}", encoding="utf-8")
-
-
 def main() -> None:
     """Fill both pages."""
-    result = json.loads((ROOT / "results" / "quickstart.json").read_text(encoding="utf-8"))
-    fill(ROOT / "docs" / "quickstart.md", "\n".join(rows(result, list(SPLITS))))
-    fill(ROOT / "README.md", "\n".join(rows(result, ["adapt_test", "id_test"])))
+    result = json.loads((ROOT / SOURCE).read_text(encoding="utf-8"))
+    fill(ROOT / "docs" / "quickstart.md", SOURCE, "\n".join(rows(result, list(SPLITS))))
+    fill(ROOT / "README.md", SOURCE, "\n".join(rows(result, ["adapt_test", "id_test"])))
 
 
 if __name__ == "__main__":

@@ -31,13 +31,11 @@ from maniplvm.training.shared_prefix.groups import group_prompts
 from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
 from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows
 from maniplvm.training.shared_prefix.policy import prompt_positions
+from pages import ROOT, fill
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "shared_prefix.json"
 PAGE = ROOT / "docs" / "shared-prefix.md"
 PICTURE = ROOT / "docs" / "images" / "shared-prefix.png"
-BEGINS = "<!-- begin: results/shared_prefix.json -->"
-ENDS = "<!-- end -->"
 COLOURS = {"picture": "#4c78a8", "words": "#9ecae9"}
 ANSWERS = ("#f58518", "#e45756", "#72b7b2", "#54a24b")
 
@@ -151,9 +149,7 @@ def main() -> None:
         draw(real_batch(Path(folder)), PICTURE)
     if RESULTS.exists():
         report = json.loads(RESULTS.read_text(encoding="utf-8"))
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
-        _, _, after = rest.partition(ENDS)
-        PAGE.write_text(f"{before}{BEGINS}\n{markdown(report)}\n{ENDS}{after}", encoding="utf-8")
+        fill(PAGE, "results/shared_prefix.json", markdown(report))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ Run: python benchmarks/simulation_page.py
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from pages import ROOT, fill
+
 RESULTS = ROOT / "results" / "simulation.json"
 PAGE = ROOT / "docs" / "simulation.md"
-BEGINS = "<!-- begin: results/simulation.json -->"
-ENDS = "<!-- end -->"
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -47,9 +45,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 def main() -> None:
     report = json.loads(RESULTS.read_text(encoding="utf-8"))
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
-    _, _, after = rest.partition(ENDS)
-    PAGE.write_text(f"{before}{BEGINS}\n{markdown(report)}\n{ENDS}{after}", encoding="utf-8")
+    fill(PAGE, "results/simulation.json", markdown(report))
 
 
 if __name__ == "__main__":

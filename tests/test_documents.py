@@ -14,7 +14,7 @@ from maniplvm.rewards.presets import TERMS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAGES += sorted((ROOT / "datasets").rglob("*.md"))
+PAGES += sorted((ROOT / "datasets").rglob("*.md")) + sorted((ROOT / "src").rglob("*.md"))
 EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 FIGURE = re.compile(

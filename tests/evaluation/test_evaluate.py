@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from maniplvm.evaluation import (
 )
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import Counting, predictions_file, right, small_set, stored
+
+SHIPPED = Path(__file__).parents[2] / "datasets" / "sim-small"
 
 needs_sim = pytest.mark.skipif(
     importlib.util.find_spec("metaworld") is None, reason="needs the sim extra"
@@ -288,3 +291,10 @@ def test_importing_evaluation_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_physics_judges_only_the_splits_it_is_asked_for():
+    samples = list(open_dataset(SHIPPED).samples(images=False, task="trajectory"))
+    everywhere, one = Physics(), Physics(splits=("adapt_test",))
+    assert {sample.split for sample in samples if everywhere.judges(sample)} > {"adapt_test"}
+    assert {sample.split for sample in samples if one.judges(sample)} == {"adapt_test"}

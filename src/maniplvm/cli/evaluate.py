@@ -63,6 +63,9 @@ def evaluate_model(
     execute: Annotated[
         bool, typer.Option(help="Follow traces of simulated samples in physics.")
     ] = True,
+    execute_splits: Annotated[
+        str | None, typer.Option(help="Follow traces of these splits only.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes that execute.")] = 2,
     wrong_instruction: Annotated[
         bool, typer.Option(help="Ask with another category's instruction: is language used?")
@@ -111,7 +114,7 @@ def evaluate_model(
     if against is not None:
         read_evaluation(against)
     selection = Selection(
-        None if splits is None else tuple(name.strip() for name in splits.split(",")),
+        _listed(splits),
         None if task is None else task.value,
         limit,
         limit_seed,
@@ -125,7 +128,7 @@ def evaluate_model(
             selection=selection,
             protocol=protocol,
             preset=preset,
-            physics=Physics(workers) if execute else None,
+            physics=Physics(workers, _listed(execute_splits)) if execute else None,
             wrong_instruction=seed if wrong_instruction else None,
             command=["maniplvm", *sys.argv[1:]],
             progress=bar.advance,
@@ -173,3 +176,8 @@ class _Bar:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
+
+
+def _listed(names: str | None) -> tuple[str, ...] | None:
+    """Names that are separated by commas."""
+    return None if names is None else tuple(name.strip() for name in names.split(","))

@@ -73,13 +73,23 @@ class Selection:
 
 @dataclass(frozen=True)
 class Physics:
-    """How traces are executed.
+    """Which traces are executed, and how.
 
     Attributes:
         workers: Processes.
+        splits: Only traces of these; None executes all that can be.
     """
 
     workers: int = 2
+    splits: tuple[str, ...] | None = None
+
+    def judges(self, sample: Sample) -> bool:
+        """Whether executing an answer to this sample is wanted, and says something about it."""
+        from maniplvm.simulation.execution.reliability import UNRELIABLE_TASKS
+
+        chosen = self.splits is None or sample.split in self.splits
+        reliable = sample.provenance.get("task") not in UNRELIABLE_TASKS
+        return chosen and reliable and can_be_executed(sample)
 
 
 def evaluate(
@@ -127,7 +137,7 @@ def evaluate(
     dataset = open_dataset(Path(data))
     samples = selection.samples(dataset)
     by_id = {sample.id: sample for sample in samples}
-    executable = physics is not None and any(map(_judges, samples))
+    executable = physics is not None and any(map(physics.judges, samples))
     if executable:
         require_mujoco()
     wrong = {} if wrong_instruction is None else wrong_instructions(samples, wrong_instruction)
@@ -145,6 +155,7 @@ def evaluate(
         "protocol": measured.name,
         "preset": asdict(rewards),
         "executed": executable,
+        "executed_splits": physics.splits if executable and physics is not None else None,
         "seed": seed,
     }
     if folder.is_scored(scoring):
@@ -181,13 +192,6 @@ def evaluate(
     return result
 
 
-def _judges(sample: Sample) -> bool:
-    """Whether executing an answer says something about it."""
-    from maniplvm.simulation.execution.reliability import UNRELIABLE_TASKS
-
-    return can_be_executed(sample) and sample.provenance.get("task") not in UNRELIABLE_TASKS
-
-
 def _predict(
     predictor: Predictor,
     dataset: Dataset,
@@ -207,7 +211,9 @@ def _predict(
             return before
         for prediction in predictor.predict(_asked(dataset, samples, missing, wrong)):
             if prediction.id not in missing:
-                raise ValueError(f"{predictor.name} answers {prediction.id}, which it was not asked")
+                raise ValueError(
+                    f"{predictor.name} answers {prediction.id}, which it was not asked"
+                )
             if prediction.key not in known:
                 known.add(prediction.key)
                 journal.append(prediction.to_line())
@@ -247,7 +253,7 @@ def _execute(
     """Add what is missing to the folder's executions."""
     with folder.journal("executions.jsonl") as journal:
         outcomes = folder.outcomes()
-        judged = [p for p in predictions if _judges(samples[p.id])]
+        judged = [p for p in predictions if physics.judges(samples[p.id])]
         missing = [p for p in judged if p.key not in outcomes]
         done = len(judged) - len(missing)
         progress("executing", done, len(judged))
