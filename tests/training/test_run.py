@@ -45,6 +45,9 @@ def test_a_grpo_run_leaves_recipe_record_log_sheets_and_model(lesson, tmp_path):
     assert record["recipe"] == recipe.to_mapping()
     assert record["peak_rss_mb"] > 100
     assert {"torch", "trl", "maniplvm"} < set(record["versions"])
+    shared = record["shared_prefix"]
+    assert shared["fallbacks"] == {}
+    assert set(shared["verified"]) == {"log-probabilities", "completions"}
     lines = list(read_log(run / "log.jsonl"))
     assert [line["step"] for line in lines] == [1, 2, 3]
     names = "seconds reward reward_std parse_rate format_rate completion_length truncated"

@@ -76,6 +76,7 @@ class Session:
             self._clock.start()
             method.trainer.train(resume_from_checkpoint=self._start and str(self._start.folder))
         steps = method.trainer.state.global_step
+        self._facts |= _trust(method.trainer)
         saved = save_trained(method.trainer, loaded, folder, is_sharded())
         if self._is_main:
             self._record(steps, log, finished=True)
@@ -154,3 +155,11 @@ class Session:
             say("no sheets of completions: no process holds all the weights to write them with")
         if self._start is not None:
             say(f"going on after step {self._start.step}")
+
+
+def _trust(trainer: Any) -> dict[str, Any]:
+    """What a trainer that shares prefixes found out about itself, for the record."""
+    if not hasattr(trainer, "agreements"):
+        return {}
+    verified = {what: str(agreement) for what, agreement in trainer.agreements.items()}
+    return {"shared_prefix": {"verified": verified, "fallbacks": dict(trainer.fallbacks)}}
