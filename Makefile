@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 THREADS ?= 2
 
 .PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
-  bench-quickstart bench-grpo bench-memory data figures pictures coverage clean
+  bench-quickstart bench-clone bench-grpo bench-memory data figures pictures coverage clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -65,9 +65,14 @@ bench-embedded: env ## what the shipped model can do, beside baselines -> result
 
 bench-quickstart: env ## the quickstart with its control, three seeds -> results/quickstart.json (1 h)
 	$(BIN)/python benchmarks/quickstart.py --out results/quickstart.json
+	$(BIN)/python benchmarks/quickstart_page.py
+
+bench-clone: env ## a newcomer's two commands in a fresh clone, timed -> results/fresh_clone.json (25 min)
+	$(BIN)/python benchmarks/fresh_clone.py --out results/fresh_clone.json
 
 bench-grpo: env ## shared prefix against stock TRL, side by side -> results/shared_prefix.json
 	$(BIN)/python benchmarks/shared_prefix.py --out results/shared_prefix.json
+	$(BIN)/python benchmarks/shared_prefix_page.py
 
 bench-memory: env ## memory estimates of the recipes -> results/memory.json
 	$(BIN)/python benchmarks/memory_estimates.py
