@@ -34,6 +34,7 @@ class Memory(threading.Thread):
         self.peak_mb = 0.0
 
     def run(self) -> None:
+        """Look until the process has ended."""
         while self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE:
             self.peak_mb = max(self.peak_mb, self._held_mb())
             time.sleep(INTERVAL_S)
