@@ -1,6 +1,6 @@
-"""The quickstart over several seeds, with its control: what does learning from rewards change?
+"""The quickstart over several seeds, with a control: what does learning from rewards change?
 
-Each seed is `maniplvm quickstart --seed S --control`: measure, GRPO, measure, and for as long SFT
+Each seed is `maniplvm quickstart --seed S`, the first ones with `--control`: measure, GRPO, measure, and for as long SFT
 with full labels of the same tasks from the same base, measured too.
 
 Run: python benchmarks/quickstart.py --out results/quickstart.json
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,9 @@ from maniplvm.experiments import (
     figures_of,
     headline_figures,
     plain_figures,
+    quickstart_stages,
     read_records,
+    run_stages,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,14 +37,26 @@ ARMS = {"grpo": "after", "sft": "control"}
 
 
 def run(seed: int, folder: Path, options: Sequence[str]) -> None:
-    """One quickstart with its control; a finished one is only read again."""
-    command = [sys.executable, "-m", "maniplvm", "quickstart", "--out", str(folder), "--control"]
+    """One quickstart; a finished one is only read again."""
+    command = [sys.executable, "-m", "maniplvm", "quickstart", "--out", str(folder)]
     with (folder.parent / f"seed-{seed}.log").open("a", encoding="utf-8") as log:
         done = subprocess.run(
             [*command, "--seed", str(seed), *options], cwd=ROOT, stdout=log, stderr=log, check=False
         )
     if done.returncode:
         raise SystemExit(f"seed {seed} failed; see {log.name}")
+
+
+def measure_base_once(
+    seeds: Sequence[int], folders: Sequence[Path], options: Sequence[str]
+) -> None:
+    """The base answers greedily, so all seeds share its measurement."""
+    if not options:
+        first = quickstart_stages(folders[0], seed=seeds[0])[:1]
+        run_stages(first, folders[0], lambda stage: print(f"$ {stage.command}", flush=True))
+        measured = Folders(folders[0]).evaluation("before")
+        for folder in folders[1:]:
+            shutil.copytree(measured, Folders(folder).evaluation("before"), dirs_exist_ok=True)
 
 
 def pooled(folders: Sequence[Path], before: str, after: str) -> dict[str, Any]:
@@ -77,18 +92,39 @@ def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:
     return rates
 
 
+def one_seed(seed: int, folder: Path) -> dict[str, Any]:
+    """What one seed came to, and what its stages took."""
+    own: dict[str, Any] = {"seed": seed, "training_seconds": {}, "optimizer_steps": {}}
+    for arm, after in ARMS.items():
+        if Folders(folder).evaluation(after).exists():
+            record = json.loads((Folders(folder).run(arm) / "run.json").read_text(encoding="utf-8"))
+            own[arm] = plain_figures(headline_figures(folder, after))
+            own["training_seconds"][arm] = record["wall_seconds"]
+            own["optimizer_steps"][arm] = record["steps"]
+    own["stages"] = {
+        name: {"seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb}
+        for name, record in read_records(folder).items()
+    }
+    return own
+
+
 def main() -> None:
     """Run all seeds, pool them, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
+    parser.add_argument("--controls", type=int, help="seeds that have a control; default: all")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-quickstart")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "quickstart.json")
     options, passed_on = parser.parse_known_args()
+    options.controls = len(options.seeds) if options.controls is None else options.controls
     folders = [options.work / f"seed-{seed}" for seed in options.seeds]
     options.work.mkdir(parents=True, exist_ok=True)
+    measure_base_once(options.seeds, folders, passed_on)
     with ThreadPoolExecutor(options.jobs) as pool:
-        list(pool.map(run, options.seeds, folders, [passed_on] * len(folders)))
+        controlled = [[*passed_on, "--control"]] * options.controls
+        plain = [passed_on] * (len(folders) - options.controls)
+        list(pool.map(run, options.seeds, folders, [*controlled, *plain]))
     content: dict[str, Any] = {
         "command": "python " + " ".join(["benchmarks/quickstart.py", *sys.argv[1:]]),
         "seed": options.seeds,
@@ -98,24 +134,14 @@ def main() -> None:
         "trace_reward": "preset paper, mean of the sum of its four terms (0 to 4), format aside",
     }
     for arm, after in ARMS.items():
-        own = pooled(folders, "before", after)
-        sampled = pooled(folders, "before-sampled", f"{after}-sampled")
+        trained = [folder for folder in folders if Folders(folder).evaluation(after).exists()]
+        own = pooled(trained, "before", after)
+        sampled = pooled(trained, "before-sampled", f"{after}-sampled")
         content[arm] = own | {f"{split}_sampled": each for split, each in sampled.items()}
-        content[f"{arm}_parse_rate"] = parse_rates(folders, after)
+        content[f"{arm}_parse_rate"] = parse_rates(trained, after)
+        content[f"{arm}_seeds"] = len(trained)
     content["seeds"] = [
-        {
-            "seed": seed,
-            **{arm: plain_figures(headline_figures(folder, after)) for arm, after in ARMS.items()},
-            "training_seconds": {
-                arm: json.loads((Folders(folder).run(arm) / "run.json").read_text())["wall_seconds"]
-                for arm in ARMS
-            },
-            "stages": {
-                name: {"seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb}
-                for name, record in read_records(folder).items()
-            },
-        }
-        for seed, folder in zip(options.seeds, folders, strict=True)
+        one_seed(seed, folder) for seed, folder in zip(options.seeds, folders, strict=True)
     ]
     options.out.write_text(json.dumps(rounded(content), indent=1) + "\n", encoding="utf-8")
     print(f"written: {options.out}")
