@@ -8,6 +8,7 @@ spot and asks for a C compiler and headers (Debian: apt-get install -y gcc pytho
 # Tiny arrays gain nothing from threads and lose much on a busy machine.
 export OMP_NUM_THREADS ?= 1
 THREADS ?= 2
+JOBS ?= 2
 
 .PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
   bench-quickstart bench-clone bench-grpo bench-memory data figures pictures coverage clean
@@ -27,7 +28,7 @@ quickstart: env ## the main job: the shipped policy learns six new tasks from re
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/maniplvm quickstart --out runs/quickstart
 
 test: env ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: env ## ruff and pyright
 	$(BIN)/ruff format --check src tests benchmarks
