@@ -65,7 +65,7 @@ bench-embedded: env ## what the shipped model can do, beside baselines -> result
 	$(BIN)/python benchmarks/embedded.py --out results/embedded.json
 
 bench-quickstart: env ## the quickstart with its control, three seeds -> results/quickstart.json (1 h)
-	$(BIN)/python benchmarks/quickstart.py --out results/quickstart.json
+	$(BIN)/python benchmarks/quickstart.py --jobs 2 --controls 1 --out results/quickstart.json
 	$(BIN)/python benchmarks/quickstart_page.py
 
 bench-clone: env ## a newcomer's two commands in a fresh clone, timed -> results/fresh_clone.json (25 min)
