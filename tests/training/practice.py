@@ -119,7 +119,7 @@ def use_script(patch=setattr):
 
 
 if __name__ == "__main__":
-    from maniplvm.training.cpu_processes import start_missing_processes
+    from maniplvm.training.cpu_processes import leave_process_group, start_missing_processes
 
     start_missing_processes(sys.argv[1:], "tests.training.practice")
     use_chance()
@@ -129,3 +129,4 @@ if __name__ == "__main__":
     for number in range(1, len(sys.argv), 3):
         method, recipe, out = sys.argv[number : number + 3]
         train(read_recipe(recipe), method, out)
+    leave_process_group()

@@ -66,7 +66,7 @@ def _train(
     launch: Path | None,
 ) -> None:
     from maniplvm.training import read_recipe, train
-    from maniplvm.training.cpu_processes import start_missing_processes
+    from maniplvm.training.cpu_processes import leave_process_group, start_missing_processes
 
     recipe = read_recipe(path, changes)
     if is_dry_run:
@@ -83,3 +83,4 @@ def _train(
         train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])
     except KeyboardInterrupt:
         raise UserError("interrupted; the same command goes on from the last checkpoint") from None
+    leave_process_group()

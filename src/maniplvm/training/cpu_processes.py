@@ -13,6 +13,7 @@ from pathlib import Path
 
 from maniplvm.errors import UserError
 from maniplvm.training.launch import read_launch
+from maniplvm.training.packages import torch
 
 _COUNTS = ("--num_processes", "--num-processes")
 _CONFIGS = ("--config_file", "--config-file")
@@ -75,3 +76,14 @@ def _option(arguments: Sequence[str], names: Sequence[str]) -> str | None:
         if name in names:
             return value if equals else next(iter(arguments[index + 1 :]), None)
     return None
+
+
+def leave_process_group() -> None:
+    """End together: a process that just disappears can abort a sibling that still listens to it.
+
+    To be called when no training follows in this process. One process alone has nothing to leave.
+    """
+    distributed = torch().distributed
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
