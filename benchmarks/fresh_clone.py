@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -83,7 +82,7 @@ def main() -> None:
         done[target] = timed(["make", target], folder, folder.parent / f"{target}.log")
         print(f"make {target}: {done[target]}", flush=True)
     content = {
-        "command": "python " + " ".join(["benchmarks/fresh_clone.py", *sys.argv[1:]]),
+        "command": f"python benchmarks/fresh_clone.py --targets {' '.join(options.targets)}",
         "seed": 0,
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "numpy")}
         | {"python": platform.python_version()},
