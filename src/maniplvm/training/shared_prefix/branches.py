@@ -7,8 +7,7 @@ scaled dot-product attention, with nothing computed that would be masked between
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from maniplvm.training.shared_prefix.packing import PackedRows
+from maniplvm.training.shared_prefix.support import attends_by
 
 ATTENTION = "shared_prefix_branches"
 """The name under which transformers finds the attention of this module."""
@@ -137,16 +137,9 @@ def branched_attention(
 AttentionInterface.register(ATTENTION, branched_attention)
 
 
-@contextmanager
-def attends_in_branches(base: Any) -> Iterator[None]:
+def attends_in_branches(base: Any) -> AbstractContextManager[None]:
     """Inside, the language model takes `branches=` and attends by `branched_attention`."""
-    text = base.config.get_text_config()
-    usual = text._attn_implementation
-    text._attn_implementation = ATTENTION
-    try:
-        yield
-    finally:
-        text._attn_implementation = usual
+    return attends_by(base, ATTENTION)
 
 
 def _gathered(flat: Tensor, places: Tensor, count: int) -> Tensor:

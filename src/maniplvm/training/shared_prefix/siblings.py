@@ -6,13 +6,14 @@ product a group; scores on the own part are one a row; one softmax runs over bot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AttentionInterface
+
+from maniplvm.training.shared_prefix.support import attends_by
 
 ATTENTION = "shared_prefix_siblings"
 """The name under which transformers finds the attention of this module."""
@@ -167,13 +168,6 @@ def sibling_attention(
 AttentionInterface.register(ATTENTION, sibling_attention)
 
 
-@contextmanager
-def attends_as_siblings(base: Any) -> Iterator[None]:
+def attends_as_siblings(base: Any) -> AbstractContextManager[None]:
     """Inside, the language model takes `siblings=` and attends by `sibling_attention`."""
-    text = base.config.get_text_config()
-    usual = text._attn_implementation
-    text._attn_implementation = ATTENTION
-    try:
-        yield
-    finally:
-        text._attn_implementation = usual
+    return attends_by(base, ATTENTION)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from maniplvm.models.parameters import base_model
@@ -47,3 +49,15 @@ def rope_of(base: Any) -> Any:
 def merge_size_of(base: Any) -> int:
     """Side of the square of patches that make one image token."""
     return getattr(getattr(base.config, "vision_config", None), "spatial_merge_size", 1)
+
+
+@contextmanager
+def attends_by(base: Any, attention: str) -> Iterator[None]:
+    """Inside, the language model attends by the registered function of this name."""
+    text = base.config.get_text_config()
+    usual = text._attn_implementation
+    text._attn_implementation = attention
+    try:
+        yield
+    finally:
+        text._attn_implementation = usual
