@@ -11,7 +11,8 @@ THREADS ?= 2
 JOBS ?= 2
 
 .PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
-  bench-quickstart bench-clone bench-grpo bench-memory data figures pictures coverage clean
+  bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence \
+  figures-evidence data figures pictures coverage clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -71,15 +72,31 @@ bench-quickstart: env ## the quickstart with its control, three seeds -> results
 bench-clone: env ## a newcomer's two commands in a fresh clone, timed -> results/fresh_clone.json (25 min)
 	$(BIN)/python benchmarks/fresh_clone.py --out results/fresh_clone.json
 
+bench-table: env ## models and baselines on every simulator split -> results/simulator_table.json (TRAINED=folder)
+	$(BIN)/python benchmarks/simulator_table.py $(if $(TRAINED),--model $(TRAINED)) --out results/simulator_table.json
+
+bench-report: env ## a report of 5,000 samples: time, size, search -> results/report_speed.json (2 min)
+	$(BIN)/python benchmarks/report_speed.py --out results/report_speed.json
+
 bench-grpo: env ## shared prefix against stock TRL, side by side -> results/shared_prefix.json
 	$(BIN)/python benchmarks/shared_prefix.py --out results/shared_prefix.json
 	$(BIN)/python benchmarks/shared_prefix_page.py
+
+bench-evaluate: env ## evaluation against one sample at a time -> results/evaluate_speed.json (20 min)
+	$(BIN)/python benchmarks/evaluate_speed.py --out results/evaluate_speed.json
 
 bench-memory: env ## memory estimates of the recipes -> results/memory.json
 	$(BIN)/python benchmarks/memory_estimates.py
 
 figures: ## every marked figure of README and docs, from results/
 	$(BIN)/python benchmarks/figures.py
+
+evidence: env ## rewards against supervision, every arm -> results/evidence/ (9 h; resumable; TIER=main for a part)
+	$(BIN)/maniplvm experiment recipes/experiments/evidence.yaml --jobs $(JOBS) $(if $(TIER),--only $(TIER))
+	$(BIN)/python benchmarks/evidence_page.py
+
+figures-evidence: env ## tables and figures of docs/evidence.md, from results/evidence/
+	$(BIN)/python benchmarks/evidence_page.py
 
 data: env ## the shipped data set, again, in build/sim-small (10 min)
 	$(BIN)/maniplvm simulate --world all --out build/sim-small --name sim-small --size 160 --views 2 \

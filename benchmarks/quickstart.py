@@ -13,22 +13,22 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from maniplvm.evaluation import read_evaluation
-from maniplvm.evaluation.comparison import compare_samples
-from maniplvm.evaluation.scored import ScoredSample, read_samples
 from maniplvm.experiments import (
     EVALUATED,
     Folders,
     figures_of,
     headline_figures,
     plain_figures,
+    pooled_differences,
     quickstart_stages,
     read_records,
+    rounded,
     run_stages,
 )
 
@@ -60,25 +60,11 @@ def measure_base_once(
 
 
 def pooled(folders: Sequence[Path], before: str, after: str) -> dict[str, Any]:
-    """Paired differences of all seeds: a sample's completions are averaged over the seeds."""
-
-    def read(name: str) -> list[ScoredSample]:
-        return [
-            sample
-            for folder in folders
-            for sample in read_samples(Folders(folder).evaluation(name))
-        ]
-
-    return plain_figures(figures_of(compare_samples(read(before), read(after))))
-
-
-def rounded(plain: Any) -> Any:
-    """All numbers with five decimals."""
-    if isinstance(plain, float):
-        return round(plain, 5)
-    if isinstance(plain, Mapping):
-        return {name: rounded(value) for name, value in plain.items()}
-    return [rounded(value) for value in plain] if isinstance(plain, list) else plain
+    """Paired differences of all seeds as plain data."""
+    first, second = (
+        [Folders(folder).evaluation(name) for folder in folders] for name in (before, after)
+    )
+    return plain_figures(figures_of(pooled_differences(first, second)))
 
 
 def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:

@@ -6,6 +6,7 @@ from maniplvm.cli.data import app
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
 from tests.data.conftest import box_sample, encoded, trace_sample
+from tests.data.readers.test_umd import HAMMER, KNIFE, LADLE, Umd
 
 
 def run(*arguments):
@@ -128,3 +129,39 @@ def test_progress_is_quiet_when_not_a_terminal(source, tmp_path):
         app, ["import", "jsonl", str(source), "--out", str(tmp_path / "set"), "--skip-bad"]
     )
     assert result.stderr == ""
+
+
+def test_options_of_a_format_reach_its_reader_and_no_other(tmp_path):
+    download = Umd(tmp_path / "umd")
+    download.add("hammer_01", HAMMER, frames=range(1, 9))
+    download.add("knife_01", KNIFE, frames=range(1, 9), split=2)
+    download.add("ladle_01", LADLE, frames=range(1, 9))
+    options = [
+        "--split-file",
+        "novel",
+        "--sample",
+        8,
+        "--seed",
+        3,
+        "--every",
+        2,
+        "--task",
+        "pointing",
+    ]
+    run("import", "umd", download.root, "--out", tmp_path / "set", *options)
+    dataset = open_dataset(tmp_path / "set")
+    assert len(list(dataset.samples(task="pointing"))) == 8
+    assert dataset.info.extra["options"] == {
+        "split_file": "novel",
+        "sample": 8,
+        "seed": 3,
+        "every": 2,
+        "task": "pointing",
+    }
+    assert {sample.provenance["official_split"][:6] for sample in dataset.samples()} == {"novel:"}
+    with pytest.raises(
+        UserError, match="format roborefit takes no --split-file; it takes no option"
+    ):
+        run("import", "roborefit", tmp_path, "--out", tmp_path / "no", "--split-file", "novel")
+    with pytest.raises(UserError, match=r"umd takes no --frame; it takes --split-file, --sample"):
+        run("import", "umd", tmp_path, "--out", tmp_path / "no", "--frame", "unit")

@@ -1,12 +1,15 @@
+import re
 from pathlib import Path
 
 from maniplvm.cli.data import app
 from maniplvm.data import Cause
 from maniplvm.data.images import MAX_FILE_BYTES, MAX_PIXELS
-from maniplvm.data.readers import FORMATS
+from maniplvm.data.readers import FORMATS, flag
 from maniplvm.data.schema import COLUMNS
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "data.md").read_text(encoding="utf-8")
+DATASETS = (DOCS / "datasets.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_every_format_column_command_and_cause():
@@ -16,6 +19,16 @@ def test_the_page_names_every_format_column_command_and_cause():
         assert f"maniplvm data {command.name or getattr(command.callback, '__name__', '?')}" in PAGE
     for cause in Cause:
         assert cause.value in PAGE
+
+
+def test_the_page_of_data_sets_has_a_section_for_every_format_and_names_no_other():
+    titles = re.findall(r"^## (.+)$", DATASETS, re.MULTILINE)
+    for name in FORMATS:
+        assert any(title.split()[-1] == name for title in titles), name
+    assert set(re.findall(r"data import (\S+)", DATASETS)) <= set(FORMATS)
+    for options in (form.options for form in FORMATS.values()):
+        for option in options:
+            assert flag(option) in DATASETS + PAGE, option
 
 
 def test_the_page_states_the_limits():

@@ -34,7 +34,7 @@ def small_set(splits=("id_test",), scenes=2):
         for category in ("open", "close")
         for seed in range(scenes)
         for view in range(2)
-        for task in Task
+        for task in (Task.AFFORDANCE, Task.TRAJECTORY)
     ]
 
 

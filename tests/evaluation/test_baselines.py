@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation import ConstantBaseline, RandomBaseline
+from maniplvm.evaluation import (
+    BASELINES,
+    ConstantBaseline,
+    NearestInstructionBaseline,
+    RandomBaseline,
+    resolve_baseline,
+)
 from maniplvm.evaluation.baselines import parse_split
+from maniplvm.evaluation.baselines.nearest_instruction import InstructionIndex
 from maniplvm.evaluation.scored import read_answer
-from maniplvm.tasks import BoxTarget, Task, TraceTarget
+from maniplvm.tasks import BoxTarget, RegionTarget, Task, TraceTarget
 from tests.cli.pictures import png
 from tests.evaluation.scenery import sample, stored
 
@@ -75,7 +82,9 @@ def test_a_split_that_does_not_teach_the_task_is_named(tmp_path):
 
 
 def test_random_answers_depend_on_seed_and_sample_alone():
-    asked = [sample(task, seed=seed) for seed in range(3) for task in Task]
+    asked = [
+        sample(task, seed=seed) for seed in range(3) for task in (Task.AFFORDANCE, Task.TRAJECTORY)
+    ]
     first = answers(RandomBaseline(1), asked)
     backwards = answers(RandomBaseline(1), asked[::-1])[::-1]
     for one, two, other in zip(first, backwards, answers(RandomBaseline(2), asked), strict=True):
@@ -88,3 +97,106 @@ def test_a_teaching_split_is_named_as_dir_and_split(text):
     assert parse_split("a:b/c:train") == ("a:b/c", "train")
     with pytest.raises(UserError, match="expected DIR:SPLIT"):
         parse_split(text)
+
+
+def told(instruction, xyxy, seed=0):
+    return replace(box(seed, xyxy, instruction.split()[0]), instruction=instruction)
+
+
+@pytest.fixture
+def instructed(tmp_path):
+    """Three instructions; one of them with two views whose boxes differ a little."""
+    samples = [
+        told("open the top drawer", [0, 0, 8, 8]),
+        told("close the red door", [20, 20, 30, 30]),
+        told("press the button of the coffee machine", [40, 8, 50, 18], 0),
+        told("press the button of the coffee machine", [42, 8, 52, 18], 1),
+        told("press the button of the coffee machine", [44, 8, 54, 18], 2),
+        trace(0, [[8, 8], [16, 8], [16, 16]]),
+    ]
+    return str(stored(tmp_path / "instructed", samples))
+
+
+def asked(*instructions):
+    return [
+        replace(sample(Task.AFFORDANCE, seed=seed), instruction=instruction)
+        for seed, instruction in enumerate(instructions)
+    ]
+
+
+def test_the_nearest_instruction_answers(instructed):
+    questions = asked("Close the door, please!", "the drawer: open it", "use the coffee machine")
+    door, drawer, coffee = answers(NearestInstructionBaseline(instructed, "train"), questions)
+    np.testing.assert_allclose(door, [20, 20, 30, 30], atol=0.1)
+    np.testing.assert_allclose(drawer, [0, 0, 8, 8], atol=0.1)
+    np.testing.assert_allclose(coffee, [42, 8, 52, 18], atol=0.1)  # the best of the three
+
+
+def test_the_nearest_instruction_is_of_the_same_task_and_a_share_of_the_picture(instructed):
+    large = replace(asked("close the red door")[0], image_size=(640, 480), image=png(640, 480))
+    path = sample(Task.TRAJECTORY)
+    said_box, said_trace = answers(NearestInstructionBaseline(instructed, "train"), [large, path])
+    np.testing.assert_allclose(said_box, [200, 200, 300, 300], atol=1)
+    np.testing.assert_allclose(said_trace, [[8, 8], [16, 8], [16, 16]], atol=0.1)
+
+
+def test_an_instruction_of_unknown_words_gets_the_constant(instructed):
+    question = asked("jump")
+    (said,) = answers(NearestInstructionBaseline(instructed, "train"), question)
+    (constant,) = answers(ConstantBaseline(instructed, "train"), question)
+    np.testing.assert_array_equal(said, constant)
+
+
+def test_answers_do_not_depend_on_what_else_is_asked(instructed):
+    questions = asked("close it", "open it", "press it", "touch the machine")
+    forth = answers(NearestInstructionBaseline(instructed, "train"), questions)
+    back = answers(NearestInstructionBaseline(instructed, "train"), questions[::-1])[::-1]
+    np.testing.assert_array_equal(forth, back)
+
+
+def test_rare_words_tell_more_than_common_ones():
+    index = InstructionIndex(["open the top drawer", "open the door", "close the top box"])
+    assert index.nearest("the drawer of the top") == [0]
+    assert index.nearest("open") == [1]  # the shortest of those that hold it
+    assert index.nearest("drawer") == [0]
+
+
+def test_similarity_is_a_cosine():
+    index = InstructionIndex(["open the door", "Door, the: OPEN", "lift a cup"])
+    np.testing.assert_allclose(index.similarities("open the door"), [1, 1, 0])
+    assert index.nearest("open the door") == [0, 1]
+    np.testing.assert_array_equal(index.similarities("?"), 0)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline_can_point(tmp_path, name):
+    regions = [[8, 8, 16, 16], [10, 8, 18, 16], [9, 8, 17, 16]]
+    samples = [
+        sample(
+            Task.POINTING, seed=seed, split="train", target=RegionTarget.of_boxes([regions[seed]])
+        )
+        for seed in range(3)
+    ]
+    data = stored(tmp_path / "regions", samples)
+    baseline = resolve_baseline(f"baseline:{name}", f"{data}:train")
+    for each, points in zip(samples, answers(baseline, samples), strict=True):
+        assert points.shape == (1, 2)
+        assert name == "random" or each.target.contains(points).all()
+
+
+def test_baselines_are_found_by_name(instructed):
+    for name in BASELINES:
+        assert (
+            resolve_baseline(f"baseline:{name}", f"{instructed}:train").name == f"baseline:{name}"
+        )
+    assert resolve_baseline("baseline:random", seed=4).settings == {"seed": 4}
+    with pytest.raises(UserError, match="unknown baseline 'best'; choose from baseline:constant,"):
+        resolve_baseline("baseline:best")
+    with pytest.raises(UserError, match="add --baseline-data DIR:SPLIT"):
+        resolve_baseline("baseline:nearest-instruction")
+    with pytest.raises(UserError, match="split train teaches no pointing"):
+        list(
+            NearestInstructionBaseline(instructed, "train").predict(
+                [sample(Task.POINTING, target=RegionTarget.of_boxes([[1, 1, 9, 9]]))]
+            )
+        )

@@ -126,3 +126,11 @@ def test_evaluations_without_a_common_sample_are_refused(tmp_path):
 )
 def test_a_difference_is_clear_when_its_interval_leaves_out_zero(low, high, clear):
     assert Difference(0, 0, Interval((low + high) / 2, low, high, 5), 5).is_clear is clear
+
+
+def test_evaluations_under_different_protocols_are_refused(tmp_path):
+    data = stored(tmp_path / "data", small_set())
+    evaluate(Counting(), data, tmp_path / "one")
+    evaluate(Counting(), data, tmp_path / "two", protocol="sharerobot-bench")
+    with pytest.raises(UserError, match="cannot be compared; score both alike"):
+        compare(tmp_path / "one", tmp_path / "two")

@@ -30,10 +30,11 @@ def test_every_option_on_the_page_exists():
 
     from maniplvm.cli.evaluate import evaluate_model
     from maniplvm.cli.predict import predict
+    from maniplvm.cli.rescore import rescore_folder
 
     known = {
         f"--{name.replace('_', '-')}"
-        for command in (evaluate_model, predict)
+        for command in (evaluate_model, predict, rescore_folder)
         for name in inspect.signature(command).parameters
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known

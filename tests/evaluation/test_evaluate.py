@@ -42,7 +42,7 @@ def test_everything_is_written_and_read_back(tmp_path, data):
     assert result.peak_rss_mb > 1
     assert read_evaluation(tmp_path / "out").to_json() == result.to_json()
     plain = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert plain["format"] == "maniplvm.evaluation/1"
+    assert plain["format"] == "maniplvm.evaluation/2"
     assert set(plain["splits"]["id_test"]["affordance"]["strict"]["iou"]) == {
         "mean",
         "low",

@@ -49,6 +49,7 @@ def test_encoded_points_of_the_image_lie_inside_the_range(name, size, shares):
         ("robopoint", [0.25, 0.75]),
         ("vla_r1", [0.25, 0.75]),
         ("gemini_er", [750, 250]),
+        ("molmo", [25, 75]),
         ("molmoact", [64, 191]),
         ("embedded", [25, 74]),
     ],
@@ -59,7 +60,7 @@ def test_each_family_writes_a_quarter_and_three_quarters_in_its_own_numbers(name
 
 
 def test_every_family_of_the_frame_table_is_tested():
-    assert len(FRAMES) == 12
+    assert len(FRAMES) == 13
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,93 @@ def test_every_trace_dialect_is_read(text):
     assert not answer.well_formed
 
 
+POINTS = [[137.0, 116.0], [169.0, 94.0]]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "[[137, 116], [169, 94]]",
+        '[{"point_2d": [137, 116], "label": "rim"}, {"point_2d": [169, 94], "label": "rim"}]',
+        '[{"point": [137, 116], "label": "rim"}, {"point_2d": [169, 94]}]',
+    ],
+)
+def test_the_strict_forms_of_points_earn_the_format(payload):
+    answer = read(wrap(payload), "pointing")
+    assert answer.well_formed
+    assert answer.value.tolist() == POINTS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[(137, 116), (169, 94)]",
+        "((137, 116), (169, 94))",
+        "(137, 116), (169, 94)",
+        "Touch (137, 116) and (169, 94).",
+        '[{"point_2d": [137, 116], "label": "a (left) rim"}, {"point_2d": [169, 94]}]',
+        '{"point_2d": [137, 116]}, {"point_2d": [169, 94]}',
+        '```json\n[{"point_2d": [137, 116]}, {"point_2d": [169, 94]}]\n```',
+        '{"points": [[137, 116], [169, 94]]}',
+        '{"result": {"points": [{"x": 137, "y": 116}, {"x": 169, "y": 94}]}}',
+        "<point>[[137, 116], [169, 94]]</point>",
+        "[[137, 116], [169, 94]",
+        "<think>hm<answer>[[137, 116], [169, 94]]",
+        "<think>[[1, 1], [2, 2]]</think>So: [[137, 116], [169, 94]]",
+        '<points x1="137" y1="116" x2="169" y2="94" alt="rim">rim</points>',
+        "<points x10='169' y10='94' x2='137' y2='116'>",
+        '<point x="137" y="116.0" alt="rim">rim</point> and <POINT y=" 94" x="169">',
+    ],
+)
+def test_every_point_dialect_is_read_but_earns_no_format(text):
+    answer = read(text, "pointing")
+    assert answer.status is ParseStatus.OK
+    assert answer.value.tolist() == POINTS
+    assert not answer.well_formed
+
+
+@pytest.mark.parametrize(
+    "text", ["(137, 116)", "[137, 116]", '{"point_2d": [137, 116]}', "{x: 137, y: 116}"]
+)
+def test_one_bare_pair_is_one_point(text):
+    assert read(text, "pointing").value.tolist() == POINTS[:1]
+
+
+def test_points_of_tags_are_percent_only_where_the_frame_says_so():
+    text = '<point x="50" y="25" alt="rim">rim</point>'
+    assert read(text, "pointing").value.tolist() == [[50, 25]]
+    molmo = FRAMES["molmo"].bind((640, 480))
+    assert read(text, "pointing", molmo).value == pytest.approx(np.array([[320, 120]]))
+
+
+def test_a_frame_may_say_that_points_are_y_first():
+    frame = FRAMES["gemini_er"].bind((640, 480))
+    text = '[{"point": [250, 500], "label": "rim"}]'
+    assert read(text, "pointing", frame).value == pytest.approx(np.array([[320, 120]]))
+    assert read(wrap(text), "pointing", frame).value == pytest.approx(np.array([[320, 120]]))
+    named = '<point x="500" y="250">'
+    assert read(named, "pointing", frame).value == pytest.approx(np.array([[320, 120]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("[10, 20, 30, 40]", "no_answer_tag"),
+        ('<answer>{"bbox_2d": [10, 20, 30, 40]}</answer>', "not_coordinates"),
+        (wrap("[]"), "not_coordinates"),
+        (wrap(json.dumps([[1, 2]] * 101)), "wrong_count"),
+        (wrap("[[NaN, 2]]"), "non_finite"),
+        (wrap("[[5000, 2]]"), "out_of_range"),
+        ('<point x="a" y="2">', "no_answer_tag"),
+        ('<points x1="1" y2="2">', "no_answer_tag"),
+    ],
+)
+def test_what_is_no_point_answer_has_its_status(text, status):
+    answer = read(text, "pointing")
+    assert answer.status == status
+    assert answer.value is None
+
+
 @pytest.mark.parametrize(
     ("text", "task", "status", "format_status"),
     [
@@ -224,13 +311,16 @@ JSONISH = st.recursive(
     st.floats() | st.integers() | st.text(max_size=5) | st.booleans() | st.none(),
     lambda inner: (
         st.lists(inner, max_size=6)
-        | st.dictionaries(st.sampled_from(["bbox_2d", "point_2d", "x", "y", "points"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["bbox_2d", "point_2d", "point", "x", "y", "points"]), inner
+        )
     ),
     max_leaves=20,
 ).map(json.dumps)
 FRAGMENTS = st.lists(
     st.sampled_from(
         ["<think>", "</think>", "<answer>", "</answer>", "[", "]", "(", ")", "{", "}", ",", ":"]
+        + ["<point ", "<points ", 'x="1"', "y1='2'", ">", "point_2d", "point", "points"]
         + ["1", "-2.5", "1e9", "nan", "'", '"', "bbox_2d", "x", " ", "\n", "and", "[1,2,3,4]", "\\"]
     )
     | JSONISH
@@ -293,6 +383,11 @@ HOSTILE = {
     "exponents": "<answer>" + "1e" * 500_000,
     "blanks": "<answer>[1" + " " * 10**6,
     "half tags": "<think" * 170_000,
+    "point tags": '<point x="1" y="2">' * 50_000,
+    "half point tags": "<points x1=" * 90_000,
+    "point attributes": "<points " + 'x1="1" y1="2" ' * 70_000 + ">",
+    "point digits": '<point x="' + "9" * 10**6,
+    "point blanks": "<point x=" + " " * 10**6,
 }
 
 

@@ -7,6 +7,7 @@ from maniplvm.geometry.frames import FRAMES
 from maniplvm.tasks import (
     PROMPTS,
     BoxTarget,
+    RegionTarget,
     Task,
     TraceTarget,
     fit_points,
@@ -20,7 +21,7 @@ from tests.strategies import SIZE
 
 @pytest.mark.parametrize("family", PROMPTS)
 @pytest.mark.parametrize("task", list(Task))
-def test_every_family_is_asked_both_tasks_in_its_own_frame(family, task):
+def test_every_family_is_asked_every_task_in_its_own_frame(family, task):
     frame = FRAMES[family].bind((640, 480))
     prompt = PROMPTS[family].ask(" open the {drawer} ", task, frame)
     assert "open the {drawer}" in prompt
@@ -59,6 +60,32 @@ def test_a_written_trace_is_well_formed_and_comes_back(family):
     answer = parse_answer(write_completion(target, frame, "lift"), "trajectory", frame)
     assert answer.well_formed
     assert (abs(answer.value - target.points).max(axis=0) <= frame.quantum).all()
+
+
+@pytest.mark.parametrize("family", FRAMES)
+def test_a_region_is_answered_by_a_place_inside_it(family):
+    frame = FRAMES[family].bind((640, 480))
+    target = RegionTarget(
+        [[[100, 100], [300, 100], [300, 140], [140, 140], [140, 300], [100, 300]]]
+    )
+    answer = parse_answer(write_completion(target, frame, "the rim"), "pointing", frame)
+    assert answer.well_formed
+    assert len(answer.value) == 1
+    assert target.contains(answer.value).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "shape"),
+    [
+        ("qwen2_5_vl", '[{"point_2d": [x, y]}, {"point_2d": [x, y]}, ...]'),
+        ("qwen3_vl", '[{"point_2d": [x, y]}, {"point_2d": [x, y]}, ...]'),
+        ("gemini_er", '[{"point": [y, x]}, {"point": [y, x]}, ...]'),
+        ("robopoint", "[[x, y], [x, y], ...]"),
+    ],
+)
+def test_points_are_asked_for_in_the_family_s_own_dialect(family, shape):
+    asked = PROMPTS[family].ask("hold it", "pointing", FRAMES[family].bind((640, 480)))
+    assert f"<answer>{shape}</answer>" in asked
 
 
 def test_whole_numbers_are_written_without_a_point():

@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 
 import maniplvm
+from maniplvm.cli.compare import compare
 from maniplvm.cli.data import app as data_app
 from maniplvm.cli.doctor import doctor
 from maniplvm.cli.embedded import embedded
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
+from maniplvm.cli.experiment import experiment
+from maniplvm.cli.export import app as export_app
 from maniplvm.cli.predict import predict
 from maniplvm.cli.quickstart import quickstart
 from maniplvm.cli.report import report
+from maniplvm.cli.rescore import rescore_folder
 from maniplvm.cli.score import score_predictions, score_text
 from maniplvm.cli.simulate import simulate
 from maniplvm.cli.train import app as train_app
@@ -44,10 +48,14 @@ def root(
 
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
+app.add_typer(export_app, name="export")
 app.command("quickstart")(quickstart)
+app.command("experiment")(experiment)
 app.command("simulate")(simulate)
 app.command("embedded")(embedded)
 app.command("evaluate")(evaluate_model)
+app.command("rescore")(rescore_folder)
+app.command("compare")(compare)
 app.command("execute")(execute)
 app.command("predict")(predict)
 app.command("report")(report)

@@ -33,6 +33,11 @@ _MOST_ROWS = 15
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
+def _takers(option: str) -> str:
+    """The formats that take an option of their own, for its help."""
+    return ", ".join(form.name for form in FORMATS.values() if option in form.options)
+
+
 @app.command(name="import")
 def import_(
     format_name: Annotated[
@@ -53,11 +58,52 @@ def import_(
         bool, typer.Option("--overwrite", help="Replace the data set in --out.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help=f"Where the camera stands and what it sees ({_takers('calibration')})."),
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(help=f"Which camera, where there are several ({_takers('camera')})."),
+    ] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(help=f"Coordinate frame of answers that are text ({_takers('frame')})."),
+    ] = None,
+    split_file: Annotated[
+        str | None,
+        typer.Option(help=f"Official split: category or novel ({_takers('split_file')})."),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(help=f"Draw so many pictures of four affordances ({_takers('sample')})."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help=f"Chooses what is drawn ({_takers('seed')}).")
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(help=f"Only every so-many-th frame of each tool ({_takers('every')})."),
+    ] = None,
+    task_name: Annotated[
+        str | None,
+        typer.Option("--task", help=f"affordance (boxes) or pointing (masks) ({_takers('task')})."),
+    ] = None,
     license_name: Annotated[
         str, typer.Option("--license", help="The licence of pictures and labels.")
     ] = UNKNOWN_LICENSE,
 ) -> None:
     """Read a published format into a data set: every record is checked, pictures go inside."""
+    own = {
+        "calibration": calibration,
+        "camera": camera,
+        "frame": frame,
+        "split_file": split_file,
+        "sample": sample,
+        "seed": seed,
+        "every": every,
+        "task": task_name,
+    }
     with _progress() as progress:
         task = progress.add_task(f"importing {format_name}", written=0, skipped=0)
 
@@ -69,6 +115,7 @@ def import_(
             source,
             out,
             images=images,
+            options={option: value for option, value in own.items() if value is not None},
             skip_bad=skip_bad,
             split=split,
             limit=limit,

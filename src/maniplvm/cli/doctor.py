@@ -56,8 +56,13 @@ def doctor(
     samples = _drawn_samples(data, split, task, limit, seed)
     _check_frame(frame, samples)
     console = Console()
+    if tuple(samples) == (Task.POINTING,):
+        raise UserError("the doctor covers boxes and traces; these samples ask for points")
     diagnoses = list[Diagnosis]()
     for of_task, group in samples.items():
+        if of_task is Task.POINTING:
+            console.print("the doctor covers boxes and traces; pointing samples are left out")
+            continue
         for reward in presets:
             if not any(name != "format" for name in reward.terms(of_task)):
                 console.print(f"preset {escape(reward.name)} has no terms for {of_task}: left out")

@@ -3,89 +3,78 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.progress import TaskID
 
+from maniplvm.cli import evaluate_options as options
 from maniplvm.cli.evaluation_tables import comparison_table, headline, result_tables
 from maniplvm.cli.progress import progress_bar
+from maniplvm.cli.served import (
+    announcement,
+    read_extra,
+    read_prices,
+    refuse_local_options,
+    refuse_served_options,
+    usage_line,
+)
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
-    BASELINES,
-    ConstantBaseline,
     FilePredictor,
     ModelPredictor,
     Physics,
     Predictor,
-    RandomBaseline,
     Selection,
     compare,
     evaluate,
     read_evaluation,
 )
-from maniplvm.evaluation.baselines import PREFIX, parse_split
+from maniplvm.evaluation.baselines import PREFIX, resolve_baseline
 from maniplvm.evaluation.local_model import BATCH_SIZE
+from maniplvm.evaluation.server_model import CONCURRENCY, Patience, ServerPredictor, record_usage
 from maniplvm.models import Decoding
-from maniplvm.tasks import Task
 
 
 def evaluate_model(
-    data: Annotated[Path, typer.Option(help="Data set folder that holds the samples.")],
-    out: Annotated[Path, typer.Option(help="The evaluation's folder; continued if begun.")],
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="A folder, an id on the Hugging Face Hub, embedded, or baseline:constant, "
-            "baseline:constant-per-task, baseline:random."
-        ),
-    ] = None,
-    splits: Annotated[str | None, typer.Option(help="Such as id_test,ood_tasks; all.")] = None,
-    task: Annotated[Task | None, typer.Option(help="Only this task.")] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Samples of each split and task at most, scenes whole."),
-    ] = None,
-    limit_seed: Annotated[int, typer.Option(min=0, help="Which scenes --limit takes.")] = 0,
-    against: Annotated[
-        Path | None, typer.Option(help="An earlier evaluation's folder, to compare with.")
-    ] = None,
-    protocol: Annotated[str, typer.Option(help="What is measured.")] = "maniplvm",
-    preset: Annotated[str, typer.Option(help="paper, weighted, dense, or a YAML file.")] = "paper",
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Draw from this share of probability.")] = 1.0,
-    draws: Annotated[int, typer.Option(help="Completions of each sample.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws and wrong instructions.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(help="Where a completion is cut.")] = 256,
-    batch_size: Annotated[int, typer.Option(help="Completions made together.")] = BATCH_SIZE,
-    execute: Annotated[
-        bool, typer.Option(help="Follow traces of simulated samples in physics.")
-    ] = True,
-    execute_splits: Annotated[
-        str | None, typer.Option(help="Follow traces of these splits only.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that execute.")] = 2,
-    wrong_instruction: Annotated[
-        bool, typer.Option(help="Ask with another category's instruction: is language used?")
-    ] = False,
-    family: Annotated[
-        str | None, typer.Option(help="Frame and prompt, where the model does not tell them.")
-    ] = None,
-    adapter: Annotated[Path | None, typer.Option(help="Folder of a trained adapter.")] = None,
-    max_pixels: Annotated[int | None, typer.Option(help="Largest area that it sees.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16, float32.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
-    predictions: Annotated[
-        Path | None, typer.Option(help='JSONL of {"id", "text", "frame"?}, instead of a model.')
-    ] = None,
-    frame: Annotated[
-        str | None, typer.Option(help="Frame of --predictions that name none; original pixels.")
-    ] = None,
-    baseline_data: Annotated[
-        str | None, typer.Option(help="DIR:SPLIT from which a constant baseline learns.")
-    ] = None,
+    data: options.Data,
+    out: options.Out,
+    model: options.Model = None,
+    splits: options.Splits = None,
+    task: options.OneTask = None,
+    limit: options.Limit = None,
+    limit_seed: options.LimitSeed = 0,
+    wrong_instruction: options.WrongInstruction = False,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    draws: options.Draws = 1,
+    seed: options.Seed = 0,
+    max_new_tokens: options.MaxNewTokens = 256,
+    family: options.FamilyName = None,
+    max_pixels: options.MaxPixels = None,
+    protocol: options.ProtocolName = "maniplvm",
+    preset: options.PresetName = "paper",
+    execute: options.Execute = True,
+    execute_splits: options.ExecuteSplits = None,
+    workers: options.Workers = 2,
+    batch_size: options.BatchSize = BATCH_SIZE,
+    adapter: options.Adapter = None,
+    dtype: options.Dtype = "auto",
+    device: options.Device = "auto",
+    server: options.Server = None,
+    key_env: options.KeyEnv = None,
+    concurrency: options.Concurrency = CONCURRENCY,
+    requests_per_minute: options.RequestsPerMinute = None,
+    retries: options.Retries = Patience.retries,
+    timeout: options.Timeout = Patience.timeout_s,
+    connect_timeout: options.ConnectTimeout = Patience.connect_timeout_s,
+    give_up_after: options.GiveUpAfter = Patience.give_up_after,
+    extra: options.Extra = None,
+    price_in: options.PriceIn = None,
+    price_out: options.PriceOut = None,
+    predictions: options.Predictions = None,
+    frame: options.FrameName = None,
+    baseline_data: options.BaselineData = None,
+    against: options.Against = None,
 ) -> None:
     """Measure a model: both tasks, every split, with 95 % intervals.
 
@@ -93,15 +82,53 @@ def evaluate_model(
     """
     if (model is None) == (predictions is None):
         raise UserError("name a model or --predictions, one of them")
+    if server is not None and model is None:
+        raise UserError("--server needs the name under which it serves the model")
+    if server is None:
+        refuse_served_options(
+            {
+                "--key-env": key_env is not None,
+                "--requests-per-minute": requests_per_minute is not None,
+                "--extra": extra is not None,
+                "--price-in": price_in is not None,
+                "--price-out": price_out is not None,
+            },
+        )
+    prices = read_prices(price_in, price_out)
+    console, bar = Console(), _Bar()
+    decoding = Decoding(temperature, top_p, max_new_tokens)
     predictor: Predictor
     if predictions is not None:
         predictor = FilePredictor(predictions, frame)
+    elif server is not None:
+        refuse_local_options(adapter=adapter, dtype=dtype, device=device, batch_size=batch_size)
+        predictor = ServerPredictor(
+            str(model),
+            server,
+            decoding,
+            draws=draws,
+            seed=seed,
+            family=family,
+            max_pixels=max_pixels,
+            concurrency=concurrency,
+            per_minute=requests_per_minute,
+            patience=Patience(
+                retries=retries,
+                timeout_s=timeout,
+                connect_timeout_s=connect_timeout,
+                give_up_after=give_up_after,
+            ),
+            key_variable=key_env,
+            extra=read_extra(extra),
+            notice=bar.say,
+        )
+        bar.say(announcement(predictor))
     elif model is not None and model.startswith(PREFIX):
-        predictor = _baseline(model, baseline_data, seed)
+        predictor = resolve_baseline(model, baseline_data, seed)
     else:
         predictor = ModelPredictor(
             str(model),
-            Decoding(temperature, top_p, max_new_tokens),
+            decoding,
             draws=draws,
             seed=seed,
             batch_size=batch_size,
@@ -119,8 +146,7 @@ def evaluate_model(
         limit,
         limit_seed,
     )
-    console = Console()
-    with _Bar() as bar:
+    with bar:
         result = evaluate(
             predictor,
             data,
@@ -138,21 +164,11 @@ def evaluate_model(
     console.print(headline(result))
     for table in result_tables(result):
         console.print(table)
+    if isinstance(predictor, ServerPredictor):
+        usage = record_usage(out, predictor.name, prices)
+        console.print(usage_line(usage, prices), markup=False)
     if against is not None:
         console.print(comparison_table(compare(against, out)))
-
-
-def _baseline(model: str, baseline_data: str | None, seed: int) -> Predictor:
-    name = model.removeprefix(PREFIX)
-    if name not in BASELINES:
-        raise UserError(
-            f"unknown baseline {name!r}; choose from {', '.join(PREFIX + own for own in BASELINES)}"
-        )
-    if name == "random":
-        return RandomBaseline(seed)
-    if baseline_data is None:
-        raise UserError(f"{model} learns its constants from data: add --baseline-data DIR:SPLIT")
-    return ConstantBaseline(*parse_split(baseline_data), per_category=name == "constant-per-task")
 
 
 class _Bar:
@@ -176,6 +192,10 @@ class _Bar:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
+
+    def say(self, message: str) -> None:
+        """Show a line above the bars."""
+        self._progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _listed(names: str | None) -> tuple[str, ...] | None:

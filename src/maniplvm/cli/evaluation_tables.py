@@ -8,10 +8,12 @@ from rich.table import Table
 
 from maniplvm.evaluation import Comparison, Difference, Evaluation, Interval, TaskResult
 from maniplvm.evaluation.comparison import LOWER_IS_BETTER
+from maniplvm.evaluation.protocols import MANIPLVM
 from maniplvm.tasks import Task
 
-_STRICT = {
+_HEADINGS = {
     Task.AFFORDANCE: {"iou": "IoU", "success": "IoU > .5"},
+    Task.POINTING: {"inside": "inside"},
     Task.TRAJECTORY: {
         "dfd_diagonal": "DFD/diagonal",
         "dfd": "DFD px",
@@ -21,7 +23,7 @@ _STRICT = {
         "success": "end < 20 px",
     },
 }
-"""What is shown of each task, with its heading."""
+"""Protocol `maniplvm`: what is shown of each task, with its heading."""
 
 _COMPARED = {
     "iou": "IoU",
@@ -29,12 +31,18 @@ _COMPARED = {
     "success": "success",
     "reward": "reward",
     "task_reward": "task reward",
+    "inside": "inside",
+    "mae": "MAE px",
+    "dfd_unit": "DFD 0..1",
+    "hd_unit": "HD 0..1",
+    "rmse_unit": "RMSE 0..1",
+    "solved": "solved",
     "execution": "executed",
     "parse_rate": "parsed",
 }
 """What is shown of a comparison, with its heading."""
 
-_SHAPE = {Task.AFFORDANCE: "box", Task.TRAJECTORY: "trace"}
+_SHAPE = {Task.AFFORDANCE: "box", Task.TRAJECTORY: "trace", Task.POINTING: "points"}
 
 
 def headline(result: Evaluation) -> str:
@@ -43,9 +51,11 @@ def headline(result: Evaluation) -> str:
     temperature = decoding.get("temperature")
     how = f"temperature {temperature:g}, {decoding['draws']} draws" if temperature else "greedy"
     wrong = "" if result.wrong_instruction is None else ", wrong instructions"
+    left = ", ".join(f"{count} {reason}" for reason, count in result.not_measured.items())
     return (
         f"{result.model} on {result.data}: protocol {result.protocol}, "
         f"preset {result.preset}, {how if temperature is not None else 'fixed answers'}{wrong}"
+        f"{f'; not measured: {left}' if left else ''}"
     )
 
 
@@ -54,7 +64,7 @@ def result_tables(result: Evaluation) -> Iterator[Table]:
     for task in Task:
         rows = {split: tasks[task] for split, tasks in result.splits.items() if task in tasks}
         if rows:
-            yield _task_table(task, rows, result.protocol)
+            yield _task_table(task, rows, result)
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -74,17 +84,28 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-def _task_table(task: Task, rows: dict[str, TaskResult], protocol: str) -> Table:
-    table = Table(title=f"{task} · protocol {protocol}, strict · means with 95 % intervals")
+def _shown(task: Task, result: Evaluation) -> dict[str, str]:
+    """The measures of the table, each with its heading: for other protocols all, with units."""
+    if result.protocol == MANIPLVM.name:
+        return _HEADINGS[task]
+    described = result.measures[task]["values"]
+    return {name: f"{name} ({own['unit']})" for name, own in described.items()}
+
+
+def _task_table(task: Task, rows: dict[str, TaskResult], result: Evaluation) -> Table:
+    title = f"{task} · protocol {result.protocol}, strict · means with 95 % intervals"
+    table = Table(title=title)
     table.add_column("")
     for split in rows:
         table.add_column(split, justify="right")
     results = list(rows.values())
     table.add_row("n (scenes)", *(f"{result.count} ({result.scenes})" for result in results))
+    if any(own.coverage < 1 for own in results):
+        table.add_row("answered", *(f"{100 * own.coverage:.1f} %" for own in results))
     table.add_row("parsed", *(_share(result.parse_rate) for result in results))
     table.add_section()
-    for name, heading in _STRICT[task].items():
-        table.add_row(heading, *(_cell(result.strict[name]) for result in results))
+    for name, heading in _shown(task, result).items():
+        table.add_row(heading, *(_cell(own.strict[name]) for own in results))
     table.add_row("reward", *(_cell(result.reward["total"]) for result in results))
     for heading, cells in (
         ("executed", [_cell(result.execution) for result in results]),

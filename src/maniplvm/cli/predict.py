@@ -10,20 +10,25 @@ import typer
 from rich.console import Console
 
 from maniplvm.cli.output import check_output
-from maniplvm.data import PREDICTION, draw_answers
+from maniplvm.cli.served import announcement, refuse_local_options, refuse_served_options
+from maniplvm.data import PREDICTION, draw_answers, drawable
 from maniplvm.data.images import Picture, decode, read_picture
 from maniplvm.data.problems import RecordError
 from maniplvm.errors import UserError
 from maniplvm.evaluation.local_model import answer_question
+from maniplvm.evaluation.server_model import ServerPredictor
 from maniplvm.models import Decoding, load_model
-from maniplvm.tasks import Answer, Task
+from maniplvm.tasks import Answer, Task, parse_answer
 
 _DRAWN_WIDTH = 640
 
 
 def predict(
     model: Annotated[
-        str, typer.Argument(help="A folder, an id on the Hugging Face Hub, or embedded.")
+        str,
+        typer.Argument(
+            help="A folder, an id on the Hugging Face Hub, embedded, or a name that --server knows."
+        ),
     ],
     image: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
     instruction: Annotated[str, typer.Argument(help="What the robot is told to do.")],
@@ -41,6 +46,12 @@ def predict(
     max_pixels: Annotated[int | None, typer.Option(help="Largest area that it sees.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16, float32.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
+    server: Annotated[
+        str | None, typer.Option(help="Ask a model behind this server; see docs/servers.md.")
+    ] = None,
+    key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds its key; OPENAI_API_KEY.")
+    ] = None,
 ) -> None:
     """Ask a model about one picture: text, answer in the picture's pixels, and an overlay.
 
@@ -52,23 +63,44 @@ def predict(
         raise UserError("the instruction is empty; say what the robot is to do")
     decoding = Decoding(temperature, top_p, max_new_tokens)
     picture = _picture(image)
-    loaded = load_model(
-        model,
-        family=family,
-        adapter=adapter,
-        max_pixels=max_pixels,
-        dtype=dtype,
-        device=device,
-    )
-    reply, answer = answer_question(
-        loaded, instruction, task, picture.data, picture.size, decoding, seed
-    )
+    if server is not None:
+        refuse_local_options(adapter=adapter, dtype=dtype, device=device)
+        served = ServerPredictor(
+            model,
+            server,
+            decoding,
+            seed=seed,
+            family=family,
+            max_pixels=max_pixels,
+            key_variable=key_env,
+            notice=_notice,
+        )
+        _notice(announcement(served))
+        reply, frame = served.answer(instruction, task, picture.data, picture.size)
+        answer = parse_answer(reply, task, frame)
+    else:
+        refuse_served_options({"--key-env": key_env is not None})
+        loaded = load_model(
+            model,
+            family=family,
+            adapter=adapter,
+            max_pixels=max_pixels,
+            dtype=dtype,
+            device=device,
+        )
+        reply, answer = answer_question(
+            loaded, instruction, task, picture.data, picture.size, decoding, seed
+        )
     if as_json:
         typer.echo(json.dumps(_record(model, image, instruction, picture, reply, answer)))
     else:
         _print(reply, answer, picture)
     if out is not None:
         _draw(out, picture, answer, quiet=as_json)
+
+
+def _notice(message: str) -> None:
+    typer.echo(message, err=True)
 
 
 def _picture(path: Path) -> Picture:
@@ -95,6 +127,13 @@ def _record(
     }
 
 
+_SHAPES = {
+    Task.AFFORDANCE: "box x1, y1, x2, y2",
+    Task.TRAJECTORY: "path x, y",
+    Task.POINTING: "points x, y",
+}
+
+
 def _print(text: str, answer: Answer, picture: Picture) -> None:
     console = Console()
     console.print(text, markup=False, highlight=False)
@@ -103,12 +142,14 @@ def _print(text: str, answer: Answer, picture: Picture) -> None:
         console.print(f"no answer could be read: {answer.status}")
         return
     numbers = json.dumps(answer.value.round(1).tolist())
-    shape = "box x1, y1, x2, y2" if answer.task is Task.AFFORDANCE else "path x, y"
-    console.print(f"{shape} in pixels of the {width} x {height} picture: {numbers}", markup=False)
+    console.print(
+        f"{_SHAPES[answer.task]} in pixels of the {width} x {height} picture: {numbers}",
+        markup=False,
+    )
 
 
 def _draw(path: Path, picture: Picture, answer: Answer, quiet: bool) -> None:
-    answers = [] if answer.value is None else [(answer.value, PREDICTION)]
+    answers = [] if answer.value is None else [(drawable(answer.value, answer.task), PREDICTION)]
     drawn = draw_answers(
         decode(picture.data), answers, width=max(_DRAWN_WIDTH, picture.size[0]), legend=False
     )

@@ -19,7 +19,7 @@ from maniplvm.cli.output import check_output, write_output
 from maniplvm.errors import UserError
 from maniplvm.evaluation import TaskSummary, match_predictions, read_predictions, summarise
 from maniplvm.rewards import Score, resolve_preset, score_batch
-from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
+from maniplvm.tasks import BoxTarget, RegionTarget, Sample, Target, Task, TraceTarget
 
 PresetOption = Annotated[str, typer.Option(help="paper, weighted, dense, or a YAML file.")]
 FrameOption = Annotated[
@@ -115,10 +115,18 @@ def _sample(task: Task, target: str, size: str) -> Sample:
         raise UserError(f"--size {size}: expected WIDTHxHEIGHT, such as 640x480")
     try:
         numbers: Any = json.loads(target)
-        shape = BoxTarget(numbers) if task is Task.AFFORDANCE else TraceTarget(numbers)
-        return Sample("text", task, "-", (int(width), int(height)), shape)
+        return Sample("text", task, "-", (int(width), int(height)), _shape(task, numbers))
     except ValueError as error:
         raise UserError(f"--target or --size: {error}") from error
+
+
+def _shape(task: Task, numbers: Any) -> Target:
+    """A box, a trace, or for pointing a box or a polygon."""
+    if task is Task.AFFORDANCE:
+        return BoxTarget(numbers)
+    if task is Task.TRAJECTORY:
+        return TraceTarget(numbers)
+    return RegionTarget.of_boxes([numbers]) if np.ndim(numbers) == 1 else RegionTarget([numbers])
 
 
 def _write_lines(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:

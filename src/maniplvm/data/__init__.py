@@ -1,6 +1,16 @@
 """Data sets: one reader for each published format, one store, and pictures of samples."""
 
-from maniplvm.data.drawing import PREDICTION, TRUTH, Style, draw_answer, draw_answers, zoom_region
+from maniplvm.data.calibration import Calibration, read_calibration
+from maniplvm.data.drawing import (
+    PREDICTION,
+    TRUTH,
+    Marks,
+    Style,
+    draw_answer,
+    draw_answers,
+    drawable,
+    zoom_region,
+)
 from maniplvm.data.importing import ImportReport, import_dataset, read_records
 from maniplvm.data.pictures import Remark, contact_sheet
 from maniplvm.data.problems import BadRecord, Cause
@@ -18,11 +28,13 @@ __all__ = [
     "PREDICTION",
     "TRUTH",
     "BadRecord",
+    "Calibration",
     "Cause",
     "Dataset",
     "DatasetInfo",
     "DatasetWriter",
     "ImportReport",
+    "Marks",
     "Remark",
     "Statistics",
     "Style",
@@ -30,9 +42,11 @@ __all__ = [
     "describe",
     "draw_answer",
     "draw_answers",
+    "drawable",
     "import_dataset",
     "limit_samples",
     "open_dataset",
+    "read_calibration",
     "read_records",
     "scene_of",
     "scenes_in_even_order",

@@ -1,4 +1,4 @@
-"""Boxes and traces over a picture, so that a person can judge them at a glance."""
+"""Boxes, traces, regions and points over a picture, so that a person can judge them at a glance."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-from maniplvm.data.strokes import draw_box, draw_line, draw_trace
-from maniplvm.tasks.sample import BoxTarget, FloatArray, Target, TraceTarget
+from maniplvm.data.strokes import draw_box, draw_crosses, draw_line, draw_outline, draw_trace
+from maniplvm.tasks.region import RegionTarget
+from maniplvm.tasks.sample import BoxTarget, FloatArray, Target, Task, TraceTarget
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,20 @@ TRUTH = Style("truth", "#2FC4F0")
 PREDICTION = Style("prediction", "#FF9A1F", is_dashed=True)
 """Orange, dashed."""
 
-Drawable: TypeAlias = Target | ArrayLike
-"""A target, or its numbers: `(4,)` is a box, `(N, 2)` a trace [px of the original image]."""
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Points without an order: an answer to a pointing question.
+
+    Attributes:
+        points: `(N, 2)` [px of the original image].
+    """
+
+    points: FloatArray
+
+
+Drawable: TypeAlias = Target | Marks | ArrayLike
+"""A target or marks, or numbers: `(4,)` is a box, `(N, 2)` a trace [px of the original image]."""
 
 _SUPERSAMPLING = 3
 _STRIP = "#202020"
@@ -47,6 +60,15 @@ _ZOOM_SHARE = 0.38
 _ZOOM_MARGIN = 3.0
 _ZOOM_LEAST_SIDE = 40.0
 _FAR = 1e5
+
+
+def drawable(value: Drawable, task: Task) -> Drawable:
+    """An answer's numbers as what is drawn of them: points stay apart, a trace is a line."""
+    if task is not Task.POINTING or isinstance(
+        value, BoxTarget | TraceTarget | RegionTarget | Marks
+    ):
+        return value
+    return Marks(np.asarray(value, dtype=np.float64))
 
 
 def draw_answer(
@@ -72,7 +94,8 @@ def draw_answers(
     """A copy of a picture with answers drawn on it, the last one on top.
 
     A box is outlined from outside, so that its content stays visible. A trace runs from a ring
-    (start) to an arrow head (end) and grows stronger on its way.
+    (start) to an arrow head (end) and grows stronger on its way. A region is outlined, its data set's
+    own marks small; marks are crosses.
 
     Args:
         image: The original picture; answers are in its pixels.
@@ -84,13 +107,13 @@ def draw_answers(
     Raises:
         ValueError: an answer is neither `(4,)` nor `(N, 2)`, or not finite.
     """
-    shapes = [(_Shape.of(answer), style) for answer, style in answers]
+    shapes = [(shape, style) for answer, style in answers for shape in _Shape.all_of(answer)]
     whole = np.array([0.0, 0.0, *image.size])
     out_width = image.width if width is None else width
     size = (out_width, max(1, round(image.height * out_width / image.width)))
     drawn = _render(image, shapes, whole, size)
-    boxes = [shape.points for shape, _ in shapes if shape.is_box] if zoom else []
-    view = zoom_region(boxes, image.size) if len(boxes) == len(shapes) else None
+    tight = [shape.points for shape, _ in shapes if shape.kind in _TIGHT] if zoom else []
+    view = zoom_region(tight, image.size) if len(tight) == len(shapes) else None
     if view is not None:
         _add_zoom(drawn, image, shapes, view)
     return _with_legend(drawn, [style for _, style in answers]) if legend else drawn
@@ -101,24 +124,43 @@ class _Shape:
     """Vertices `(N, 2)` [px]; a box has its two corners."""
 
     points: FloatArray
-    is_box: bool
+    kind: str
 
     @staticmethod
-    def of(answer: Drawable) -> _Shape:
-        if isinstance(answer, (BoxTarget, TraceTarget)):
-            return _Shape(answer.points, isinstance(answer, BoxTarget))
-        values = np.asarray(answer, dtype=np.float64)
+    def all_of(answer: Drawable) -> list[_Shape]:
+        if isinstance(answer, RegionTarget):
+            outlines = list(answer.outlines)
+            marks = [] if answer.marks is None else [_Shape(answer.marks, "crosses")]
+            return [*(_Shape(outline, "outline") for outline in outlines), *marks]
+        return [_Shape.of(answer)]
+
+    @staticmethod
+    def of(answer: BoxTarget | TraceTarget | Marks | ArrayLike) -> _Shape:
+        if isinstance(answer, BoxTarget | TraceTarget):
+            return _Shape(answer.points, "box" if isinstance(answer, BoxTarget) else "trace")
+        is_marks = isinstance(answer, Marks)
+        values = np.asarray(answer.points if is_marks else answer, dtype=np.float64)
         if not np.isfinite(values).all():
             raise ValueError("an answer that is drawn must be finite")
-        if values.shape == (4,):
-            return _Shape(values.reshape(2, 2), True)
+        if values.shape == (4,) and not is_marks:
+            return _Shape(values.reshape(2, 2), "box")
         if values.ndim == 2 and values.shape[1] == 2:
-            return _Shape(values, False)
+            return _Shape(values, "crosses" if is_marks else "trace")
         raise ValueError(f"an answer has shape (4,) or (N, 2), got {values.shape}")
 
     def moved(self, view: FloatArray, scale: FloatArray) -> _Shape:
         points = np.clip((self.points - view[:2]) * scale, -_FAR, _FAR)
-        return _Shape(points, self.is_box)
+        return _Shape(points, self.kind)
+
+
+_DRAW = {
+    "box": draw_box,
+    "trace": draw_trace,
+    "outline": draw_outline,
+    "crosses": draw_crosses,
+}
+_TIGHT = ("box", "outline", "crosses")
+"""What is magnified where it is tiny: a trace is not, it runs through the picture."""
 
 
 _Shapes: TypeAlias = Sequence[tuple[_Shape, Style]]
@@ -140,8 +182,7 @@ def _render(
     scale = np.array(layer.size) / (view[2:] - view[:2])
     for shape, style in shapes:
         moved = shape.moved(view, scale)
-        draw = draw_box if shape.is_box else draw_trace
-        draw(pen, moved.points, style.colour, style.is_dashed, stroke)
+        _DRAW[shape.kind](pen, moved.points, style.colour, style.is_dashed, stroke)
     layer = layer.resize(size, Image.Resampling.BOX)
     return Image.alpha_composite(base.convert("RGBA"), layer).convert("RGB")
 

@@ -124,6 +124,15 @@ def decode(data: bytes, source: str = "the picture") -> Image.Image:
     return image.convert("RGBA").convert("RGB") if has_alpha else image.convert("RGB")
 
 
+def decode_any(data: bytes, source: str = "the picture") -> Image.Image:
+    """Decode a picture whose colour mode means something, such as a mask, as it is.
+
+    Raises:
+        RecordError: as `read_picture`.
+    """
+    return _loaded(data, source)[0]
+
+
 def _loaded(data: bytes, source: str) -> tuple[Image.Image, bool]:
     """The decoded picture, and whether its EXIF orientation is upright."""
     try:

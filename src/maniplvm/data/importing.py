@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from maniplvm.data.manifest import SPLIT_NAME, UNKNOWN_LICENSE
 from maniplvm.data.problems import BadRecord, Cause
@@ -39,6 +40,7 @@ def read_records(
     source: Path,
     *,
     images: Path | None = None,
+    options: Mapping[str, Any] | None = None,
     on_bad: Callable[[BadRecord], None] | None = None,
 ) -> Iterator[Sample]:
     """Stream the samples of a published format, each checked against its picture.
@@ -47,13 +49,15 @@ def read_records(
         format_name: One of `maniplvm.data.readers.FORMATS`.
         source: The file or folder to read.
         images: What picture names are relative to; None means the format's usual place.
+        options: The format's own options by name; see `Format.options`.
         on_bad: Takes each bad record; None means that the first one is an error.
 
     Raises:
-        UserError: an unknown format (at the call), a source that cannot be read at all, or a bad
-            record.
+        UserError: an unknown format or option (at the call), a source that cannot be read at
+            all, or a bad record.
     """
-    return _good(_with_unique_ids(find_format(format_name).read(source, images)), on_bad)
+    items = find_format(format_name).samples(source, images, options or {})
+    return _good(_with_unique_ids(items), on_bad)
 
 
 def import_dataset(
@@ -62,6 +66,7 @@ def import_dataset(
     out_dir: Path,
     *,
     images: Path | None = None,
+    options: Mapping[str, Any] | None = None,
     skip_bad: bool = False,
     split: str | None = None,
     limit: int | None = None,
@@ -77,6 +82,8 @@ def import_dataset(
         source: The file or folder to read.
         out_dir: The data set's folder.
         images: What picture names are relative to; None means the format's usual place.
+        options: The format's own options by name; see `Format.options`. `dataset.json` keeps
+            them (of a file its name only).
         skip_bad: Leave bad records out and report them, instead of stopping at the first.
         split: Put every sample into this split, whatever the source says.
         limit: Stop after this many samples.
@@ -86,8 +93,8 @@ def import_dataset(
         progress: Called after every record.
 
     Raises:
-        UserError: an unknown format, a bad record (the first, unless `skip_bad`), no sample at
-            all, or whatever `DatasetWriter` refuses.
+        UserError: an unknown format or option, a bad record (the first, unless `skip_bad`), no
+            sample at all, or whatever `DatasetWriter` refuses.
     """
     form = find_format(format_name)
     if split is not None and not SPLIT_NAME.fullmatch(split):
@@ -110,10 +117,11 @@ def import_dataset(
         description=f"Imported from {form.description}.",
         license=license,
         homepage=form.homepage,
+        extra=_told(options or {}),
         overwrite=overwrite,
     ) as writer:
         samples = read_records(
-            format_name, source, images=images, on_bad=skip if skip_bad else None
+            format_name, source, images=images, options=options, on_bad=skip if skip_bad else None
         )
         for sample in islice(samples, limit):
             writer.add(sample if split is None else replace(sample, split=split))
@@ -122,6 +130,16 @@ def import_dataset(
         if report.skipped and not report.written:
             raise UserError(f"{source}: every record is bad; the first: {report.skipped[0]}")
     return report
+
+
+def _told(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `dataset.json` says about the options of an import."""
+    if not options:
+        return None
+    told = {
+        name: value.name if isinstance(value, Path) else value for name, value in options.items()
+    }
+    return {"options": told}
 
 
 def _good(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from maniplvm.data.drawing import PREDICTION, TRUTH, Drawable, Style, draw_answers
+from maniplvm.data.drawing import PREDICTION, TRUTH, Drawable, Style, draw_answers, drawable
 from maniplvm.data.images import decode
 from maniplvm.data.problems import RecordError
 from maniplvm.errors import UserError
@@ -124,7 +124,7 @@ def _picture(sample: Sample, remark: Remark | None, tile: int) -> Image.Image:
         return draw_answers(image, [(sample.target, TRUTH)], width=shown, legend=False)
     answers: list[tuple[Drawable, Style]] = [(sample.target, TRUTH)]
     if remark.value is not None:
-        answers.append((remark.value, PREDICTION))
+        answers.append((drawable(remark.value, sample.task), PREDICTION))
     return draw_answers(image, answers, width=shown)
 
 

@@ -25,6 +25,9 @@ class Cause(StrEnum):
     TOO_FEW_POINTS = "too few points"
     OUTSIDE_IMAGE = "target outside the image"
     DUPLICATE_ID = "duplicate id"
+    MISSING_FILE = "missing file"
+    DAMAGED_FILE = "damaged file"
+    UNREADABLE_VIDEO = "unreadable video"
 
 
 class RecordError(Exception):

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from maniplvm.data._arrow import arrow
+from maniplvm.data.masks import decode_mask, encode_mask
+from maniplvm.data.problems import RecordError
 from maniplvm.errors import UserError
+from maniplvm.tasks.region import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 SCHEMA_VERSION = 1
@@ -21,6 +24,7 @@ SCHEMA_VERSION = 1
 _TEXT = {"dtype": "string", "_type": "Value"}
 _WHOLE = {"dtype": "int32", "_type": "Value"}
 _NUMBERS = {"feature": {"dtype": "float64", "_type": "Value"}, "_type": "Sequence"}
+_POINTS = {"feature": _NUMBERS, "_type": "Sequence"}
 _FEATURES: dict[str, Mapping[str, Any]] = {
     "id": _TEXT,
     "task": _TEXT,
@@ -29,11 +33,17 @@ _FEATURES: dict[str, Mapping[str, Any]] = {
     "width": _WHOLE,
     "height": _WHOLE,
     "box": _NUMBERS,
-    "trace": {"feature": _NUMBERS, "_type": "Sequence"},
+    "trace": _POINTS,
     "split": _TEXT,
     "category": _TEXT,
     "provenance": _TEXT,
+    "polygons": {"feature": _POINTS, "_type": "Sequence"},
+    "mask": {"_type": "Image"},
+    "marks": _POINTS,
 }
+
+ADDED_COLUMNS = ("polygons", "mask", "marks")
+"""Columns that data sets written before pointing lack: a missing one reads as empty."""
 
 COLUMNS = tuple(_FEATURES)
 COLUMNS_WITHOUT_IMAGE = tuple(name for name in COLUMNS if name != "image")
@@ -52,6 +62,10 @@ LEAVES = (
     "split",
     "category",
     "provenance",
+    "polygons.list.element.list.element.list.element",
+    "mask.bytes",
+    "mask.path",
+    "marks.list.element.list.element",
 )
 """The columns as parquet stores them: nested ones are named by their path."""
 
@@ -60,12 +74,17 @@ def arrow_schema() -> Any:
     """The `pyarrow.Schema` of every split's file, with the Hugging Face description attached."""
     pa = arrow()
     text, whole, numbers = pa.string(), pa.int32(), pa.list_(pa.float64())
+    picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    points = pa.list_(numbers)
     types = {
-        "image": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+        "image": picture,
         "width": whole,
         "height": whole,
         "box": numbers,
-        "trace": pa.list_(numbers),
+        "trace": points,
+        "polygons": pa.list_(points),
+        "mask": picture,
+        "marks": points,
     }
     metadata = {
         "huggingface": json.dumps({"info": {"features": _FEATURES}}),
@@ -93,6 +112,7 @@ def row_of(sample: Sample) -> dict[str, Any]:
         "split": sample.split,
         "category": sample.category,
         "provenance": _provenance_json(sample),
+        **_region_columns(target if isinstance(target, RegionTarget) else None),
     }
     for name, value in row.items():
         if isinstance(value, str):
@@ -121,9 +141,31 @@ def sample_of(row: Mapping[str, Any]) -> Sample:
 
 
 def _target_of(row: Mapping[str, Any]) -> Target:
-    if (row["box"] is None) == (row["trace"] is None):
-        raise ValueError("exactly one of the columns 'box' and 'trace' must hold a value")
-    return TraceTarget(row["trace"]) if row["box"] is None else BoxTarget(row["box"])
+    polygons, mask = row.get("polygons"), row.get("mask")
+    given = [row["box"] is not None, row["trace"] is not None, polygons is not None]
+    if sum(given) != 1:
+        raise ValueError(
+            "exactly one of the columns 'box', 'trace' and 'polygons' must hold a value"
+        )
+    if polygons is None:
+        return TraceTarget(row["trace"]) if row["box"] is None else BoxTarget(row["box"])
+    try:
+        pixels = None if mask is None else decode_mask(mask["bytes"])
+    except RecordError as error:
+        raise ValueError(f"column 'mask': {error}") from error
+    return RegionTarget(polygons, pixels, row.get("marks"))
+
+
+def _region_columns(region: RegionTarget | None) -> dict[str, Any]:
+    """A region has `polygons` in any case, an empty list where it is a mask alone."""
+    if region is None:
+        return dict.fromkeys(ADDED_COLUMNS)
+    mask = None if region.mask is None else {"bytes": encode_mask(region.mask), "path": None}
+    return {
+        "polygons": [polygon.tolist() for polygon in region.polygons],
+        "mask": mask,
+        "marks": None if region.marks is None else region.marks.tolist(),
+    }
 
 
 def _provenance_json(sample: Sample) -> str:

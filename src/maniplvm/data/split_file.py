@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.data._arrow import arrow, parquet
-from maniplvm.data.schema import COLUMNS, arrow_schema
+from maniplvm.data.schema import ADDED_COLUMNS, COLUMNS, arrow_schema
 from maniplvm.errors import UserError
 
 Row = dict[str, Any]
@@ -23,7 +23,8 @@ def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         UserError: the file is missing, damaged, or was not written by a `DatasetWriter`.
     """
     with _opened(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+        there = _present(file, columns)
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=there):
             yield from batch.to_pylist()
 
 
@@ -38,7 +39,7 @@ def row_at(path: Path, position: int) -> Row:
         for group in range(file.num_row_groups):
             rows: int = file.metadata.row_group(group).num_rows
             if position < rows:
-                table = file.read_row_group(group, columns=list(COLUMNS))
+                table = file.read_row_group(group, columns=_present(file, COLUMNS))
                 return table.slice(position, 1).to_pylist()[0]
             position -= rows
     raise IndexError(f"{path}: no row {position}")
@@ -59,9 +60,17 @@ def _opened(path: Path) -> Generator[Any]:
         ) from error
 
 
+def _present(file: Any, columns: Sequence[str]) -> list[str]:
+    """The columns without those that an older data set has not got."""
+    there = set(file.schema_arrow.names)
+    return [name for name in columns if name in there or name not in ADDED_COLUMNS]
+
+
 def _require_our_columns(found: Any, path: Path) -> None:
     for column in arrow_schema():
         index = found.get_field_index(column.name)
+        if index < 0 and column.name in ADDED_COLUMNS:
+            continue
         if index < 0:
             raise UserError(
                 f"{path}: not a maniplvm data set: column {column.name!r} is missing "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from maniplvm.data.store import Dataset
+from maniplvm.tasks.region import RegionTarget
 from maniplvm.tasks.sample import BoxTarget
 
 
@@ -41,6 +42,7 @@ class Statistics:
         trace_points: The number of points of every trace.
         trace_lengths: The length of every trace along its path [px].
         trace_shares: The same as a share of the picture's diagonal.
+        region_shares: Area of every region, as a share of its picture [0..1].
     """
 
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -51,6 +53,7 @@ class Statistics:
     trace_points: list[float] = field(default_factory=list[float])
     trace_lengths: list[float] = field(default_factory=list[float])
     trace_shares: list[float] = field(default_factory=list[float])
+    region_shares: list[float] = field(default_factory=list[float])
 
     def spreads(self) -> dict[str, Spread]:
         """The spread of every quantity that occurs, under its name and unit."""
@@ -61,6 +64,7 @@ class Statistics:
             "trace points": self.trace_points,
             "trace length [px]": self.trace_lengths,
             "trace length [% of diagonal]": [100 * share for share in self.trace_shares],
+            "region area [% of picture]": [100 * share for share in self.region_shares],
         }
         return {name: Spread.of(values) for name, values in quantities.items() if values}
 
@@ -77,6 +81,8 @@ def describe(dataset: Dataset) -> Statistics:
             sides = sample.target.points[1] - sample.target.points[0]
             found.box_sides.append((float(sides[0]), float(sides[1])))
             found.box_shares.append(float(sides.prod()) / (width * height))
+        elif isinstance(sample.target, RegionTarget):
+            found.region_shares.append(sample.target.area_px / (width * height))
         else:
             steps = np.diff(sample.target.points, axis=0)
             length = float(np.hypot(steps[:, 0], steps[:, 1]).sum())

@@ -23,6 +23,27 @@ def draw_box(
     draw_line(pen, outline, colour, is_dashed, stroke)
 
 
+def draw_outline(
+    pen: ImageDraw.ImageDraw, points: FloatArray, colour: str, is_dashed: bool, stroke: float
+) -> None:
+    """Outline a polygon `(M, 2)` [px]."""
+    draw_line(pen, np.concatenate([points, points[:1]]), colour, is_dashed, stroke)
+
+
+def draw_crosses(
+    pen: ImageDraw.ImageDraw, points: FloatArray, colour: str, is_dashed: bool, stroke: float
+) -> None:
+    """Mark each of the points `(N, 2)` [px]: an upright cross, a slanted one where others dash."""
+    arm = stroke * 2.6
+    arms = np.array([[arm, 0.0], [0.0, arm]])
+    if is_dashed:
+        arms = np.array([[1.0, 1.0], [1.0, -1.0]]) * arm * np.sqrt(0.5)
+    for width, paint in ((stroke * 1.9, _HALO), (stroke, ImageColor.getrgb(colour))):
+        for point in points:
+            for way in arms:
+                _segment(pen, point - way, point + way, width, paint)
+
+
 def draw_line(
     pen: ImageDraw.ImageDraw, points: FloatArray, colour: str, is_dashed: bool, stroke: float
 ) -> None:

@@ -9,6 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from maniplvm.data.problems import Cause, RecordError
+from maniplvm.geometry.regions import BoolArray, area_of_union, box_polygon
+from maniplvm.tasks.region import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, FloatArray, TraceTarget
 
 OVERHANG = 1.0
@@ -48,17 +50,45 @@ def trace_target(values: object, size: tuple[int, int], what: str = "trace") -> 
     Raises:
         RecordError: wrong type, not finite, in 0..1 instead of pixels, too short, or outside.
     """
-    points = [numbers(point, f"{what}, point {i}") for i, point in enumerate(items(values, what))]
-    for i, point in enumerate(points):
-        if len(point) != 2:
-            raise RecordError(
-                Cause.WRONG_TYPE, f"{what}, point {i} needs 2 numbers x, y, got {len(point)}"
-            )
-    if len(points) < 2:
-        raise RecordError(
-            Cause.TOO_FEW_POINTS, f"{what} needs at least 2 points, got {len(points)}"
-        )
-    return TraceTarget(_inside(np.array(points), size, what))
+    return TraceTarget(_inside(_pairs(values, what, fewest=2), size, what))
+
+
+def region_target(
+    size: tuple[int, int],
+    *,
+    polygons: object = None,
+    boxes: object = None,
+    mask: BoolArray | None = None,
+    marks: object = None,
+    what: str = "region",
+) -> RegionTarget:
+    """Check a region and clip its overhang: the union of everything that is given.
+
+    Args:
+        size: `(width, height)` of the picture [px].
+        polygons: Lists of at least three points `[x, y]` [px of the original image], or None.
+        boxes: Lists of four numbers x1, y1, x2, y2 [px of the original image], or None.
+        mask: `(H, W)`, already read (`data.masks`), or None.
+        marks: The data set's own right points `[x, y]` [px of the original image], or None.
+        what: What an error calls it.
+
+    Raises:
+        RecordError: none of the three shapes; wrong type, not finite, in 0..1 instead of pixels,
+            no area, or outside; a mask of another size, or without a set pixel.
+    """
+    shapes = list[FloatArray]()
+    for index, values in enumerate(_listed(polygons, f"{what}'s polygons")):
+        shapes.append(_polygon(values, size, f"{what}, polygon {index},"))
+    for index, values in enumerate(_listed(boxes, f"{what}'s boxes")):
+        shapes.append(box_polygon(box_target(values, size, f"{what}, box {index},").xyxy))
+    if not shapes and mask is None:
+        raise RecordError(Cause.MISSING_KEY, f"{what} needs at least one polygon or box, or a mask")
+    if mask is not None:
+        _require_mask(mask, size, what)
+    points = None
+    if marks is not None:
+        points = _inside(_pairs(marks, f"{what}'s points", fewest=1), size, f"{what}'s points")
+    return RegionTarget(shapes, mask, points)
 
 
 def numbers(values: object, what: str) -> list[float]:
@@ -102,6 +132,44 @@ def shown(value: object, limit: int = 60) -> str:
     """A value as an error shows it: short, on one line."""
     text = f"{value:.3g}" if isinstance(value, float) else repr(value)[: limit + 1]
     return f"{type(value).__name__} {text[:limit]}{'…' if len(text) > limit else ''}"
+
+
+def _listed(values: object, what: str) -> Sequence[Any]:
+    return [] if values is None else items(values, what)
+
+
+def _pairs(values: object, what: str, fewest: int) -> FloatArray:
+    """A list of points, `(N, 2)`."""
+    points = [numbers(point, f"{what}, point {i}") for i, point in enumerate(items(values, what))]
+    for i, point in enumerate(points):
+        if len(point) != 2:
+            raise RecordError(
+                Cause.WRONG_TYPE, f"{what}, point {i} needs 2 numbers x, y, got {len(point)}"
+            )
+    if len(points) < fewest:
+        noun = "point" if fewest == 1 else "points"
+        raise RecordError(
+            Cause.TOO_FEW_POINTS, f"{what} needs at least {fewest} {noun}, got {len(points)}"
+        )
+    return np.array(points)
+
+
+def _polygon(values: object, size: tuple[int, int], what: str) -> FloatArray:
+    polygon = _inside(_pairs(values, what, fewest=3), size, what)
+    if not area_of_union([polygon]) > 0:
+        raise RecordError(Cause.EMPTY_BOX, f"{what} encloses no area of the picture")
+    return polygon
+
+
+def _require_mask(mask: BoolArray, size: tuple[int, int], what: str) -> None:
+    height, width = mask.shape
+    if (width, height) != size:
+        raise RecordError(
+            Cause.SIZE_MISMATCH,
+            f"{what}'s mask is {width}x{height}, but its picture is {size[0]}x{size[1]} px",
+        )
+    if not mask.any():
+        raise RecordError(Cause.BAD_VALUE, f"{what}'s mask has no set pixel")
 
 
 def _require_area(corners: Sequence[float], what: str) -> None:

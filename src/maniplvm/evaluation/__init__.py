@@ -1,6 +1,12 @@
 """Measuring: predictors, protocols, intervals, physics, and two models side by side."""
 
-from maniplvm.evaluation.baselines import BASELINES, ConstantBaseline, RandomBaseline
+from maniplvm.evaluation.baselines import (
+    BASELINES,
+    ConstantBaseline,
+    NearestInstructionBaseline,
+    RandomBaseline,
+    resolve_baseline,
+)
 from maniplvm.evaluation.comparison import Comparison, Difference, compare
 from maniplvm.evaluation.evaluate import Physics, Selection, evaluate
 from maniplvm.evaluation.executing import can_be_executed, execute_answers
@@ -13,9 +19,11 @@ from maniplvm.evaluation.predictions import (
     read_predictions,
 )
 from maniplvm.evaluation.predictor import FilePredictor, Predictor
-from maniplvm.evaluation.protocols import PROTOCOLS, Habit, Protocol, TaskProtocol
+from maniplvm.evaluation.protocols import PROTOCOLS, Habit, Measure, Protocol, Reads, TaskProtocol
+from maniplvm.evaluation.rescore import rescore
 from maniplvm.evaluation.results import CategoryResult, Evaluation, TaskResult, read_evaluation
 from maniplvm.evaluation.scored import Outcome, ScoredSample, read_samples
+from maniplvm.evaluation.server_model import Patience, ServerPredictor
 from maniplvm.evaluation.summary import TaskSummary, summarise
 
 __all__ = [
@@ -30,15 +38,20 @@ __all__ = [
     "Habit",
     "Interval",
     "Matched",
+    "Measure",
     "ModelPredictor",
+    "NearestInstructionBaseline",
     "Outcome",
+    "Patience",
     "Physics",
     "Prediction",
     "Predictor",
     "Protocol",
     "RandomBaseline",
+    "Reads",
     "ScoredSample",
     "Selection",
+    "ServerPredictor",
     "TaskProtocol",
     "TaskResult",
     "TaskSummary",
@@ -51,5 +64,7 @@ __all__ = [
     "read_evaluation",
     "read_predictions",
     "read_samples",
+    "rescore",
+    "resolve_baseline",
     "summarise",
 ]

@@ -40,18 +40,20 @@ def summarise_task(
     samples: Sequence[ScoredSample], protocol: TaskProtocol, seed: int = 0
 ) -> TaskResult:
     """One task's completions as means, bootstrapped over scenes."""
-    counted = samples
+    answered = [sample for sample in samples if sample.answered]
+    counted = answered
     if protocol.habit is Habit.LEFT_OUT:
         counted = [sample for sample in samples if sample.parsed]
     by_category: dict[str, list[ScoredSample]] = {}
     for sample in samples:
         by_category.setdefault(sample.category or "-", []).append(sample)
-    lengths = [sample.tokens for sample in samples if sample.tokens is not None]
+    lengths = [sample.tokens for sample in answered if sample.tokens is not None]
     return TaskResult(
         count=len(samples),
         scenes=len({sample.scene for sample in samples}),
-        parse_rate=_mean(samples, [sample.parsed for sample in samples], seed),
-        format_rate=_mean(samples, [sample.well_formed for sample in samples], seed),
+        coverage=len(answered) / len(samples),
+        parse_rate=_mean(answered, [sample.parsed for sample in answered], seed),
+        format_rate=_mean(answered, [sample.well_formed for sample in answered], seed),
         strict=_measures(samples, protocol.worst, seed),
         published=_measures(counted, protocol.worst, seed),
         reward=_rewards(samples, seed),
@@ -63,7 +65,7 @@ def summarise_task(
         part_named=part_named(samples, seed),
         diversity=diversity(samples, seed),
         area_ratio=area_ratio(samples),
-        tokens=sum(lengths) / len(lengths) if len(lengths) == len(samples) else None,
+        tokens=sum(lengths) / len(lengths) if lengths and len(lengths) == len(answered) else None,
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.evaluation.folder import replace_text
 from maniplvm.evaluation.intervals import Interval, bootstrap_mean
+from maniplvm.evaluation.protocols import PROTOCOLS
+from maniplvm.evaluation.results import read_evaluation
 from maniplvm.evaluation.scored import ScoredSample, read_samples
 from maniplvm.tasks import Task
 
@@ -29,13 +31,26 @@ METRICS = (
     "rmse",
     "avg",
     "end",
+    "inside",
+    "mae",
+    "dfd_unit",
+    "hd_unit",
+    "rmse_unit",
+    "solved",
     "execution",
     "parse_rate",
 )
 """What is compared, where both evaluations have it; `task_reward` is the reward without its
 format term."""
 
-LOWER_IS_BETTER = frozenset({"dfd_diagonal", "dfd", "hd", "rmse", "avg", "end"})
+LOWER_IS_BETTER = frozenset(
+    measure.name
+    for protocol in PROTOCOLS.values()
+    for task in protocol.tasks.values()
+    for measure in task.measures
+    if measure.lower_is_better
+)
+"""Measures of any protocol of which less is better."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +121,14 @@ def compare(before: str | Path, after: str | Path, seed: int = 0) -> Comparison:
         seed: Of the bootstrap.
 
     Raises:
-        UserError: a folder without a finished evaluation, or no common sample.
+        UserError: a folder without a finished evaluation, other protocols, or no common sample.
     """
+    protocols = [read_evaluation(Path(folder)).protocol for folder in (before, after)]
+    if protocols[0] != protocols[1]:
+        raise UserError(
+            f"{before} was measured by protocol {protocols[0]}, {after} by {protocols[1]}: their "
+            "figures cannot be compared; score both alike with `maniplvm rescore`"
+        )
     first, second = read_samples(Path(before)), read_samples(Path(after))
     splits = compare_samples(first, second, seed)
     if not splits:
@@ -131,7 +152,7 @@ def compare_samples(
         split: {
             task: {
                 metric: difference
-                for metric in METRICS
+                for metric in dict.fromkeys((*METRICS, *second[tasks[task][0]][0].measures))
                 if (difference := _difference(metric, tasks[task], first, second, seed)) is not None
             }
             for task in Task
@@ -151,21 +172,52 @@ def _by_id(samples: Iterable[ScoredSample]) -> dict[str, list[ScoredSample]]:
     return by_id
 
 
+def paired_difference(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    scenes: Mapping[str, str],
+    seed: int = 0,
+) -> Difference | None:
+    """One metric of two evaluations, paired by sample.
+
+    Args:
+        before: Values by sample id.
+        after: Values by sample id.
+        scenes: The scene of every sample in `after`; whole scenes are drawn.
+        seed: Of the bootstrap.
+
+    Returns:
+        The difference over the samples that both have, or None where there are none.
+    """
+    common = [id for id in after if id in before]
+    if not common:
+        return None
+    return Difference(
+        fmean(before[id] for id in common),
+        fmean(after[id] for id in common),
+        bootstrap_mean(
+            [after[id] - before[id] for id in common],
+            groups=[scenes[id] for id in common],
+            seed=seed,
+        ),
+        len(common),
+    )
+
+
 def _difference(
     metric: str, ids: list[str], first: _ById, second: _ById, seed: int
 ) -> Difference | None:
-    pairs = [(id, _value(metric, first[id]), _value(metric, second[id])) for id in ids]
-    known = [(id, a, b) for id, a, b in pairs if a is not None and b is not None]
-    if not known:
-        return None
-    changes = [b - a for _, a, b in known]
-    scenes = [second[id][0].scene for id, _, _ in known]
-    return Difference(
-        fmean(a for _, a, _ in known),
-        fmean(b for _, _, b in known),
-        bootstrap_mean(changes, groups=scenes, seed=seed),
-        len(known),
+    return paired_difference(
+        _values(metric, ids, first),
+        _values(metric, ids, second),
+        {id: second[id][0].scene for id in ids},
+        seed,
     )
+
+
+def _values(metric: str, ids: list[str], samples: _ById) -> dict[str, float]:
+    found = {id: _value(metric, samples[id]) for id in ids}
+    return {id: value for id, value in found.items() if value is not None}
 
 
 def _value(metric: str, draws: list[ScoredSample]) -> float | None:

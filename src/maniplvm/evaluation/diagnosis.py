@@ -11,7 +11,7 @@ import numpy as np
 
 from maniplvm.evaluation.intervals import Interval, bootstrap_mean
 from maniplvm.evaluation.scored import ScoredSample
-from maniplvm.geometry import discrete_frechet, iou
+from maniplvm.geometry import discrete_frechet, hausdorff, iou
 from maniplvm.tasks import Task
 from maniplvm.tasks.blocks import read_blocks
 
@@ -34,7 +34,7 @@ def part_named(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | Non
 def diversity(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None:
     """How far the answers to one sample lie apart: the mean over its pairs of readable draws.
 
-    Boxes: 1 - IoU. Traces: DFD in diagonals. None where no sample has two readable draws.
+    Boxes: 1 - IoU. Traces: DFD in diagonals. Points: Hausdorff distance in diagonals. None where no sample has two readable draws.
     """
     draws: dict[str, list[ScoredSample]] = defaultdict(list)
     for sample in samples:
@@ -69,7 +69,8 @@ def _apart(first: ScoredSample, second: ScoredSample) -> float:
         raise ValueError("an unreadable answer lies nowhere")
     if first.task is Task.AFFORDANCE:
         return 1.0 - float(iou(first.answer, second.answer))
-    distance = discrete_frechet(first.answer, second.answer)
+    gap = hausdorff if first.task is Task.POINTING else discrete_frechet
+    distance = gap(first.answer, second.answer)
     return float(distance) / float(np.hypot(*first.image_size))
 
 

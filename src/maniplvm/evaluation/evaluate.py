@@ -19,11 +19,12 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.aggregation import aggregate
 from maniplvm.evaluation.executing import can_be_executed, execute_answers
 from maniplvm.evaluation.folder import EvaluationFolder, replace_text
+from maniplvm.evaluation.measuring import measure_all
 from maniplvm.evaluation.predictions import Prediction
-from maniplvm.evaluation.predictor import Predictor
-from maniplvm.evaluation.protocols import MANIPLVM, resolve_protocol
+from maniplvm.evaluation.predictor import FilePredictor, LeavesOut, Predictor
+from maniplvm.evaluation.protocols import MANIPLVM, Protocol, resolve_protocol
 from maniplvm.evaluation.results import FILE, Evaluation, read_evaluation
-from maniplvm.evaluation.scored import Outcome, score_samples
+from maniplvm.evaluation.scored import Outcome
 from maniplvm.evaluation.wrong_instruction import wrong_instructions
 from maniplvm.rewards import Preset, resolve_preset
 from maniplvm.simulation.engine import require_mujoco
@@ -98,7 +99,7 @@ def evaluate(
     out: str | Path,
     *,
     selection: Selection | None = None,
-    protocol: str = MANIPLVM.name,
+    protocol: str | Protocol = MANIPLVM.name,
     preset: str | Path | Mapping[str, Any] | Preset = "paper",
     physics: Physics | None = None,
     wrong_instruction: int | None = None,
@@ -115,7 +116,7 @@ def evaluate(
         data: A stored data set.
         out: The evaluation's folder; see docs/evaluation.md.
         selection: Which samples; all if None.
-        protocol: A name from `PROTOCOLS`.
+        protocol: A name from `PROTOCOLS`, or one of your own.
         preset: As in `rewards.resolve_preset`.
         physics: Whether and how traces of simulated samples are executed; None does not.
         wrong_instruction: A seed: each sample is then asked with the instruction of another
@@ -146,7 +147,7 @@ def evaluate(
         {
             "model": predictor.name,
             "decoding": predictor.settings,
-            "data": _data_digest(dataset),
+            "data": data_digest(dataset),
             "selection": asdict(selection),
             "wrong_instruction": wrong_instruction,
         },
@@ -161,13 +162,14 @@ def evaluate(
     if folder.is_scored(scoring):
         return read_evaluation(folder.folder)
 
-    resumed = _predict(predictor, dataset, by_id, wrong, folder, progress)
+    answerable = _answerable(predictor, by_id, measured)
+    resumed = _predict(predictor, dataset, answerable, wrong, folder, progress)
     predictions = _in_order(folder.predictions(), samples)
     outcomes: Mapping[tuple[str, int], Outcome] = {}
     if physics is not None and executable:
         outcomes = _execute(predictions, by_id, physics, folder, progress)
     progress("scoring", 0, len(predictions))
-    scored = score_samples(predictions, by_id, measured, rewards, wrong, outcomes)
+    scored = measure_all(predictions, samples, predictor.draws, measured, rewards, wrong, outcomes)
     result = Evaluation(
         model=predictor.name,
         data=str(data),
@@ -178,18 +180,32 @@ def evaluate(
         preset=rewards.name,
         command=tuple(command),
         seed=seed,
-        versions=_versions(),
+        versions=package_versions(),
         seconds=time.monotonic() - started,
         resumed=resumed,
         peak_rss_mb=_peak_rss_mb(),
-        splits=aggregate(scored, measured, seed),
+        splits=aggregate(scored.samples, measured, seed),
+        measures=measured.describe(),
+        not_measured=scored.not_measured,
     )
-    replace_text(folder.samples_path, "".join(sample.to_line() for sample in scored))
+    replace_text(folder.samples_path, "".join(sample.to_line() for sample in scored.samples))
     text = json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     replace_text(folder.folder / FILE, text + "\n")
     folder.finish(scoring)
     progress("scoring", len(predictions), len(predictions))
     return result
+
+
+def _answerable(
+    predictor: Predictor, samples: Mapping[str, Sample], protocol: Protocol
+) -> Mapping[str, Sample]:
+    """What is asked of the predictor: of a file only what it answers, if it may be partial."""
+    if not (protocol.may_be_partial and isinstance(predictor, FilePredictor)):
+        return samples
+    held = {id: sample for id, sample in samples.items() if predictor.answers(id)}
+    if not held:
+        raise UserError(f"{predictor.name}: answers none of the {len(samples)} samples")
+    return held
 
 
 def _predict(
@@ -209,6 +225,8 @@ def _predict(
         progress("predicting", len(known), total)
         if not missing:
             return before
+        if isinstance(predictor, LeavesOut):
+            predictor.leave_out(known)
         for prediction in predictor.predict(_asked(dataset, samples, missing, wrong)):
             if prediction.id not in missing:
                 raise ValueError(
@@ -271,7 +289,7 @@ def _execute(
     return outcomes
 
 
-def _data_digest(dataset: Dataset) -> str:
+def data_digest(dataset: Dataset) -> str:
     """Tells data sets apart by their description and the sizes of their files."""
     digest = hashlib.sha256((dataset.folder / "dataset.json").read_bytes())
     for path in sorted(dataset.folder.glob("*.parquet")):
@@ -279,7 +297,8 @@ def _data_digest(dataset: Dataset) -> str:
     return f"{dataset.info.name} {digest.hexdigest()[:12]}"
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The installed packages that decide the numbers."""
     installed = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
     return {name: importlib.metadata.version(name) for name in _PACKAGES if name in installed}
 

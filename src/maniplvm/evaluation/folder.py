@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictions import Prediction, read_predictions
@@ -15,19 +18,44 @@ _FORMAT = "maniplvm.evaluation-settings/1"
 
 
 class Journal:
-    """A file of lines that only grows; a line that was cut short by a crash is dropped."""
+    """A file of lines that only grows, by one process at a time.
+
+    A line is there as a whole or not at all: one that was cut short, by a crash or a full disk,
+    is dropped.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open it for appending, and create it if it is missing."""
+        """Open it for appending, and create it if it is missing.
+
+        Raises:
+            UserError: it cannot be written, or another process writes it now.
+        """
         self.path = path
-        if path.exists():
-            _drop_torn_line(path)
-        self._file = path.open("a", encoding="utf-8")
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        if _is_written_by_another(self._file):
+            self._file.close()
+            raise UserError(
+                f"{path}: another process writes it now; wait for it, or choose another --out"
+            )
+        _drop_torn_line(path)
 
     def append(self, line: str) -> None:
-        """Add a line, its end included; it is on its way to the disk when this returns."""
-        self._file.write(line)
-        self._file.flush()
+        """Add a line, its end included; it is with the operating system when this returns.
+
+        Raises:
+            UserError: it could not be written; the file then ends with the line before.
+        """
+        whole = self._file.seek(0, os.SEEK_END)
+        rest = memoryview(line.encode())
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._file.truncate(whole)
+            raise _unwritable(self.path, error) from error
 
     def close(self) -> None:
         """End writing."""
@@ -136,10 +164,25 @@ class EvaluationFolder:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file so that an interruption leaves the old one or the new one, whole."""
+    """Write a file so that an interruption leaves the old one or the new one, whole.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot be written ({error.strerror}); what it holds is safe, and the same command "
+        "continues when that is mended"
+    )
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -147,6 +190,15 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         for line in path.read_text(encoding="utf-8").split("\n"):
             if line:
                 yield json.loads(line)
+
+
+def _is_written_by_another(file: IO[bytes]) -> bool:
+    """Whether another process holds the file's lock; if none does, it is ours until we close it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:  # a file system without locks cannot tell, and is written as before
+        return error.errno in (errno.EAGAIN, errno.EACCES)
+    return False
 
 
 def _drop_torn_line(path: Path) -> None:

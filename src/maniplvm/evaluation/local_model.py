@@ -13,7 +13,14 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.predictions import Prediction
 from maniplvm.evaluation.predictor import in_windows
 from maniplvm.geometry import Frame, FrameSpec
-from maniplvm.models import Decoding, Question, encode_batch, generate_replies, load_model
+from maniplvm.models import (
+    Decoding,
+    PictureMemory,
+    Question,
+    encode_batch,
+    generate_replies,
+    load_model,
+)
 from maniplvm.models.embedded import EMBEDDED, shipped_folder
 from maniplvm.models.loading import LoadedModel
 from maniplvm.tasks import Answer, Sample, Task, parse_answer
@@ -95,7 +102,7 @@ class ModelPredictor:
         }
 
     def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        """Answer samples, those of one task and size together.
+        """Answer samples, those of one task and size together; each picture is encoded once.
 
         Raises:
             UserError: the model cannot be loaded, or refuses a picture.
@@ -103,8 +110,9 @@ class ModelPredictor:
         for window in in_windows(samples, self._batch_size * WINDOW):
             alike = sorted(window, key=lambda s: (s.task, s.image_size, len(s.instruction)))
             rows = [(sample, draw) for sample in alike for draw in range(self._draws)]
+            memory = PictureMemory(self.loaded)
             for start in range(0, len(rows), self._batch_size):
-                yield from self._answer(rows[start : start + self._batch_size])
+                yield from self._answer(rows[start : start + self._batch_size], memory)
 
     @cached_property
     def loaded(self) -> LoadedModel:
@@ -117,9 +125,10 @@ class ModelPredictor:
         named = [source, Path(self._load.get("adapter", source))]
         return [folder for folder in dict.fromkeys(named) if folder.is_dir()]
 
-    def _answer(self, rows: Sequence[tuple[Sample, int]]) -> Iterator[Prediction]:
-        questions = [self._question(sample) for sample, _ in rows]
-        inputs = encode_batch(self.loaded, questions)
+    def _answer(
+        self, rows: Sequence[tuple[Sample, int]], memory: PictureMemory
+    ) -> Iterator[Prediction]:
+        inputs = memory.encode([self._question(sample) for sample, _ in rows])
         keys = [(self._seed, draw, zlib.crc32(sample.id.encode())) for sample, draw in rows]
         replies = generate_replies(self.loaded, inputs, self._decoding, keys)
         frame = declared_frame(self.loaded.frame_spec)
@@ -128,7 +137,10 @@ class ModelPredictor:
 
     def _question(self, sample: Sample) -> Question:
         if sample.image is None:
-            raise ValueError(f"sample {sample.id}: a model needs its picture")
+            raise UserError(
+                f"sample {sample.id}: it has no picture; import the data again, or choose other "
+                "samples"
+            )
         frame = _frame(self.loaded, sample.image_size, f"sample {sample.id}")
         prompt = self.loaded.prompt.ask(sample.instruction, sample.task, frame)
         return Question(prompt, sample.image)

@@ -26,6 +26,8 @@ class Prediction:
             the file leaves it open.
         draw: Number of the completion among those of the sample.
         tokens: How many tokens it has, where that is known.
+        prompt_tokens: How many its question had, where a server counted them.
+        finish: Why it ended, in a server's word, such as `stop` or `length`.
     """
 
     id: str
@@ -33,6 +35,8 @@ class Prediction:
     frame: str | Mapping[str, Any] | None = None
     draw: int = 0
     tokens: int | None = None
+    prompt_tokens: int | None = None
+    finish: str | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -42,8 +46,8 @@ class Prediction:
     def to_line(self) -> str:
         """Its line in a predictions file, the line's end included."""
         record = {"id": self.id, "draw": self.draw, "text": self.text, "frame": self.frame}
-        if self.tokens is not None:
-            record["tokens"] = self.tokens
+        known = {"tokens": self.tokens, "prompt_tokens": self.prompt_tokens, "finish": self.finish}
+        record |= {name: value for name, value in known.items() if value is not None}
         return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -96,7 +100,10 @@ def _prediction(line: str, where: str) -> Prediction:
     draw, tokens = record.get("draw", 0), record.get("tokens")
     if type(draw) is not int or draw < 0 or not (tokens is None or type(tokens) is int):
         raise UserError(f"{where}: draw and tokens must be whole numbers, draw not below 0")
-    return Prediction(str(record["id"]), record["text"], frame, draw, tokens)
+    asked, finish = record.get("prompt_tokens"), record.get("finish")
+    if not (asked is None or type(asked) is int) or not (finish is None or isinstance(finish, str)):
+        raise UserError(f"{where}: prompt_tokens must be a whole number, finish a text")
+    return Prediction(str(record["id"]), record["text"], frame, draw, tokens, asked, finish)
 
 
 @dataclass(frozen=True)

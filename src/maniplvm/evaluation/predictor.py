@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictions import Prediction, read_predictions
@@ -46,6 +46,15 @@ class Predictor(Protocol):
         Returns:
             `draws` predictions for each sample, in any order.
         """
+        ...
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A predictor that can be spared single draws of a sample, because each costs something."""
+
+    def leave_out(self, known: Collection[tuple[str, int]]) -> None:
+        """Do not make these completions again; by sample and draw."""
         ...
 
 
@@ -92,13 +101,23 @@ class FilePredictor:
         """The file and the frame."""
         return {"predictions": str(self._path), "frame": self._frame}
 
+    def answers(self, id: str) -> bool:
+        """Whether the file has completions of this sample."""
+        return id in self._by_id
+
     def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        """The file's completions of these samples; one that it does not answer is an error."""
+        """The file's completions of these samples.
+
+        Raises:
+            UserError: it does not answer one. Under a protocol that lets predictions be partial,
+                `evaluate` asks only for those that it answers (`coverage` tells the share).
+        """
         for sample in samples:
             if sample.id not in self._by_id:
                 raise UserError(
                     f"{self._path}: does not answer sample {sample.id}; predict every sample, "
-                    "or choose others with --splits, --task or --limit"
+                    "choose others with --splits, --task or --limit, or choose a --protocol that "
+                    "lets predictions be partial"
                 )
             yield from self._by_id[sample.id]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.intervals import Interval
 from maniplvm.tasks import Task
 
-FORMAT = "maniplvm.evaluation/1"
+FORMAT = "maniplvm.evaluation/2"
+EARLIER_FORMATS = ("maniplvm.evaluation/1",)
+"""Read too: what they lack is what they could not have held."""
 FILE = "evaluation.json"
 
 Intervals = Mapping[str, Interval]
@@ -37,12 +39,12 @@ class TaskResult:
     """One task of one split.
 
     Attributes:
-        count: Completions.
+        count: Completions that were asked for.
         scenes: Scenes, which the bootstrap draws.
-        parse_rate: Share of completions with an answer to score.
-        format_rate: Share in the exact form that was asked for.
-        strict: The protocol's measures; an unreadable completion counts as the worst.
-        published: The same by the protocol's own habit.
+        parse_rate: Share of the given completions with an answer that the protocol can measure.
+        format_rate: Share of the given completions in the exact form that was asked for.
+        strict: The protocol's measures; an unreadable or missing completion counts as the worst.
+        published: The same by the protocol's own habit, over what was answered.
         reward: The preset's `total` and terms.
         failures: How often each status ended an unreadable completion.
         categories: By name.
@@ -54,6 +56,8 @@ class TaskResult:
         area_ratio: Median of predicted by true area of the boxes that could be read; None for
             traces.
         tokens: Mean length of a completion, or None where it is not known.
+        coverage: Share of what was asked that was answered at all; below 1 only for a predictions
+            file that leaves samples out.
     """
 
     count: int
@@ -70,10 +74,11 @@ class TaskResult:
     diversity: Interval | None = None
     area_ratio: float | None = None
     tokens: float | None = None
+    coverage: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)} | {
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)} | {
             "categories": {
                 name: {"count": result.count, **_plain(result.measures)}
                 for name, result in self.categories.items()
@@ -83,7 +88,7 @@ class TaskResult:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> TaskResult:
         """What `to_json` described."""
-        known = {field.name: plain[field.name] for field in fields(cls)}
+        known = _fields_of(cls, plain)
         for name in ("parse_rate", "format_rate", "execution", "part_named", "diversity"):
             known[name] = None if plain[name] is None else Interval.from_json(plain[name])
         for name in ("strict", "published", "reward"):
@@ -118,6 +123,10 @@ class Evaluation:
         resumed: Completions that an earlier, interrupted call had made.
         peak_rss_mb: Largest memory of that call [MB].
         splits: Results by split and task.
+        measures: By task what the protocol reads, its published habit, and under `values` each
+            measure's meaning, unit, frame, better direction and range.
+        not_measured: Completions that the protocol says nothing about, by reason.
+        rescored: The folder whose completions were scored again, or None.
     """
 
     model: str
@@ -134,10 +143,13 @@ class Evaluation:
     resumed: int
     peak_rss_mb: float
     splits: Mapping[str, Mapping[Task, TaskResult]]
+    measures: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    not_measured: Mapping[str, int] = field(default_factory=dict[str, int])
+    rescored: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as in `evaluation.json`."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
         splits = {
             split: {task.value: result.to_json() for task, result in tasks.items()}
             for split, tasks in self.splits.items()
@@ -151,9 +163,9 @@ class Evaluation:
         Raises:
             ValueError: another format.
         """
-        if plain.get("format") != FORMAT:
+        if plain.get("format") not in (FORMAT, *EARLIER_FORMATS):
             raise ValueError(f"format {plain.get('format')!r}, expected {FORMAT!r}")
-        known = {field.name: plain[field.name] for field in fields(cls)}
+        known = _fields_of(cls, plain)
         known["command"] = tuple(plain["command"])
         known["splits"] = {
             split: {Task(task): TaskResult.from_json(result) for task, result in tasks.items()}
@@ -177,6 +189,12 @@ def read_evaluation(folder: Path) -> Evaluation:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not an evaluation ({type(error).__name__}: {error})") from error
+
+
+def _fields_of(cls: type[TaskResult | Evaluation], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are there; one that later versions added may be missing."""
+    added = ("coverage", "measures", "not_measured", "rescored")
+    return {f.name: plain[f.name] for f in fields(cls) if f.name not in added or f.name in plain}
 
 
 def _plain(value: Any) -> Any:

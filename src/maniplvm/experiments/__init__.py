@@ -1,5 +1,17 @@
 """Whole experiments: chains of the same commands that a person would type."""
 
+from maniplvm.experiments.grid import Arm, Budget, Costs, Grid, Measuring, read_grid
+from maniplvm.experiments.grid_costs import RunStatus, forecast
+from maniplvm.experiments.grid_results import write_evidence
+from maniplvm.experiments.grid_running import default_jobs, run_grid
+from maniplvm.experiments.grid_stages import Run, runs_of, stages_of
+from maniplvm.experiments.pooling import (
+    pooled_differences,
+    pooled_results,
+    pooled_samples,
+    rounded,
+    thinned,
+)
 from maniplvm.experiments.quickstart import (
     EVALUATED,
     Folders,
@@ -12,13 +24,32 @@ from maniplvm.experiments.running import Stage, StageRecord, read_records, run_s
 
 __all__ = [
     "EVALUATED",
+    "Arm",
+    "Budget",
+    "Costs",
     "Folders",
+    "Grid",
+    "Measuring",
+    "Run",
+    "RunStatus",
     "Stage",
     "StageRecord",
+    "default_jobs",
     "figures_of",
+    "forecast",
     "headline_figures",
     "plain_figures",
+    "pooled_differences",
+    "pooled_results",
+    "pooled_samples",
     "quickstart_stages",
+    "read_grid",
     "read_records",
+    "rounded",
+    "run_grid",
     "run_stages",
+    "runs_of",
+    "stages_of",
+    "thinned",
+    "write_evidence",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ class Stage:
     @property
     def command(self) -> str:
         """As one would type it."""
-        return " ".join(["maniplvm", *(_quoted(word) for word in self.arguments)])
+        return shlex.join(["maniplvm", *self.arguments])
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,18 @@ class StageRecord:
     finished: bool
 
 
+def in_front(stage: Stage) -> int:
+    """Run a stage where it can be watched; its exit status."""
+    return subprocess.run(  # noqa: S603 - our own command, no shell
+        [sys.executable, "-m", "maniplvm", *stage.arguments], check=False
+    ).returncode
+
+
 def run_stages(
-    stages: Sequence[Stage], folder: Path, announce: Callable[[Stage], None]
+    stages: Sequence[Stage],
+    folder: Path,
+    announce: Callable[[Stage], None],
+    launch: Callable[[Stage], int] = in_front,
 ) -> dict[str, StageRecord]:
     """Run what is not finished yet, and note time and memory in `stages.json`.
 
@@ -64,6 +75,7 @@ def run_stages(
         stages: In order.
         folder: Where the records are kept.
         announce: Told about every stage that is about to run.
+        launch: Runs a stage and gives its exit status.
 
     Returns:
         The records by the stages' names.
@@ -88,9 +100,7 @@ def run_stages(
         spent = 0.0 if known is None else known.seconds
         code = None
         try:
-            code = subprocess.run(  # noqa: S603 - our own command, no shell
-                [sys.executable, "-m", "maniplvm", *stage.arguments], check=False
-            ).returncode
+            code = launch(stage)
         finally:
             records[stage.name] = StageRecord(
                 stage.command,
@@ -127,7 +137,3 @@ def _write(path: Path, records: dict[str, StageRecord]) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
     fresh.replace(path)
-
-
-def _quoted(word: str) -> str:
-    return f'"{word}"' if " " in word else word

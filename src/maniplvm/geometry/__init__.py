@@ -1,4 +1,4 @@
-"""Boxes, traces and coordinate frames. NumPy only."""
+"""Boxes, traces, regions and coordinate frames. NumPy only."""
 
 from maniplvm.geometry.boxes import corner_distance, giou, iou
 from maniplvm.geometry.curves import (
@@ -11,22 +11,33 @@ from maniplvm.geometry.curves import (
     trace_distances,
 )
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
+from maniplvm.geometry.pinhole import Pinhole
+from maniplvm.geometry.regions import area_of_union, box_polygon, in_mask, in_polygon, in_polygons
+from maniplvm.geometry.thinning import STRAY_TOLERANCE, thin_out
 
 __all__ = [
     "FRAMES",
+    "STRAY_TOLERANCE",
     "Frame",
     "FrameSpec",
+    "Pinhole",
     "SmartResize",
     "TraceDistances",
     "View",
+    "area_of_union",
+    "box_polygon",
     "corner_distance",
     "discrete_frechet",
     "endpoint_distance",
     "giou",
     "hausdorff",
+    "in_mask",
+    "in_polygon",
+    "in_polygons",
     "iou",
     "resample",
     "resolve_frame",
     "rmse",
+    "thin_out",
     "trace_distances",
 ]

@@ -164,6 +164,7 @@ FRAMES: Mapping[str, FrameSpec] = {
         FrameSpec("robopoint", span=1.0, step=0.001),
         FrameSpec("vla_r1", span=1.0, step=0.001),
         FrameSpec("gemini_er", span=1000.0, y_first=True),
+        FrameSpec("molmo", span=100.0, step=0.1),
         FrameSpec("molmoact", span=255.0),
         FrameSpec("embedded", span=99.0),
     )

@@ -16,6 +16,7 @@ from maniplvm.models.loading import (
 )
 from maniplvm.models.lora import LoraSettings
 from maniplvm.models.parameters import ParameterCount, count_parameters
+from maniplvm.models.picture_memory import PictureMemory
 from maniplvm.models.replies import Decoding, Reply, generate_replies
 from maniplvm.models.skeleton import build_skeleton
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
@@ -29,6 +30,7 @@ __all__ = [
     "LoraSettings",
     "ModelInterface",
     "ParameterCount",
+    "PictureMemory",
     "Question",
     "Reply",
     "build_inputs",

@@ -83,7 +83,7 @@ def encode_batch(
         ValueError: no question.
         UserError: a picture that cannot be read; the error counts questions from 0.
     """
-    images = [_decoded(question.image, number) for number, question in enumerate(questions)]
+    images = [decode_picture(question.image, number) for number, question in enumerate(questions)]
     chats = [chat_messages(question.prompt, system) for question in questions]
     inputs = build_inputs(interface, chats, images)
     return inputs.to(interface.device) if isinstance(interface, LoadedModel) else inputs
@@ -106,7 +106,16 @@ def generate_texts(loaded: LoadedModel, inputs: Any, **options: Any) -> list[str
     return loaded.tokenizer.batch_decode(replies, skip_special_tokens=True)
 
 
-def _decoded(data: bytes, number: int) -> Image.Image:
+def decode_picture(data: bytes, number: int) -> Image.Image:
+    """A question's picture in RGB.
+
+    Args:
+        data: PNG, JPEG or WebP.
+        number: Of the question, for an error.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.convert("RGB")

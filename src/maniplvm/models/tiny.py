@@ -140,7 +140,7 @@ def tiny_tokenizer(size: int = 512) -> Any:
 
 def _corpus() -> Iterator[str]:
     for style in PROMPTS.values():
-        for task in Task:
+        for task in (Task.AFFORDANCE, Task.TRAJECTORY):
             frame = FRAMES[style.family].bind((640, 480))
             yield f"user\n{style.ask('pick up the red mug', task, frame)}\nassistant\n"
 

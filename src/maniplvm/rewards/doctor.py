@@ -188,7 +188,10 @@ def _only_task(samples: Sequence[Sample]) -> Task:
     tasks = {sample.task for sample in samples}
     if len(tasks) != 1:
         raise ValueError(f"expected samples of one task, got {', '.join(sorted(tasks)) or 'none'}")
-    return tasks.pop()
+    task = tasks.pop()
+    if task is Task.POINTING:
+        raise ValueError("the doctor covers boxes and traces, not pointing")
+    return task
 
 
 def _bound(frame: str | FrameSpec, sample: Sample) -> Frame:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
 from maniplvm.errors import UserError
 from maniplvm.rewards.terms import (
     AFFORDANCE_TERMS,
+    POINTING_TERMS,
     TRAJECTORY_TERMS,
     Distance,
     Flat,
@@ -22,6 +23,7 @@ from maniplvm.tasks.sample import Task
 TERMS: Mapping[Task, Mapping[str, type[Term]]] = {
     Task.AFFORDANCE: AFFORDANCE_TERMS,
     Task.TRAJECTORY: TRAJECTORY_TERMS,
+    Task.POINTING: POINTING_TERMS,
 }
 
 
@@ -33,15 +35,19 @@ class Preset:
         name: For logs and reports.
         affordance: Terms of a box answer, by name.
         trajectory: Terms of a trace answer, by name.
+        pointing: Terms of a pointing answer, by name.
     """
 
     name: str
     affordance: Mapping[str, Term]
     trajectory: Mapping[str, Term]
+    pointing: Mapping[str, Term] = field(default_factory=dict[str, Term])
 
     def terms(self, task: Task) -> Mapping[str, Term]:
         """The terms of a task, by name."""
-        return self.affordance if task is Task.AFFORDANCE else self.trajectory
+        if task is Task.AFFORDANCE:
+            return self.affordance
+        return self.trajectory if task is Task.TRAJECTORY else self.pointing
 
     def highest(self, task: Task) -> float:
         """The total of a perfect answer: no answer earns more, none less than 0."""
@@ -49,7 +55,7 @@ class Preset:
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], where: str = "preset") -> Preset:
-        """Read `{name, affordance: {term: {weight, k, ...}}, trajectory: {...}}`.
+        """Read `{name, affordance: {term: {weight, k, ...}}, trajectory: {...}, pointing: {...}}`.
 
         Raises:
             UserError: an unknown key (the valid ones are listed), a wrong type, a negative
@@ -79,7 +85,7 @@ class Preset:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"preset {path}: not YAML ({str(error).splitlines()[0]})") from error
         if not isinstance(settings, dict):
-            raise UserError(f"preset {path}: expected keys name, affordance, trajectory")
+            raise UserError(f"preset {path}: expected keys name, {', '.join(Task)}")
         return cls.from_mapping(cast(dict[str, Any], settings), f"preset {path}")
 
 
@@ -143,12 +149,14 @@ PRESETS: Mapping[str, Preset] = {
             "paper",
             {"format": Flat(), "iou": Flat()},
             {"format": Flat(), **_path_terms(10.0, "exp", dfd=1, hd=1, rmse=1, end=1)},
+            {"format": Flat(), "inside": Flat()},
         ),
         # The published code's weights on the paper's terms.
         Preset(
             "weighted",
             {"format": Flat(), "iou": Flat()},
             {"format": Flat(), **_path_terms(10.0, "exp", dfd=0.25, hd=0.15, rmse=0.2, end=0.4)},
+            {"format": Flat(), "inside": Flat()},
         ),
         # Ours: a slope everywhere. A real affordance box is about 3 % of the image's width, so
         # IoU alone is silent on every near miss; see docs/rewards.md.
@@ -159,6 +167,7 @@ PRESETS: Mapping[str, Preset] = {
                 "format": Flat(0.2),
                 **_path_terms(10.0, "rational", dfd=0.25, hd=0.25, rmse=0.25, end=0.25),
             },
+            {"format": Flat(0.2), "inside": Flat()},
         ),
     )
 }

@@ -98,7 +98,7 @@ def wrap(payload: str, reasoning: str = "The part to reach is in view.") -> str:
 def answerable(sample: Sample) -> FloatArray:
     """The target as an answer can give it, `(N, 2)` [px]: a trace gets a valid number of points."""
     target = sample.target
-    if isinstance(target, BoxTarget):
+    if not isinstance(target, TraceTarget):
         return target.points
     fewest, most = POINT_RANGE
     points = fit_points(target, most).points

@@ -15,6 +15,7 @@ from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
 from maniplvm.rewards.presets import Preset, resolve_preset
 from maniplvm.rewards.terms import Distance, NearMiss, Term
 from maniplvm.tasks.answers import Answer, ParseStatus, parse_answer
+from maniplvm.tasks.region import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -72,7 +73,7 @@ def score_batch(
 
     Args:
         texts: B completions.
-        samples: Their B samples; both tasks may be mixed.
+        samples: Their B samples; tasks may be mixed.
         preset: As in `score`.
         frame: One for all, or a sequence of B.
 
@@ -136,8 +137,7 @@ def _term_table(
     if read.any():
         values = [answer.value for answer in answers if answer.value is not None]
         asked = [sample for sample, ok in zip(samples, read.tolist(), strict=True) if ok]
-        measure = _measure_boxes if answers[0].task is Task.AFFORDANCE else _measure_traces
-        measured = measure(values, asked, terms)
+        measured = _MEASURES[answers[0].task](values, asked, terms)
     for column, (name, term) in enumerate(terms.items()):
         if name == "format":
             table[formed, column] = term.weight
@@ -175,6 +175,25 @@ def _measure_traces(
         for name, term in terms.items()
         if isinstance(term, Distance)
     }
+
+
+def _measure_points(
+    values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
+) -> dict[str, FloatArray]:
+    regions = [s.target for s in samples if isinstance(s.target, RegionTarget)]
+    shares = [
+        region.contains(points).mean() for points, region in zip(values_px, regions, strict=True)
+    ]
+    return {
+        name: term.weight * np.array(shares) for name, term in terms.items() if name == "inside"
+    }
+
+
+_MEASURES = {
+    Task.AFFORDANCE: _measure_boxes,
+    Task.TRAJECTORY: _measure_traces,
+    Task.POINTING: _measure_points,
+}
 
 
 def _diagonals(samples: Sequence[Sample]) -> FloatArray:

@@ -18,7 +18,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Flat:
-    """A term that is already a share of 1: the format, IoU, or (1 + GIoU) / 2.
+    """A term that is already a share of 1: the format, IoU, (1 + GIoU) / 2, points inside.
 
     Attributes:
         weight: Its value at best, not negative.
@@ -100,3 +100,6 @@ TRAJECTORY_TERMS: Mapping[str, type[Term]] = {
 }
 """What a trace answer can be scored by: discrete Frechet, Hausdorff, RMSE after resampling, and
 the distance of the last points."""
+
+POINTING_TERMS: Mapping[str, type[Term]] = {"format": Flat, "inside": Flat}
+"""What a pointing answer can be scored by: the share of its points that lie in the region."""

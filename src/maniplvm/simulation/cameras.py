@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from maniplvm.geometry.pinhole import Pinhole
+
 Floats = NDArray[np.float64]
 
 NEAREST, FARTHEST = 0.40, 2.20
@@ -64,6 +66,17 @@ class Camera:
         """Focal length [px]; pixels are square."""
         return self.size[1] / 2 / float(np.tan(np.deg2rad(self.fovy) / 2))
 
+    @cached_property
+    def _pinhole(self) -> Pinhole:
+        right, up, forward = self.axes
+        width, height = self.size
+        return Pinhole(
+            axes=np.stack([right, -up, forward]),
+            position=self.position,
+            focal=(self.focal, self.focal),
+            centre=(width / 2, height / 2),
+        )
+
     def project(self, points: ArrayLike) -> tuple[Floats, Floats]:
         """Where points appear.
 
@@ -75,12 +88,7 @@ class Camera:
             depths along the optical axis `(N,)` [m]. A point behind the camera has a negative
             depth and no meaningful pixel.
         """
-        seen = (np.asarray(points, dtype=np.float64).reshape(-1, 3) - self.position) @ self.axes.T
-        depth = seen[:, 2]
-        scale = self.focal / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
-        width, height = self.size
-        pixels = np.stack([width / 2 + scale * seen[:, 0], height / 2 - scale * seen[:, 1]], axis=1)
-        return pixels, depth
+        return self._pinhole.project(points)
 
     def unproject(self, pixels: ArrayLike, depth: ArrayLike) -> Floats:
         """The inverse of `project`.

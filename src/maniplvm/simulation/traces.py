@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maniplvm.geometry.thinning import thin_out
 from maniplvm.simulation.affordance import Part
 from maniplvm.simulation.demonstrations import Demonstration
 from maniplvm.tasks.answers import POINT_RANGE
@@ -15,8 +15,6 @@ from maniplvm.tasks.answers import POINT_RANGE
 Floats = NDArray[np.float64]
 
 FEWEST, MOST = POINT_RANGE
-TOLERANCE = 0.010
-"""Farthest that the expert's path may stray from the straight lines between waypoints [m]."""
 SWITCH = 0.05
 """Least change of the gripper's command that counts as switching it."""
 _SETTLING = 30
@@ -45,7 +43,7 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
     """Between 3 and 10 waypoints of a demonstration.
 
     Start, first touch, gripper switches and end are always among them; then the point that
-    strays most from the straight lines is added, until none strays more than `TOLERANCE`. The
+    strays most from the straight lines is added, until none strays more than 1 cm (`thin_out`). The
     traced point is the one that touches: the finger tips for a grasp, the palm or a knuckle
     where that is what pushes, so that the trace runs through the part.
 
@@ -61,7 +59,8 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
     anchors = [0, last, *(step for step in settled.values() if step < last)]
     if part is not None:
         anchors.append(min(part.first_step, last))
-    steps = _thinned_out(path, _apart(sorted(set(anchors)), last))
+    anchors = _apart(sorted(set(anchors)), last)
+    steps = thin_out(path, anchors, fewest=FEWEST, most=MOST)
     return Waypoints(
         steps=np.array(steps),
         points=path[steps],
@@ -100,34 +99,6 @@ def _apart(anchors: list[int], last: int) -> list[int]:
     while len(kept) > MOST - 1:
         kept.pop(len(kept) // 2)
     return [*kept, last]
-
-
-def _thinned_out(path: Floats, anchors: list[int]) -> list[int]:
-    """Ramer's rule (1972), adding the worst point first so that a budget can be kept."""
-    steps = list(anchors)
-    while len(steps) < MOST:
-        worst, where = max(_worst(path, a, b) for a, b in pairwise(steps))
-        if worst <= TOLERANCE:
-            break
-        steps = sorted({*steps, where})
-    while len(steps) < FEWEST:
-        gap = max(range(len(steps) - 1), key=lambda index: steps[index + 1] - steps[index])
-        steps.insert(gap + 1, (steps[gap] + steps[gap + 1]) // 2)
-    return steps
-
-
-def _worst(path: Floats, start: int, end: int) -> tuple[float, int]:
-    """How far the path strays from the chord between two steps, and where."""
-    between = path[start + 1 : end]
-    if not len(between):
-        return 0.0, start
-    chord = path[end] - path[start]
-    length = float(chord @ chord)
-    along = (between - path[start]) @ chord / length if length > 1e-12 else np.zeros(len(between))
-    foot = path[start] + np.clip(along, 0.0, 1.0)[:, None] * chord
-    stray = np.linalg.norm(between - foot, axis=1)
-    worst = int(np.argmax(stray))
-    return float(stray[worst]), start + 1 + worst
 
 
 def _command_from(step: int, gripper: Floats, settled: dict[int, int]) -> float:

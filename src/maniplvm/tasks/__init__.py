@@ -10,6 +10,7 @@ from maniplvm.tasks.prompts import (
     write_completion,
 )
 from maniplvm.tasks.reasoning import write_reasoning
+from maniplvm.tasks.region import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "BoxTarget",
     "ParseStatus",
     "PromptStyle",
+    "RegionTarget",
     "Sample",
     "Target",
     "Task",

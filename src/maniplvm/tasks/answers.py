@@ -28,6 +28,9 @@ FloatArray: TypeAlias = NDArray[np.float64]
 POINT_RANGE = (3, 10)
 """How many points a trace answer has, both ends included."""
 
+POINTING_RANGE = (1, 100)
+"""How many points a pointing answer has."""
+
 MAX_PAYLOAD = 8192
 """Characters of an answer that are read; a real one is a few hundred long."""
 
@@ -70,7 +73,8 @@ class Answer:
     Attributes:
         task: What it was read as.
         value: The tolerant reading [px of the original image, float64, not writeable]: `(4,)`
-            `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory; None when it failed.
+            `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory and pointing; None when it
+            failed.
         status: How the tolerant reading ended; `ok` exactly when `value` is there.
         format_status: How the strict reading ended; `ok` earns the format reward.
         reasoning: What stands in the `<think>` block, stripped; None without one.
@@ -103,7 +107,7 @@ def parse_answer(
 
     Args:
         text: The completion, whatever it is.
-        task: `affordance` or `trajectory`.
+        task: `affordance`, `trajectory` or `pointing`.
         frame: The frame in which the model speaks, bound to the picture; None takes the numbers
             as pixels of a picture whose size is not known.
         point_range: Fewest and most points of a trace.
@@ -165,6 +169,7 @@ def _json_numbers(payload: str, task: Task) -> FloatArray | None:
 
     Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list; a list of
     another length has no pairs. Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
+    Pointing: the same, or Gemini's `[{"point": [y, x]}, ...]`.
     """
     payload = payload.strip()
     try:
@@ -172,7 +177,7 @@ def _json_numbers(payload: str, task: Task) -> FloatArray | None:
         if end != len(payload):
             return None
         if _PLAIN.fullmatch(payload) is None:
-            value = _unkeyed_box(value) if task is Task.AFFORDANCE else _unkeyed_trace(value)
+            value = _unkeyed_box(value) if task is Task.AFFORDANCE else _unkeyed_points(value, task)
         numbers = np.array(value, dtype=np.float64)
     except (ValueError, TypeError, RecursionError):  # not JSON, ragged, or not of this form
         return None
@@ -191,10 +196,17 @@ def _unkeyed_box(value: Any) -> _List:
     return _floats(items[0] if wrapped else value, "bbox_2d")
 
 
-def _unkeyed_trace(value: Any) -> list[_List]:
+def _unkeyed_points(value: Any, task: Task) -> list[_List]:
     if not isinstance(value, list):
-        raise TypeError("a trace is a list")
-    return [_floats(item, "point_2d") for item in cast("_List", value)]
+        raise TypeError("points are a list")
+    return [
+        _floats(item, "point" if task is Task.POINTING and _is_short(item) else "point_2d")
+        for item in cast("_List", value)
+    ]
+
+
+def _is_short(item: Any) -> bool:
+    return isinstance(item, dict) and "point_2d" not in item
 
 
 def _floats(value: Any, key: str) -> _List:
@@ -233,7 +245,11 @@ def _tolerant_value(
 
 
 def _count_status(count: int, task: Task, point_range: tuple[int, int]) -> ParseStatus:
-    fewest, most = (2, 2) if task is Task.AFFORDANCE else point_range
+    if task is Task.AFFORDANCE:
+        point_range = (2, 2)
+    elif task is Task.POINTING:
+        point_range = POINTING_RANGE
+    fewest, most = point_range
     return ParseStatus.OK if fewest <= count <= most else ParseStatus.WRONG_COUNT
 
 

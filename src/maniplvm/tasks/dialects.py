@@ -12,7 +12,10 @@ fit is skipped, and an unclosed bracket gives up what it already holds.
 | corner and size | `{"x": 10, "y": 20, "width": 20, "height": 20}` |
 | named corners | `{"x1": 10, "y1": 20, "x2": 30, "y2": 40}` |
 | named points | `[{"x": 1, "y": 2}, ...]` |
-| adjacent tuples | `(10, 20), (30, 40)`: the corners of a box, or a trace |
+| adjacent tuples | `(10, 20), (30, 40)`: the corners of a box, a trace, or points |
+| one pair | `(10, 20)`, `{"point_2d": [10, 20]}`: a point |
+| Gemini points | `[{"point": [2, 1], "label": "mug"}]` (y first, as its frame says) |
+| Molmo points | `<point x="1" y="2" alt="mug">`, `<points x1="1" y1="2" x2="3" y2="4">` |
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from maniplvm.tasks.point_tags import tagged_points
 from maniplvm.tasks.sample import Task
 
 MAX_NUMBER_LENGTH = 40
@@ -81,7 +85,7 @@ _Item: TypeAlias = float | _Group
 
 
 def find_coordinates(payload: str, task: Task) -> Coordinates | None:
-    """The last box or trace in a text.
+    """The last box, trace or list of points in a text.
 
     Args:
         payload: The text to search, already cut to a bounded length.
@@ -95,7 +99,10 @@ def find_coordinates(payload: str, task: Task) -> Coordinates | None:
     groups = _groups(payload)
     if task is Task.AFFORDANCE:
         return _last_box(groups)
-    return _last_trace(groups)
+    tagged = tagged_points(payload)
+    if tagged:
+        return Coordinates(tagged, x_first=True)
+    return _last_trace(groups) if task is Task.TRAJECTORY else _last_points(groups)
 
 
 def _groups(text: str) -> list[_Group | None]:
@@ -234,12 +241,44 @@ def _last_trace(groups: Sequence[_Group | None]) -> Coordinates | None:
         if trace:
             return trace
         if _point(group):
-            run = list[Coordinates]()
-            while index >= 0 and (item := groups[index]) is not None and (point := _point(item)):
-                run.append(point)
-                index -= 1
-            return _joined(run[::-1])
+            return _run_of_points(groups, index)
     return None
+
+
+def _last_points(groups: Sequence[_Group | None]) -> Coordinates | None:
+    """The last list of points, or the last point with those that stand right before it."""
+    for index in range(len(groups) - 1, -1, -1):
+        group = groups[index]
+        if group is None:
+            continue
+        if _point(group):
+            return _run_of_points(groups, index)
+        points = _points(group)
+        if points:
+            return points
+    return None
+
+
+def _points(group: _Group) -> Coordinates | None:
+    """One point or several, however deep they stand."""
+    found = _point(group) or _trace(group)
+    if found:
+        return found
+    inner = [*map(group.names.get, _TRACE_KEYS), *reversed(group.items)]
+    return next((points for item in inner if (points := _grouped_points(item))), None)
+
+
+def _grouped_points(item: _Item | None) -> Coordinates | None:
+    return _points(item) if isinstance(item, _Group) else None
+
+
+def _run_of_points(groups: Sequence[_Group | None], index: int) -> Coordinates:
+    """The point at a place with the points that stand right before it, in the written order."""
+    run = list[Coordinates]()
+    while index >= 0 and (item := groups[index]) is not None and (point := _point(item)):
+        run.append(point)
+        index -= 1
+    return _joined(run[::-1])
 
 
 def _trace(group: _Group) -> Coordinates | None:

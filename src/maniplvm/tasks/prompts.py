@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
+from maniplvm.tasks.region import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -33,8 +34,24 @@ Think about what it must touch and where it must end, then give 3 to 10 points i
 {range}
 Reply in exactly this form: <think>your reasoning</think><answer>{shape}</answer>"""
 
+_POINTING = """\
+The image shows what a robot arm sees. It is told: "{instruction}"
+Point at the places that its gripper must touch, or may use, to do this.
+Think about which part that is and where it lies, then give one point or several.
+{range}
+Reply in exactly this form: <think>your reasoning</think><answer>{shape}</answer>"""
+
 _SHORT_AFFORDANCE = "{instruction}\nWhere to touch? Box:"
 _SHORT_TRAJECTORY = "{instruction}\nHow to move? Trace:"
+_SHORT_POINTING = "{instruction}\nWhere to touch? Points:"
+
+_POINT_KEY: Mapping[str, str] = {
+    "qwen2_vl": "point_2d",
+    "qwen2_5_vl": "point_2d",
+    "qwen3_vl": "point_2d",
+    "gemini_er": "point",
+}
+"""The key of a point object in the families that were taught one; the others write bare lists."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +62,13 @@ class PromptStyle:
         family: The family's name, which is also its frame's.
         affordance: Template of the affordance question; see `PLACEHOLDERS`.
         trajectory: Template of the trajectory question.
+        pointing: Template of the pointing question.
     """
 
     family: str
     affordance: str = _AFFORDANCE
     trajectory: str = _TRAJECTORY
+    pointing: str = _POINTING
 
     def __post_init__(self) -> None:
         for task in Task:
@@ -65,11 +84,11 @@ class PromptStyle:
 
         Args:
             instruction: What the robot is told.
-            task: `affordance` or `trajectory`.
+            task: `affordance`, `trajectory` or `pointing`.
             frame: The frame bound to the picture, so that the range can be stated.
         """
         task = Task(task)
-        template = self.affordance if task is Task.AFFORDANCE else self.trajectory
+        template: str = getattr(self, task.value)
         return template.format(
             instruction=instruction.strip(), range=_range(frame), shape=_shape(task, frame)
         )
@@ -92,10 +111,13 @@ class PromptStyle:
 def write_answer(target: Target, frame: Frame) -> str:
     """A target as the JSON that the strict reading accepts, rounded to the frame's step.
 
-    A box thinner than a step stays one step wide, so that it never turns empty.
+    A box thinner than a step stays one step wide, so that it never turns empty. A region is answered
+    by one place well inside it, in the family's own point objects where it has them.
     """
     if isinstance(target, BoxTarget):
         return _list(_thick(frame.encode(target.points), target, frame).reshape(4))
+    if isinstance(target, RegionTarget):
+        return _points(frame.encode(target.inside_point[None]), frame)
     return "[" + ", ".join(_list(point) for point in frame.encode(target.points)) + "]"
 
 
@@ -131,6 +153,12 @@ def _list(numbers: FloatArray) -> str:
     return "[" + ", ".join(f"{number:.9g}" for number in numbers.tolist()) + "]"
 
 
+def _points(numbers: FloatArray, frame: Frame) -> str:
+    key = _POINT_KEY.get(frame.name)
+    points = [_list(point) for point in numbers]
+    return "[" + ", ".join(f'{{"{key}": {point}}}' if key else point for point in points) + "]"
+
+
 def _range(frame: Frame) -> str:
     first, second = (f"{limit:g}" for limit in frame.limits)
     kind = "whole numbers" if frame.step >= 1 else "decimal numbers"
@@ -144,7 +172,10 @@ def _range(frame: Frame) -> str:
 def _shape(task: Task, frame: Frame) -> str:
     if task is Task.AFFORDANCE:
         return "[y1, x1, y2, x2]" if frame.y_first else "[x1, y1, x2, y2]"
-    return "[[y, x], [y, x], ...]" if frame.y_first else "[[x, y], [x, y], ...]"
+    point = "[y, x]" if frame.y_first else "[x, y]"
+    if task is Task.POINTING and frame.name in _POINT_KEY:
+        point = f'{{"{_POINT_KEY[frame.name]}": {point}}}'
+    return f"[{point}, {point}, ...]"
 
 
 def _check_template(template: str, where: str) -> None:
@@ -164,7 +195,7 @@ def _check_template(template: str, where: str) -> None:
 
 PROMPTS: Mapping[str, PromptStyle] = {
     **{family: PromptStyle(family) for family in FRAMES},
-    "embedded": PromptStyle("embedded", _SHORT_AFFORDANCE, _SHORT_TRAJECTORY),
+    "embedded": PromptStyle("embedded", _SHORT_AFFORDANCE, _SHORT_TRAJECTORY, _SHORT_POINTING),
 }
 """The style of every family that has a frame."""
 

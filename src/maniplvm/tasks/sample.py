@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from maniplvm.tasks.region import RegionTarget
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 
@@ -18,6 +20,7 @@ class Task(StrEnum):
 
     AFFORDANCE = "affordance"
     TRAJECTORY = "trajectory"
+    POINTING = "pointing"
 
 
 def _frozen(values: ArrayLike, name: str) -> FloatArray:
@@ -92,11 +95,12 @@ class TraceTarget:
         return hash(self.points.tobytes())
 
 
-Target: TypeAlias = BoxTarget | TraceTarget
+Target: TypeAlias = BoxTarget | TraceTarget | RegionTarget
 
-_TARGET_OF: dict[Task, type[BoxTarget] | type[TraceTarget]] = {
+_TARGET_OF: dict[Task, type[BoxTarget] | type[TraceTarget] | type[RegionTarget]] = {
     Task.AFFORDANCE: BoxTarget,
     Task.TRAJECTORY: TraceTarget,
+    Task.POINTING: RegionTarget,
 }
 
 
@@ -109,10 +113,11 @@ class Sample:
 
     Attributes:
         id: Unique in its data set.
-        task: `affordance` or `trajectory`.
+        task: `affordance`, `trajectory` or `pointing`.
         instruction: What the robot is told to do.
         image_size: `(width, height)` [px] of the original image.
-        target: `BoxTarget` for affordance, `TraceTarget` for trajectory.
+        target: `BoxTarget` for affordance, `TraceTarget` for trajectory, `RegionTarget` for
+            pointing; its mask has the picture's size.
         image: The encoded picture (JPEG or PNG bytes), or None.
         split: The split's name, such as `train` or `id_test`.
         category: What results are grouped by (a task type, an affordance class), or None.
@@ -120,7 +125,7 @@ class Sample:
 
     Raises:
         ValueError: an empty id or instruction, an unknown task, a size that is not two positive
-            integers, or a target that does not belong to the task.
+            integers, a target that does not belong to the task, or a mask of another size.
     """
 
     id: str
@@ -149,6 +154,13 @@ class Sample:
                 f"sample {self.id}: task {self.task} needs a {_TARGET_OF[self.task].__name__}, "
                 f"got {type(self.target).__name__}"
             )
+        if isinstance(self.target, RegionTarget) and self.target.mask is not None:
+            height, width = self.target.mask.shape
+            if (width, height) != self.image_size:
+                raise ValueError(
+                    f"sample {self.id}: a mask of {width}x{height} for a picture of "
+                    f"{self.image_size[0]}x{self.image_size[1]}"
+                )
         object.__setattr__(self, "provenance", dict(self.provenance))
 
     @property

@@ -1,5 +1,6 @@
 """Training: recipes, supervised fine-tuning, and reinforcement learning with verifiable rewards."""
 
+from maniplvm.training.physics_settings import PhysicsSettings
 from maniplvm.training.recipe import (
     METHODS,
     DataSettings,
@@ -20,6 +21,7 @@ __all__ = [
     "MixSettings",
     "ModelSettings",
     "MonitorSettings",
+    "PhysicsSettings",
     "Recipe",
     "RewardSettings",
     "SharedPrefixSettings",

@@ -12,6 +12,7 @@ import torch
 from maniplvm.models import LoadedModel, Question, encode_batch, generate_texts
 from maniplvm.rewards import score_batch
 from maniplvm.training.packages import trl
+from maniplvm.training.physics_reward import PhysicsReward
 from maniplvm.training.pool import SamplePool
 from maniplvm.training.questions import Questions, prompts_of, questions_dataset
 from maniplvm.training.recipe import JOINT, Recipe
@@ -45,7 +46,9 @@ def build_grpo(
     def decode(completion_ids: list[list[int]]) -> list[str]:
         return loaded.tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
 
-    reward = Reward(recipe.preset, decode, recipe.data.task == JOINT)
+    wanted = recipe.rewards.physics
+    physics = None if wanted is None else PhysicsReward(wanted)
+    reward = Reward(recipe.preset, decode, recipe.data.task == JOINT, physics)
     asked = prompts_of(recipe, loaded)
     questions = Questions(pool, loaded, asked, supervised=False, keep=plan.prompts_at_once)
     base, options = trl().GRPOTrainer, dict[str, Any]()

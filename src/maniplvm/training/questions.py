@@ -13,7 +13,6 @@ from maniplvm.errors import UserError
 from maniplvm.geometry import Frame
 from maniplvm.models import ModelInterface
 from maniplvm.tasks import (
-    BoxTarget,
     PromptStyle,
     Sample,
     Target,
@@ -109,7 +108,7 @@ def taught_text(sample: Sample, frame: Frame) -> str:
 
 def _in_form(target: Target) -> Target:
     """A target that the form of an answer allows: a trace of few or more points on the same path."""
-    if isinstance(target, BoxTarget):
+    if not isinstance(target, TraceTarget):
         return target
     least, most = POINT_RANGE
     points = fit_points(target, most).points

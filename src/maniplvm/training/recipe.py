@@ -15,6 +15,7 @@ from maniplvm.models import LoraSettings
 from maniplvm.models.embedded import EMBEDDED
 from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
 from maniplvm.tasks import PromptStyle, Task
+from maniplvm.training.physics_settings import PhysicsSettings
 from maniplvm.training.shared_prefix import SharedPrefixSettings
 from maniplvm.training.typed_mapping import NOT_WRITTEN, check_keys, plain, read_fields
 from maniplvm.training.yaml_text import parse_yaml, read_yaml
@@ -24,7 +25,7 @@ METHODS = ("sft", "grpo")
 
 JOINT = "joint"
 TASKS = (*(task.value for task in Task), JOINT)
-"""What `data.task` may be; `joint` is both."""
+"""What `data.task` may be; `joint` is boxes and traces."""
 
 _YAML = (".yaml", ".yml")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -106,9 +107,15 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """What is rewarded: a preset's name, or the settings of one (`rewards.resolve_preset`)."""
+    """What is rewarded.
+
+    Attributes:
+        preset: A preset's name, or the settings of one (`rewards.resolve_preset`).
+        physics: Terms that physics adds, without labels; GRPO only.
+    """
 
     preset: str | Mapping[str, Any] = "dense"
+    physics: PhysicsSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,8 @@ class Recipe:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that are trained."""
-        return tuple(Task) if self.data.task == JOINT else (Task(self.data.task),)
+        both = (Task.AFFORDANCE, Task.TRAJECTORY)
+        return both if self.data.task == JOINT else (Task(self.data.task),)
 
     def to_mapping(self) -> dict[str, Any]:
         """The settings that give this recipe back: only what YAML and JSON know."""

@@ -11,6 +11,7 @@ from maniplvm.geometry import Frame
 from maniplvm.rewards import Score, score_batch
 from maniplvm.rewards.presets import Preset
 from maniplvm.tasks import Sample, Task
+from maniplvm.training.physics_reward import PhysicsReward
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,21 @@ class Reward:
         preset: What is rewarded.
         decode: Texts of completions from their tokens, as evaluation reads them.
         joint: Whether two tasks are trained, so that terms need the task in their names.
+        physics: Adds terms that no label enters.
     """
 
     def __init__(
-        self, preset: Preset, decode: Callable[[list[list[int]]], list[str]], joint: bool
+        self,
+        preset: Preset,
+        decode: Callable[[list[list[int]]], list[str]],
+        joint: bool,
+        physics: PhysicsReward | None = None,
     ) -> None:
         self.__name__ = "reward"
         self._preset = preset
         self._decode = decode
         self._joint = joint
+        self._physics = physics
         self.latest: ScoredBatch | None = None
 
     def __call__(
@@ -55,6 +62,9 @@ class Reward:
         """
         texts = self._decode(completion_ids)
         scores = score_batch(texts, sample, self._preset, frame)
+        if self._physics is not None:
+            scores = self._physics.added(scores, sample)
+            log_metric("executions_lost", float(self._physics.lost))
         self.latest = ScoredBatch(sample, texts, scores)
         for each, score in zip(sample, scores, strict=True):
             prefix = f"reward/{each.task}/" if self._joint else "reward/"

@@ -31,7 +31,7 @@ RENAMED: Mapping[str, str] = {
 }
 """TRL's names that a line takes over, and what they are called there."""
 
-OURS = ("parse_rate", "format_rate", "answer_variety", "group_spread")
+OURS = ("parse_rate", "format_rate", "answer_variety", "group_spread", "executions_lost")
 """Names that stay; so do all that begin with `reward/`."""
 
 

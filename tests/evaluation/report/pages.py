@@ -6,11 +6,13 @@ VOID = {"meta", "link", "input", "br", "img", "hr"}
 
 
 class Page(HTMLParser):
-    """Attributes: `elements` (name, attributes), `text`, `open` (elements that were not closed)."""
+    """Attributes: `elements` (name, attributes), `text`, `open` (elements that were not
+    closed), `scripts` (their contents). The text is what is read without scripts."""
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
         self.elements, self.open, self.faults, self.chunks = [], [], [], []
+        self.scripts = []
         self.feed(html)
         self.close()
 
@@ -24,7 +26,9 @@ class Page(HTMLParser):
             self.faults.append(f"</{tag}> at {self.getpos()}")
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        if not {"style", "script", "template"} & set(self.open):
             self.chunks.append(data)
 
     @property

@@ -12,8 +12,9 @@ from maniplvm.evaluation.report.curves import learning_curves
 from maniplvm.evaluation.report.folders import read_measured, read_run
 from maniplvm.evaluation.report.marks import tag, visible
 from maniplvm.evaluation.report.overlay import MOST_BYTES, Album, draw_overlay
-from maniplvm.evaluation.report.tracks import bar_track, difference_track, round_up
-from maniplvm.tasks import BoxTarget, Sample, Task
+from maniplvm.evaluation.report.scales import round_up
+from maniplvm.evaluation.report.tracks import bar_track, difference_track
+from maniplvm.tasks import BoxTarget, RegionTarget, Sample, Task
 from tests.evaluation.report.folders import write_evaluation, write_run
 
 
@@ -23,6 +24,10 @@ def parsed(markup):
 
 def numbers(element, *names):
     return [float(element.get(name)) for name in names]
+
+
+def numbers_of(element, *names):
+    return [float(element.get(name).rstrip("%")) for name in names]
 
 
 def test_a_box_is_outlined_from_outside_where_it_lies():
@@ -58,6 +63,17 @@ def test_tiny_boxes_are_magnified_and_large_ones_are_not():
     assert len(list(parsed(large).iter("svg"))) == 1
 
 
+def test_a_region_is_outlined_and_points_are_crosses():
+    region = RegionTarget([[(10, 10), (50, 10), (30, 60)]])
+    drawn = parsed(draw_overlay("p0", (160, 120), region, [[20, 30], [90, 80]], "a"))
+    outline = next(p for p in drawn.iter("polygon") if p.get("stroke") == TRUTH.colour)
+    corners = {tuple(map(float, each.split(","))) for each in outline.get("points").split()}
+    assert corners == {(10, 10), (50, 10), (30, 60)}
+    crosses = [p for p in drawn.iter("path") if p.get("stroke") == PREDICTION.colour]
+    assert len(crosses) == 2
+    assert list(drawn.iter("polyline")) == []
+
+
 def test_a_picture_that_does_not_compress_is_made_small(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     buffer = io.BytesIO()
@@ -67,7 +83,8 @@ def test_a_picture_that_does_not_compress_is_made_small(tmp_path):
     write_dataset(tmp_path / "set", [sample], name="set")
     measured = read_measured(write_evaluation(tmp_path / "eval", [sample], 0.0))
     album = Album(open_dataset(tmp_path / "set"))
-    assert album.name(measured.samples[0]) == album.name(measured.samples[0]) == "p0"
+    (first, target), again = album.look_up(measured.samples[0]), album.look_up(measured.samples[0])
+    assert (first, target) == again == ("p0", box)
     symbols = str(album.symbols())
     assert symbols.count("<symbol") == 1
     assert len(symbols) < MOST_BYTES * 4 / 3 + 1000
@@ -79,7 +96,7 @@ def test_a_sample_without_a_picture_is_grey(tmp_path):
     write_dataset(tmp_path / "set", [sample], name="set")
     measured = read_measured(write_evaluation(tmp_path / "eval", [sample], 0.0))
     album = Album(open_dataset(tmp_path / "set"))
-    album.name(measured.samples[0])
+    album.look_up(measured.samples[0])
     assert "data:" not in str(album.symbols())
 
 
@@ -95,7 +112,8 @@ def test_an_interval_right_of_zero_is_drawn_right_of_zero():
 def test_bars_grow_with_their_values_and_stay_in_their_row():
     drawn = parsed(bar_track([("before", 0.2, 0.1, 0.3), ("after", 9.0, None, None)], 1, "a"))
     assert [bar.get("width") for bar in drawn.iter("rect")] == ["20.00%", "100.00%"]
-    assert len(list(drawn.iter("line"))) == 1
+    whiskers = [line for line in drawn.iter("line") if line.get("class") == "whisker"]
+    assert [numbers_of(line, "x1", "x2") for line in whiskers] == [[10, 30]]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +154,8 @@ def test_a_curve_of_one_step_and_a_flat_one_can_be_drawn(tmp_path):
     for curve in others:
         for line in parsed(curve.chart).iter("polyline"):
             x, y = map(float, line.get("points").split(","))
-            assert 0 <= x <= 340
-            assert 0 <= y <= 176
+            assert 0 <= x <= 360
+            assert 0 <= y <= 200
 
 
 def test_texts_and_attributes_are_escaped():

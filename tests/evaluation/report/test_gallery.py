@@ -3,11 +3,18 @@
 import pytest
 
 from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.gallery import MOST_CARDS, galleries, pairs_of, quality
+from maniplvm.evaluation.report.gallery import (
+    MOST_CARDS,
+    MOST_DUELS,
+    duels,
+    galleries,
+    pairs_of,
+    quality,
+)
 from maniplvm.tasks import Task
 
 
-@pytest.fixture(scope="module", params=list(Task))
+@pytest.fixture(scope="module", params=[Task.AFFORDANCE, Task.TRAJECTORY])
 def pairs(request, folders):
     return pairs_of(read_measured(folders.before), read_measured(folders.after), request.param)
 
@@ -21,9 +28,6 @@ def test_extremes_come_from_their_end_of_the_scale(pairs):
     best, worst = ([quality(p.after) for p in found[name]] for name in ("Best", "Worst"))
     assert max(quality(pair.after) for pair in pairs) == max(best)
     assert min(quality(p.after) for p in pairs if p.after.parsed) == min(worst)
-    assert all(pair.gain > 0 for pair in found["Most improved"])
-    assert all(pair.gain < 0 for pair in found["Most worsened"])
-    assert max(p.gain for p in pairs) == max(p.gain for p in found["Most improved"])
     assert all(pair.after.parsed for pair in found["Worst"])
     assert not any(pair.after.parsed for pair in found["Could not be read"])
 
@@ -43,9 +47,34 @@ def test_the_random_draw_follows_its_seed(pairs):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_without_a_before_nothing_improves(folders):
+def test_two_models_are_sorted_by_their_difference_the_largest_first(pairs):
+    closer, farther = (gallery.pairs for gallery in duels(pairs, "one", "other"))
+    gains, losses = ([pair.gain for pair in own] for own in (closer, farther))
+    assert gains == sorted(gains, reverse=True)
+    assert losses == sorted(losses)
+    assert gains[0] == max(pair.gain for pair in pairs)
+    assert losses[0] == min(pair.gain for pair in pairs)
+    assert gains[-1] > 0 > losses[-1]
+    assert len(gains) == len(losses) == MOST_DUELS
+
+
+def test_a_duel_takes_the_same_number_from_every_split_that_has_one(pairs):
+    gained = [pair for pair in pairs if pair.gain > 0]
+    shown = [pair.after.split for pair in duels(pairs, "one", "other")[0].pairs]
+    for split in ("adapt_test", "id_test"):
+        scenes = {pair.after.scene for pair in gained if pair.after.split == split}
+        assert shown.count(split) >= min(len(scenes), MOST_DUELS // 2), split
+
+
+def test_the_side_that_is_never_closer_has_no_gallery(pairs):
+    better = [pair for pair in pairs if pair.gain > 0]
+    assert [gallery.name for gallery in duels(better, "one", "other")] == ["other is closer"]
+    assert f"on {len(better)} of {len(better)} samples" in duels(better, "one", "other")[0].phrase
+
+
+def test_a_model_alone_has_no_duel(folders):
     alone = pairs_of(None, read_measured(folders.after), Task.AFFORDANCE)
-    assert not {"Most improved", "Most worsened"} & set(shown(alone))
+    assert duels(alone, "one", "other") == []
 
 
 def test_several_draws_show_only_the_first(folders):

@@ -1,14 +1,18 @@
 """The page as a whole: complete, self-contained, and deaf to whatever a model wrote."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from maniplvm.errors import UserError
+from maniplvm.evaluation import report as templates
 from maniplvm.evaluation.report import Sources, build_report
 from tests.evaluation.report.conftest import HOSTILE
 from tests.evaluation.report.folders import write_evaluation, write_run
@@ -72,8 +76,20 @@ def test_the_page_asks_nothing_of_the_network(html, page):
     assert len(html.encode()) < 4_000_000
 
 
+def is_only_our_script(page):
+    """Two scripts: the data, which does not run, and the code that the page's policy names."""
+    assert page.named("script") == [{"type": "application/json", "id": "samples-data"}, {}]
+    data, code = page.scripts
+    assert code == (Path(templates.__file__).parent / "templates" / "search.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    policy = next(a["content"] for a in page.named("meta") if "http-equiv" in a)
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert not set("<>&") & set(data)
+    return json.loads(data)
+
+
 def test_no_text_of_a_model_becomes_markup(page):
-    assert page.named("script") == []
+    assert is_only_our_script(page)
     assert page.named("img") == []
     assert not [a for _, a in page.elements if any(key.startswith("on") for key in a)]
     assert '</pre></script><img src=x onerror="alert(1)">' in page.text
@@ -95,7 +111,8 @@ def test_hostile_names_are_texts_too(folders, tmp_path):
     (run / "log.jsonl").write_text(json.dumps({"step": 1, HOSTILE: 1.0, f"reward/{HOSTILE}": 2}))
     page = Page(build_report(Sources(after, folders.data, runs=[run])))
     assert (page.faults, page.open) == ([], [])
-    assert page.named("script") == page.named("img") == []
+    assert HOSTILE.replace("\x00", "␀").replace("\u202e", "�") in is_only_our_script(page)["words"]
+    assert page.named("img") == []
     assert not [a for _, a in page.elements if any(key.startswith("on") for key in a)]
 
 
@@ -123,7 +140,14 @@ def test_the_page_says_what_it_must(page):
         "Sampled answers",
         "reward/trajectory/dfd",
         "Random draw",
-        "Most worsened",
+        "Side by side",
+        "q (after) is closer",
+        "Success against threshold",
+        "area 0.",
+        "Where it fails",
+        "By place in the picture",
+        "Length of the reasoning",
+        "All samples",
         "What the model wrote",
         "an answer without coordinates",
         "the hand never met the part",
@@ -151,7 +175,7 @@ def test_one_evaluation_alone_is_a_page(folders):
     page = Page(build_report(Sources(folders.after, folders.data)))
     assert "q on adapt_test: box overlap (IoU)" in page.text
     assert (page.faults, page.open) == ([], [])
-    for text in ("before training", "Learning curves", "Most improved", "better by", "minus"):
+    for text in ("before training", "Learning curves", "Side by side", "better by", "minus"):
         assert text not in page.text, text
 
 

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from maniplvm.data.problems import BadRecord
-from maniplvm.data.readers import jsonl, maniplvm, sharerobot
+from maniplvm.data.readers import (
+    jsonl,
+    lerobot,
+    maniplvm,
+    rlds,
+    roboafford,
+    roborefit,
+    robot_view,
+    sharerobot,
+    sharerobot_bench,
+    umd,
+    vait,
+)
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
-Reader: TypeAlias = Callable[[Path, Path | None], Iterator[Sample | BadRecord]]
-"""Takes the source and the image root (None: the format's own place), yields samples lazily."""
+Reader: TypeAlias = Callable[..., Iterator[Sample | BadRecord]]
+"""Takes the source, the image root (None: the format's own place) and its own options by name."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,35 @@ class Format:
         read: Its reader.
         description: One line for a person.
         homepage: Where the data are published.
+        options: Names of the reader's own options; the command line spells them as
+            `flag` does.
     """
 
     name: str
     read: Reader
     description: str
     homepage: str = ""
+    options: tuple[str, ...] = ()
+
+    def samples(
+        self, source: Path, images: Path | None, options: Mapping[str, Any]
+    ) -> Iterator[Sample | BadRecord]:
+        """Read a source with this format's reader.
+
+        Args:
+            source: The file or folder to read.
+            images: What picture names are relative to; None means the format's usual place.
+            options: The reader's own options by name.
+
+        Raises:
+            UserError: an option that the format does not take (those that it takes are listed),
+                or whatever the reader refuses.
+        """
+        for name in options:
+            if name not in self.options:
+                taken = ", ".join(map(flag, self.options)) or "no option of its own"
+                raise UserError(f"format {self.name} takes no {flag(name)}; it takes {taken}")
+        return self.read(source, images, **options)
 
 
 FORMATS: Mapping[str, Format] = {
@@ -49,8 +84,60 @@ FORMATS: Mapping[str, Format] = {
             "https://arxiv.org/abs/2505.16517",
         ),
         Format(jsonl.NAME, jsonl.read, "our own exchange format, one object a line"),
+        Format(
+            umd.NAME,
+            umd.read,
+            "UMD Part Affordance: tools with a label for every pixel",
+            "https://users.umiacs.umd.edu/~fermulcm/affordance/part-affordance-dataset/",
+            umd.OPTIONS,
+        ),
+        Format(
+            sharerobot_bench.NAME,
+            sharerobot_bench.read,
+            "ShareRobot-Bench: conversations whose answer is a box or a trajectory",
+            "https://huggingface.co/datasets/BAAI/ShareRobot-Bench",
+            sharerobot_bench.OPTIONS,
+        ),
+        Format(
+            vait.NAME,
+            vait.read,
+            "VAIT of LLARVA: conversations whose answer holds a trace and actions",
+            "https://github.com/Dantong88/LLARVA",
+            vait.OPTIONS,
+        ),
+        Format(
+            roborefit.NAME,
+            roborefit.read,
+            "RoboRefIt and files like it: {problem, image, bbox}",
+            "https://github.com/luyh20/VL-Grasp",
+        ),
+        Format(
+            roboafford.NAME,
+            roboafford.read,
+            "RoboAfford-Eval: points judged by a mask, or by polygons",
+            "https://github.com/tyb197/RoboAfford",
+        ),
+        Format(
+            lerobot.NAME,
+            lerobot.read,
+            "LeRobot episodes, v2.0 to v3.0, seen by one calibrated camera",
+            "https://github.com/huggingface/lerobot",
+            robot_view.OPTIONS,
+        ),
+        Format(
+            rlds.NAME,
+            rlds.read,
+            "RLDS episodes (TFDS's .tfrecord files), seen by one calibrated camera",
+            "https://github.com/google-research/rlds",
+            robot_view.OPTIONS,
+        ),
     )
 }
+
+
+def flag(option: str) -> str:
+    """How the command line spells an option of a reader."""
+    return f"--{option.replace('_', '-')}"
 
 
 def find_format(name: str) -> Format:

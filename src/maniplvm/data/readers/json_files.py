@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.problems import BadRecord, Cause
+from maniplvm.data.readers.json_stream import NotAListError, stream_list
 from maniplvm.data.readers.record import Record, SourceFile
 from maniplvm.data.targets import shown
 from maniplvm.errors import UserError
@@ -69,18 +70,22 @@ def _default_images(path: Path) -> Path:
 
 
 def _list(file: SourceFile) -> Iterator[Record | BadRecord]:
+    index = 0
     try:
-        content = json.loads(file.path.read_text(encoding="utf-8-sig"))
+        with file.path.open(encoding="utf-8-sig") as stream:
+            for index, value in enumerate(stream_list(stream)):
+                yield _record(file, f"record {index}", index, value)
+    except NotAListError as error:
+        raise UserError(
+            f"{file.path}: expected a list of records, got {shown(error.value)}"
+        ) from error
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{file.path}: not JSON ({error}); one record a line belongs in a .jsonl file"
+            f"{file.path}: not JSON ({error.msg}, in or after record {index}); "
+            "one record a line belongs in a .jsonl file"
         ) from error
     except RecursionError as error:
         raise UserError(f"{file.path}: nested too deeply to be a list of records") from error
-    if not isinstance(content, list):
-        raise UserError(f"{file.path}: expected a list of records, got {shown(content)}")
-    for index, value in enumerate(cast("list[Any]", content)):
-        yield _record(file, f"record {index}", index, value)
 
 
 def _lines(file: SourceFile) -> Iterator[Record | BadRecord]:

@@ -16,7 +16,13 @@ from typing import Any, cast
 from maniplvm.data.problems import BadRecord, Cause, RecordError
 from maniplvm.data.readers import sharerobot
 from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import Record, samples_of, text_value
+from maniplvm.data.readers.record import (
+    IMAGE_PLACEHOLDER,
+    Record,
+    only_picture,
+    samples_of,
+    text_value,
+)
 from maniplvm.data.targets import box_target, items, shown, trace_target
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task
 
@@ -24,7 +30,6 @@ NAME = "maniplvm"
 
 _WHAT = "'solution'"
 _ANSWER_TAGS = re.compile(r"\s*<answer>(.*)</answer>\s*", re.DOTALL)
-_IMAGE_PLACEHOLDER = "<image>"
 
 
 def read(source: Path, images: Path | None) -> Iterator[Sample | BadRecord]:
@@ -41,8 +46,8 @@ def sample_of(record: Record) -> Sample:
     key = record.key_of("solution", sharerobot.BOX_KEY, *sharerobot.TRACE_KEYS)
     if key != "solution":
         return sharerobot.sample_of(record, NAME)
-    instruction = record.text("problem").replace(_IMAGE_PLACEHOLDER, " ").strip()
-    image = _only(record.fields[record.key_of("image")])
+    instruction = record.text("problem").replace(IMAGE_PLACEHOLDER, " ").strip()
+    image = only_picture(record.fields[record.key_of("image")])
     picture = record.picture(image, (record.fields.get("width"), record.fields.get("height")))
     target = _target(_decoded(record.fields[key]), picture.size)
     task = Task.AFFORDANCE if isinstance(target, BoxTarget) else Task.TRAJECTORY
@@ -55,13 +60,6 @@ def sample_of(record: Record) -> Sample:
         image=picture.data,
         provenance=record.provenance(NAME, source_id=record.id, image=image),
     )
-
-
-def _only(image: object) -> str:
-    names = cast("list[object]", image) if isinstance(image, list) else [image]
-    if len(names) != 1:
-        raise RecordError(Cause.WRONG_TYPE, f"'image' needs exactly one picture, got {len(names)}")
-    return text_value(names[0], "'image'")
 
 
 def _decoded(solution: object) -> object:

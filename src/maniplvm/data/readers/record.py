@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,11 @@ from maniplvm.data.images import Picture, read_picture, resolve_image
 from maniplvm.data.problems import BadRecord, Cause, RecordError
 from maniplvm.data.targets import number, shown
 from maniplvm.tasks.sample import Sample
+
+IMAGE_PLACEHOLDER = "<image>"
+"""Where a question's text shows its picture."""
+
+_SPLIT_IN_NAME = re.compile(r"(?<![A-Za-z0-9])(train|val|test[AB]?)(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,12 @@ class SourceFile:
     path: Path
     name: str
     image_root: Path
+
+    @property
+    def split(self) -> str | None:
+        """The split that the file is named after: `train`, `val`, `test`, `testA`, `testB`."""
+        found = _SPLIT_IN_NAME.search(self.path.stem)
+        return found[1] if found else None
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,18 @@ def samples_of(
             yield to_sample(record)
         except RecordError as error:
             yield record.refused(error)
+
+
+def only_picture(value: object) -> str:
+    """The picture's name in a text, or in a list of exactly one.
+
+    Raises:
+        RecordError: several pictures or none, or no text.
+    """
+    names = cast("list[object]", value) if isinstance(value, list) else [value]
+    if len(names) != 1:
+        raise RecordError(Cause.WRONG_TYPE, f"'image' needs exactly one picture, got {len(names)}")
+    return text_value(names[0], "'image'")
 
 
 def text_value(value: object, what: str) -> str:

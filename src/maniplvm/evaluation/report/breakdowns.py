@@ -14,12 +14,17 @@ from maniplvm.evaluation.report.metrics import (
     LEADING,
     SPLIT_PHRASES,
     STATUS_PHRASES,
+    Form,
     Metric,
     metric_of,
 )
+from maniplvm.evaluation.report.scales import percent, round_up, short
 from maniplvm.evaluation.report.tables import TITLES, Compared
-from maniplvm.evaluation.report.tracks import bar_track, round_up
+from maniplvm.evaluation.report.tracks import bar_track
 from maniplvm.tasks.sample import Task
+
+MOST_BARS = 30
+"""Categories that are shown at once."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,39 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Breakdown:
-    """Bars under one title, in sections."""
+class Section:
+    """Bars with a common axis.
 
-    title: str
+    Attributes:
+        name: What they measure; empty where the title says it.
+        bars: The first ones are shown, the rest on demand.
+        ends: The values at the left end, in the middle and at the right end, as written.
+    """
+
+    name: str
+    bars: Sequence[Bar]
+    ends: tuple[str, str, str]
+
+    @property
+    def shown(self) -> Sequence[Bar]:
+        """Those at both ends of the order; all where there are few."""
+        if len(self.bars) <= MOST_BARS:
+            return self.bars
+        return [*self.bars[: MOST_BARS // 2], *self.bars[-(MOST_BARS // 2) :]]
+
+    @property
+    def between(self) -> Sequence[Bar]:
+        """The others, from the middle of the order."""
+        return () if len(self.bars) <= MOST_BARS else self.bars[MOST_BARS // 2 : -MOST_BARS // 2]
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Bars under one name, in sections."""
+
+    name: str
     phrase: str
-    sections: Sequence[tuple[str, Sequence[Bar]]]
+    sections: Sequence[Section]
 
 
 def failures(compared: Compared) -> list[Breakdown]:
@@ -82,20 +114,21 @@ def _reasons(evaluation: Measured) -> tuple[Counter[str], int]:
 
 
 def _counted(
-    title: str,
+    name: str,
     phrase: str,
     found: Mapping[str, Sequence[tuple[Counter[str], int]]],
     phrases: Mapping[str, str],
 ) -> Breakdown:
     shares = [n / total for own in found.values() for c, total in own for n in c.values()]
     limit = round_up(max(shares, default=1.0))
-    sections: list[tuple[str, list[Bar]]] = []
-    for name, own in found.items():
+    sections: list[Section] = []
+    ends = tuple(f"{percent(share)} %" for share in (0, limit / 2, limit))
+    for each, own in found.items():
         kinds = sum((counts for counts, _ in own), Counter[str]()).most_common()
         bars = [_count_bar(kind, phrases.get(kind, ""), own, limit) for kind, _ in kinds]
         if bars:
-            sections.append((name, bars))
-    return Breakdown(title, phrase, sections)
+            sections.append(Section(each, bars, (ends[0], ends[1], ends[2])))
+    return Breakdown(name, phrase, sections)
 
 
 def _count_bar(
@@ -124,12 +157,9 @@ def categories(compared: Compared) -> list[Breakdown]:
     """The leading measure of every category: one breakdown for each split."""
     made: list[Breakdown] = []
     for split in compared.after.result.splits:
-        sections: list[tuple[str, Sequence[Bar]]] = []
-        for task in Task:
-            metric = _measure(compared, split, task)
-            bars = [] if metric is None else _category_bars(compared, split, task, metric)
-            if metric is not None and bars:
-                sections.append((metric.name, bars))
+        measured = [(task, metric) for task in Task if (metric := _measure(compared, split, task))]
+        found = [_category_bars(compared, split, task, metric) for task, metric in measured]
+        sections = [section for section in found if section.bars]
         if sections:
             made.append(Breakdown(split, SPLIT_PHRASES.get(split, ""), sections))
     return made
@@ -139,11 +169,11 @@ def _measure(compared: Compared, split: str, task: Task) -> Metric | None:
     """The first leading metric that the categories hold."""
     result = compared.after.task(split, task)
     held = {name for own in result.categories.values() for name in own.measures} if result else ()
-    keys = [*LEADING[task], "dfd", "success"]
+    keys = [*LEADING[task], "solved", "dfd", "success"]
     return next((metric_of(task, key) for key in keys if key in held), None)
 
 
-def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -> list[Bar]:
+def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -> Section:
     evaluations = [e for e in (compared.before, compared.after) if e is not None]
     tables = [
         {} if (result := evaluation.task(split, task)) is None else result.categories
@@ -154,7 +184,9 @@ def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -
         for name in tables[-1]
     }
     highest = [interval.high for own in found.values() for interval in own if interval is not None]
-    limit = 1.0 if metric.key in ("iou", "success") else round_up(max(highest, default=1.0))
+    limit = (
+        1.0 if metric.key in ("iou", "success", "inside") else round_up(max(highest, default=1.0))
+    )
     bars: list[tuple[float, Bar]] = []
     for name, own in found.items():
         latest = own[-1]
@@ -169,4 +201,10 @@ def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -
         track = bar_track(rows, limit, f"{name}: {', '.join(values)}")
         bars.append((latest.mean, Bar(name, f"{tables[-1][name].count} answers", track, values)))
     bars.sort(key=lambda pair: pair[0], reverse=metric.higher_is_better)
-    return [bar for _, bar in bars]
+    places = (0.0, limit / 2, limit)
+    is_share = metric.form is Form.SHARE
+    ends = [f"{percent(place)} %" if is_share else short(place) for place in places]
+    better = "more is better" if metric.higher_is_better else "less is better"
+    return Section(
+        f"{metric.name}: {better}", [bar for _, bar in bars], (ends[0], ends[1], ends[2])
+    )

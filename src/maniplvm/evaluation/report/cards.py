@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from markupsafe import Markup
 
-from maniplvm.evaluation.report.gallery import Gallery, Pair
+from maniplvm.evaluation.report.gallery import Gallery, Pair, leading_of
+from maniplvm.evaluation.report.judged import reasoning_of
 from maniplvm.evaluation.report.marks import visible
-from maniplvm.evaluation.report.metrics import LEADING, STATUS_PHRASES, metric_of
+from maniplvm.evaluation.report.metrics import STATUS_PHRASES
 from maniplvm.evaluation.report.overlay import Album, draw_overlay
-from maniplvm.evaluation.scored import ScoredSample
-from maniplvm.tasks import parse_answer
+from maniplvm.evaluation.report.shapes import bounds_of, shown_answer
+from maniplvm.evaluation.scored import Numbers, ScoredSample
+from maniplvm.tasks.sample import Target
 
 MOST_CHARACTERS = 900
 """Of a completion that are shown."""
+MOST_REASONING = 240
+"""Of a reasoning that are shown beside a picture."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,11 @@ class View:
     """One answer over its picture.
 
     Attributes:
-        when: `before`, `after`, or empty when there is only one.
+        when: Whose answer it is, or empty when there is only one.
         overlay: The picture.
         score: The leading measure, as written.
         details: Further scores, as written.
+        reasoning: What the model thought, shortened.
         text: What the model wrote, shortened.
     """
 
@@ -35,6 +39,7 @@ class View:
     overlay: Markup
     score: str
     details: str
+    reasoning: str
     text: str
 
 
@@ -43,8 +48,9 @@ class Card:
     """One sample.
 
     Attributes:
+        anchor: Its name in the page; empty where the sample has a card already.
         instruction: What was asked.
-        reasoning: What the model thought, after.
+        difference: How far the answers are apart in the leading measure, as written.
         split: The sample's.
         category: The sample's.
         id: The sample's.
@@ -52,8 +58,9 @@ class Card:
         is_open: Whether the text is shown at once: there is nothing else to see.
     """
 
+    anchor: str
     instruction: str
-    reasoning: str
+    difference: str
     split: str
     category: str
     id: str
@@ -70,59 +77,93 @@ class Wall:
     cards: Sequence[Card]
 
 
-def wall(gallery: Gallery, album: Album) -> Wall:
-    """Draw a gallery."""
-    return Wall(gallery.name, gallery.phrase, [_card(pair, album) for pair in gallery.pairs])
+class Cards:
+    """Draws cards, and remembers which sample has one.
+
+    Attributes:
+        anchors: The name of each sample's first card, by the sample's id.
+    """
+
+    def __init__(self, album: Album) -> None:
+        self._album = album
+        self.anchors: dict[str, str] = {}
+
+    def wall(self, gallery: Gallery, names: tuple[str, str] = ("before", "after")) -> Wall:
+        """Draw a gallery.
+
+        Args:
+            gallery: Its samples.
+            names: What the two answers of a pair are called.
+        """
+        cards = [self._card(pair, names) for pair in gallery.pairs]
+        return Wall(gallery.name, gallery.phrase, cards)
+
+    def _card(self, pair: Pair, names: tuple[str, str]) -> Card:
+        record = pair.after
+        picture, target = self._album.look_up(record)
+        views = [_view(names[1] if pair.before else "", record, picture, target)]
+        if pair.before is not None:
+            views.insert(0, _view(names[0], pair.before, picture, target))
+        anchor = "" if record.id in self.anchors else f"card-{len(self.anchors)}"
+        self.anchors.setdefault(record.id, anchor)
+        return Card(
+            anchor,
+            visible(record.instruction),
+            _difference(pair),
+            record.split,
+            visible(record.category or ""),
+            visible(record.id),
+            views,
+            not record.parsed,
+        )
 
 
-def _card(pair: Pair, album: Album) -> Card:
-    record, picture = pair.after, album.name(pair.after)
-    views = [_view("after" if pair.before else "", record, picture)]
-    if pair.before is not None:
-        views.insert(0, _view("before", pair.before, picture))
-    reasoning = parse_answer(record.text, record.task).reasoning
-    return Card(
-        visible(record.instruction),
-        visible(_shortened(reasoning or "", 240)),
-        record.split,
-        visible(record.category or ""),
-        visible(record.id),
-        views,
-        not record.parsed,
-    )
+def _difference(pair: Pair) -> str:
+    metric = leading_of(pair.after)
+    if metric is None or pair.before is None or metric.key not in pair.before.measures:
+        return ""
+    apart = pair.after.measures[metric.key] - pair.before.measures[metric.key]
+    return f"{metric.short} {metric.show_difference(apart)}"
 
 
-def _view(when: str, record: ScoredSample, picture: str) -> View:
+def _view(when: str, record: ScoredSample, picture: str, target: Target) -> View:
     score, details = _scores(record)
     label = f"{record.instruction}: {when} {score}".replace("  ", " ")
-    overlay = draw_overlay(picture, record.image_size, record.target, record.answer, visible(label))
-    return View(when, overlay, score, details, visible(_shortened(record.text, MOST_CHARACTERS)))
+    return View(
+        when,
+        draw_overlay(picture, record.image_size, target, shown_answer(record), visible(label)),
+        score,
+        details,
+        visible(shortened(reasoning_of(record), MOST_REASONING)),
+        visible(shortened(record.text, MOST_CHARACTERS)),
+    )
 
 
 def _scores(record: ScoredSample) -> tuple[str, str]:
     rest = [f"reward {record.reward:.2f}"]
     if not record.parsed:
         return STATUS_PHRASES.get(record.status, record.status), rest[0]
-    if _is_outside(record):
+    if _is_outside(shown_answer(record), record.image_size):
         rest.append("outside of the picture")
     if record.execution is not None:
         done = record.execution.success
         rest.append(
             "done in physics" if done else f"failed: {record.execution.reason.replace('_', ' ')}"
         )
-    for key in LEADING[record.task]:
-        if key in record.measures:
-            metric = metric_of(record.task, key)
-            return f"{metric.short} {metric.show(record.measures[key])}", ", ".join(rest)
-    return rest[0], ", ".join(rest[1:])
+    metric = leading_of(record)
+    if metric is None:
+        return rest[0], ", ".join(rest[1:])
+    return f"{metric.short} {metric.show(record.measures[metric.key])}", ", ".join(rest)
 
 
-def _is_outside(record: ScoredSample) -> bool:
+def _is_outside(answer: Numbers | None, size: tuple[int, int]) -> bool:
     """Whether nothing of an answer lies on the picture, so that none can be seen."""
-    points = np.asarray(record.answer, dtype=np.float64).reshape(-1, 2)
-    low, high = points.min(axis=0), points.max(axis=0)
-    return bool((high < 0).any() or (low > np.array(record.image_size)).any())
+    if answer is None:
+        return False
+    x1, y1, x2, y2 = bounds_of(answer).tolist()
+    return x2 < 0 or y2 < 0 or x1 > size[0] or y1 > size[1]
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters, with a word on the rest."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,14 +9,12 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from maniplvm.evaluation.report.charts import Chart
 from maniplvm.evaluation.report.folders import Run
-from maniplvm.evaluation.report.marks import tag
-from maniplvm.evaluation.report.tracks import round_up
+from maniplvm.evaluation.report.scales import Axis, axis_at, short, ticks_between
 
 FloatArray = NDArray[np.float64]
 
-_WIDTH, _HEIGHT = 340, 176
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 24
 _SMOOTHING = 0.12
 _MOST_POINTS = 240
 
@@ -80,7 +77,7 @@ def _curve(name: str, runs: Sequence[Run]) -> Curve | None:
     if not series:
         return None
     told = ", ".join(
-        f"{runs[index].facts.get('name', 'run')} from {_short(smooth[0])} to {_short(smooth[-1])}"
+        f"{runs[index].facts.get('name', 'run')} from {short(smooth[0])} to {short(smooth[-1])}"
         for index, points in series.items()
         for smooth in [_smoothed(points[:, 1])]
     )
@@ -96,31 +93,19 @@ def _phrase(name: str) -> str:
 
 def _chart(series: dict[int, FloatArray], label: str) -> Markup:
     everything = np.concatenate(list(series.values()))
-    steps = _ticks(min(0.0, float(everything[:, 0].min())), float(everything[:, 0].max()))
+    last = float(everything[:, 0].max())
+    steps = ticks_between(min(0.0, float(everything[:, 0].min())), last)
     low, high = _range(everything[:, 1])
-    values = _ticks(low, high)
-    x_of = _scale(steps[0], float(everything[:, 0].max()), _LEFT, _WIDTH - _RIGHT)
-    y_of = _scale(min(low, values[0]), max(high, values[-1]), _HEIGHT - _BOTTOM, _TOP)
-    parts = [tag("title", label)]
-    for value in values:
-        y = float(y_of(np.array(value)))
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid"))
-        parts.append(tag("text", _short(value), x=_LEFT - 7, y=y + 4, text_anchor="end"))
-    for step in steps:
-        x = float(x_of(np.array(step)))
-        if x <= _WIDTH - _RIGHT:
-            parts.append(tag("text", _short(step), x=x, y=_HEIGHT - 7, text_anchor="middle"))
+    values = ticks_between(low, high)
+    across = Axis(steps[0], last, [(step, short(step)) for step in steps], "training step")
+    chart = Chart(across, axis_at(values, short), label)
     for index, points in series.items():
-        x, raw, smooth = x_of(points[:, 0]), y_of(points[:, 1]), y_of(_smoothed(points[:, 1]))
+        smooth = np.column_stack([points[:, 0], _smoothed(points[:, 1])])
         keep = slice(None, None, max(1, len(points) // _MOST_POINTS))
-        parts.append(tag("polyline", points=_path(x[keep], raw[keep]), class_=f"raw s{index % 6}"))
-        parts.append(
-            tag("polyline", points=_path(x[keep], smooth[keep]), class_=f"smooth s{index % 6}")
-        )
-        parts.append(
-            tag("circle", cx=float(x[-1]), cy=float(smooth[-1]), r=3.2, class_=f"dot s{index % 6}")
-        )
-    return tag("svg", *parts, class_="curve", role="img", viewBox=f"0 0 {_WIDTH} {_HEIGHT}")
+        chart.line(points[keep], f"raw s{index % 6}")
+        chart.line(smooth[keep], f"smooth s{index % 6}")
+        chart.mark(float(smooth[-1, 0]), float(smooth[-1, 1]), f"s{index % 6}")
+    return chart.drawn()
 
 
 def _smoothed(values: FloatArray) -> FloatArray:
@@ -138,24 +123,3 @@ def _range(values: FloatArray) -> tuple[float, float]:
     if high - low < 1e-9 * max(1.0, abs(high)):
         return min(0.0, low), high if high > 0 else low + 1.0
     return low, high
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    step = round_up((high - low) / 4 or 1.0)
-    first = math.floor(low / step + 1e-9)
-    return [step * i for i in range(first, math.ceil(high / step - 1e-9) + 1)] or [low]
-
-
-def _scale(low: float, high: float, start: float, end: float):
-    span = (high - low) or 1.0
-    return lambda values: start + (np.clip(values, low, high) - low) / span * (end - start)
-
-
-def _short(value: float) -> str:
-    if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.0e}".replace("e-0", "e−").replace("e+0", "e")
-    return f"{value:.3g}".replace("-", "−") if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _path(x: FloatArray, y: FloatArray) -> str:
-    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))

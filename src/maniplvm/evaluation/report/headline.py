@@ -11,7 +11,14 @@ from maniplvm.evaluation.report.metrics import LEADING, SPLIT_PHRASES, Metric, m
 from maniplvm.evaluation.report.tables import interval_of
 from maniplvm.tasks.sample import Task
 
-_NOUNS: Mapping[str, str] = {"iou": "boxes", "dfd_diagonal": "traces", "execution": "task success"}
+_NOUNS: Mapping[str, str] = {
+    "iou": "boxes",
+    "dfd_diagonal": "traces",
+    "dfd_unit": "traces",
+    "mae": "traces",
+    "execution": "task success",
+    "inside": "points",
+}
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Metric:
         return f"{low} to {high}"
 
 
-_SHORT = {"iou": "IoU", "dfd_diagonal": "error"}
+_SHORT = {"iou": "IoU", "dfd_diagonal": "error", "dfd_unit": "error", "inside": "inside"}
 
 
 def _minus(text: str) -> str:
@@ -106,10 +106,16 @@ _EITHER = (
     Metric("format_rate", "exact form", "answers in exactly the form that was asked", Form.SHARE),
 )
 
+_INSIDE = Metric(
+    "inside", "points inside", "share of an answer’s points that lie in the target", Form.SHARE
+)
+_UNIT = "each side of the picture scaled to 1"
+
 METRICS: Mapping[Task, tuple[Metric, ...]] = {
     Task.AFFORDANCE: (
         Metric("iou", "box overlap (IoU)", "shared area of the two boxes over their joint area"),
         Metric("success", "boxes with IoU over .5", "share of boxes that mostly match", Form.SHARE),
+        _INSIDE,
         *_EITHER,
     ),
     Task.TRAJECTORY: (
@@ -125,6 +131,11 @@ METRICS: Mapping[Task, tuple[Metric, ...]] = {
             "the simulated robot follows the trace; depth comes from the checker",
             Form.SHARE,
         ),
+        Metric("solved", "executed traces that solve their task", "in the simulator", Form.SHARE),
+        Metric("dfd_unit", "trace error (Fréchet)", _UNIT),
+        Metric("hd_unit", "Hausdorff distance", _UNIT),
+        Metric("rmse_unit", "RMSE of the points as written", _UNIT),
+        Metric("mae", "mean distance over 20 points", "both paths walked in step", Form.PIXELS),
         Metric("success", "end within 20 px", "share of traces that end near the goal", Form.SHARE),
         *(
             Metric(key, name, phrase, Form.PIXELS, is_detail=True)
@@ -142,14 +153,16 @@ METRICS: Mapping[Task, tuple[Metric, ...]] = {
         ),
         *_EITHER,
     ),
+    Task.POINTING: (_INSIDE, *_EITHER),
 }
 """The rows of each task's table, the most telling first."""
 
 LEADING: Mapping[Task, tuple[str, ...]] = {
-    Task.AFFORDANCE: ("iou",),
-    Task.TRAJECTORY: ("dfd_diagonal", "execution"),
+    Task.AFFORDANCE: ("iou", "inside"),
+    Task.TRAJECTORY: ("dfd_diagonal", "dfd_unit", "mae", "execution"),
+    Task.POINTING: ("inside",),
 }
-"""The figures that the headline speaks of."""
+"""The figures that the headline speaks of, where a protocol gives them."""
 
 SPLIT_PHRASES: Mapping[str, str] = {
     "train": "the scenes of supervised training",
@@ -172,6 +185,7 @@ STATUS_PHRASES: Mapping[str, str] = {
     "swapped_corners": "a box with swapped corners",
     "empty_box": "a box without area",
     "too_long": "an answer that is too long to read",
+    "no_prediction": "no answer was given",
 }
 
 EXECUTION_PHRASES: Mapping[str, str] = {
@@ -186,5 +200,6 @@ EXECUTION_PHRASES: Mapping[str, str] = {
 
 
 def metric_of(task: Task, key: str) -> Metric:
-    """The metric of a task by its key."""
-    return next(metric for metric in METRICS[task] if metric.key == key)
+    """The metric of a task by its key; one that the page does not know is shown by its key."""
+    known = {metric.key: metric for metric in METRICS[task]}
+    return known.get(key, Metric(key, key.replace("_", " "), ""))

@@ -8,18 +8,21 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from maniplvm.data import PREDICTION, TRUTH, Dataset, Style, zoom_region
 from maniplvm.data.strokes import arrow_head
 from maniplvm.errors import UserError
+from maniplvm.evaluation.report.charts import path_of
 from maniplvm.evaluation.report.marks import tag
+from maniplvm.evaluation.report.shapes import is_target
 from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.tasks import BoxTarget, RegionTarget, TraceTarget
+from maniplvm.tasks.sample import Target
 
 FloatArray = NDArray[np.float64]
 
@@ -45,18 +48,22 @@ class Album:
         self.dataset = dataset
         self._name_of: dict[bytes, str] = {}
         self._symbols: list[Markup] = []
+        self._shown: dict[str, tuple[str, Target]] = {}
 
-    def name(self, record: ScoredSample) -> str:
-        """The name by which a card refers to the picture of a record.
+    def look_up(self, record: ScoredSample) -> tuple[str, Target]:
+        """The name by which a card refers to the picture of a record, and the record's target.
 
         Raises:
             UserError: the data set lacks the sample, holds it with another target, or its picture
                 cannot be read.
         """
+        if record.id not in self._shown:
+            self._shown[record.id] = self._added(record)
+        return self._shown[record.id]
+
+    def _added(self, record: ScoredSample) -> tuple[str, Target]:
         sample = self.dataset.sample(record.id)
-        expected = np.asarray(record.target, dtype=np.float64)
-        same = sample.target.points.reshape(-1)
-        if expected.size != same.size or not np.allclose(expected.reshape(-1), same, atol=0.01):
+        if not is_target(record.target, sample.target):
             raise UserError(
                 f"{self.dataset.folder}: sample {sample.id} has another target than the "
                 "evaluation; name the data set that was evaluated"
@@ -65,7 +72,7 @@ class Album:
         if encoded not in self._name_of:
             self._name_of[encoded] = f"p{len(self._name_of)}"
             self._symbols.append(self._symbol(encoded, sample.id))
-        return self._name_of[encoded]
+        return self._name_of[encoded], sample.target
 
     def symbols(self) -> Markup:
         """The hidden element that holds every picture."""
@@ -111,39 +118,66 @@ def _small(image: Image.Image) -> tuple[bytes, tuple[int, int]]:
     return data, size
 
 
+_Shapes = Sequence[tuple[str, FloatArray, Style]]
+"""Kind, points `(N, 2)` [px] and style of everything that is drawn, from below to above."""
+
+
 def draw_overlay(
-    picture: str, size: tuple[int, int], target: Any, answer: Any | None, label: str
+    picture: str,
+    size: tuple[int, int],
+    target: Target | ArrayLike,
+    answer: ArrayLike | None,
+    label: str,
 ) -> Markup:
     """A picture with its target and an answer.
 
     Args:
         picture: Its name in the album.
         size: `(width, height)` [px of the original image].
-        target: Box `(4,)` or trace `(N, 2)` [px].
-        answer: The same, or None where none could be read.
+        target: A region, or a box `(4,)` or trace `(N, 2)` [px].
+        answer: The same as numbers; `(N, 2)` are points where the target is none of a trace. None
+            where none could be read.
         label: What a screen reader says.
     """
-    shapes = [(np.asarray(target, dtype=np.float64), TRUTH)]
+    shapes = _target_shapes(target)
     if answer is not None:
-        shapes.append((np.asarray(answer, dtype=np.float64), PREDICTION))
+        is_points = all(kind != "trace" for kind, _, _ in shapes)
+        shapes.append(_answer_shape(answer, PREDICTION, is_points=is_points))
     width, height = size
     stroke = min(size) * _STROKE
     parts = [
         tag("title", label),
         tag("use", href=f"#{picture}", width=width, height=height),
-        *(_shape(points, style, stroke) for points, style in shapes),
+        *(_shape(kind, points, style, stroke) for kind, points, style in shapes),
     ]
-    boxes = [points.reshape(2, 2) for points, _ in shapes if points.ndim == 1]
-    region = zoom_region(boxes, size) if len(boxes) == len(shapes) else None
+    tight = [points for kind, points, _ in shapes if kind != "trace"]
+    region = zoom_region(tight, size) if len(tight) == len(shapes) else None
     if region is not None:
         parts.append(_inset(picture, size, shapes, region))
     return tag("svg", *parts, class_="overlay", role="img", viewBox=f"0 0 {width} {height}")
 
 
+def _target_shapes(target: Target | ArrayLike) -> list[tuple[str, FloatArray, Style]]:
+    if isinstance(target, RegionTarget):
+        return [("outline", outline, TRUTH) for outline in target.outlines]
+    if isinstance(target, BoxTarget):
+        return [("box", target.points, TRUTH)]
+    points = target.points if isinstance(target, TraceTarget) else target
+    return [_answer_shape(points, TRUTH, is_points=False)]
+
+
+def _answer_shape(
+    numbers: ArrayLike, style: Style, *, is_points: bool
+) -> tuple[str, FloatArray, Style]:
+    points = np.asarray(numbers, dtype=np.float64)
+    kind = "box" if points.ndim == 1 else "points" if is_points else "trace"
+    return kind, points.reshape(-1, 2), style
+
+
 def _inset(
     picture: str,
     size: tuple[int, int],
-    shapes: Sequence[tuple[FloatArray, Style]],
+    shapes: _Shapes,
     region: FloatArray,
 ) -> Markup:
     """A magnified view of tiny boxes, in the corner that is farthest from them."""
@@ -154,7 +188,7 @@ def _inset(
     y = 0.0 if centre[1] > height / 2 else height - shown
     inner = [
         tag("use", href=f"#{picture}", width=width, height=height),
-        *(_shape(points, style, side / 45) for points, style in shapes),
+        *(_shape(kind, points, style, side / 45) for kind, points, style in shapes),
     ]
     frame = {"fill": "none", "stroke": "#fff", "stroke_width": min(size) / 130}
     return Markup("").join(
@@ -174,9 +208,9 @@ def _inset(
     )
 
 
-def _shape(points: FloatArray, style: Style, stroke: float) -> Markup:
+def _shape(kind: str, points: FloatArray, style: Style, stroke: float) -> Markup:
     """A box is outlined from outside; a trace runs from a ring to an arrow head."""
-    return _box(points, style, stroke) if points.ndim == 1 else _trace(points, style, stroke)
+    return _DRAWN[kind](points, style, stroke)
 
 
 def _dashes(style: Style, stroke: float) -> str | None:
@@ -184,7 +218,7 @@ def _dashes(style: Style, stroke: float) -> str | None:
 
 
 def _box(box: FloatArray, style: Style, stroke: float) -> Markup:
-    x1, y1, x2, y2 = box.tolist()
+    x1, y1, x2, y2 = box.reshape(4).tolist()
     grown = stroke / 2
     place = {
         "x": x1 - grown,
@@ -206,9 +240,9 @@ def _box(box: FloatArray, style: Style, stroke: float) -> Markup:
 
 def _trace(points: FloatArray, style: Style, stroke: float) -> Markup:
     head = arrow_head(points, stroke * _HEAD_LENGTH)
-    tips = [] if head is None else [tag("polygon", points=_path(head), fill=style.colour)]
+    tips = [] if head is None else [tag("polygon", points=path_of(head), fill=style.colour)]
     end = points[-1] if head is None else head.mean(axis=0)
-    path = _path(np.vstack([points[:-1], end]))
+    path = path_of(np.vstack([points[:-1], end]))
     start = points[0].tolist()
     ring = {"cx": start[0], "cy": start[1]}
     dots = [
@@ -235,5 +269,23 @@ def _trace(points: FloatArray, style: Style, stroke: float) -> Markup:
     )
 
 
-def _path(points: FloatArray) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points.tolist())
+def _outline(points: FloatArray, style: Style, stroke: float) -> Markup:
+    path = {"points": path_of(points), "fill": "none"}
+    halo = tag("polygon", **path, class_="halo", stroke_width=stroke * 1.9)
+    dashes = _dashes(style, stroke)
+    line = tag("polygon", **path, stroke=style.colour, stroke_width=stroke, stroke_dasharray=dashes)
+    return halo + line
+
+
+def _points(points: FloatArray, style: Style, stroke: float) -> Markup:
+    """Each as a cross on a dark ground: its middle is the place that is meant."""
+    arm = stroke * 2.4
+    made: list[Markup] = []
+    for x, y in points.tolist():
+        cross = {"d": f"M{x - arm:.1f} {y:.1f}h{2 * arm:.1f}M{x:.1f} {y - arm:.1f}v{2 * arm:.1f}"}
+        made.append(tag("path", **cross, class_="halo", stroke_width=stroke * 2.2))
+        made.append(tag("path", **cross, stroke=style.colour, stroke_width=stroke * 1.2))
+    return Markup("").join(made)
+
+
+_DRAWN = {"box": _box, "trace": _trace, "outline": _outline, "points": _points}

@@ -12,14 +12,17 @@ import maniplvm
 from maniplvm.data import PREDICTION, TRUTH, open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation.report.breakdowns import categories, failures
-from maniplvm.evaluation.report.cards import Wall, wall
+from maniplvm.evaluation.report.cards import Cards, Wall
 from maniplvm.evaluation.report.changes import changes_between, comparability
 from maniplvm.evaluation.report.curves import learning_curves
 from maniplvm.evaluation.report.folders import Measured, read_measured, read_run
-from maniplvm.evaluation.report.gallery import galleries, pairs_of
+from maniplvm.evaluation.report.gallery import duels, galleries, pairs_of
 from maniplvm.evaluation.report.headline import describe_split, focus_split, headline
+from maniplvm.evaluation.report.listing import listing
+from maniplvm.evaluation.report.maps import FEW
 from maniplvm.evaluation.report.overlay import Album
 from maniplvm.evaluation.report.panels import panels
+from maniplvm.evaluation.report.patterns import named_evaluations, patterns
 from maniplvm.evaluation.report.recipe_card import commands, origin_of_evaluation, origin_of_run
 from maniplvm.evaluation.report.tables import TITLES, Compared, everything, tables
 from maniplvm.tasks.sample import Task
@@ -71,7 +74,8 @@ def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0
     compared = _compared(before, after, controls)
     sampled = _sampled(sources)
     album = Album(open_dataset(sources.data))
-    walls = _walls(compared, album, seed)
+    cards = Cards(album)
+    walls, contests = _walls(compared, cards, seed), _contests(compared, cards)
     focus = focus_split(after, runs)
     rewards, others = learning_curves(runs)
     evaluations = [*([] if before is None else [before]), after, *controls]
@@ -89,6 +93,11 @@ def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0
         reward_curves=rewards,
         other_curves=others,
         walls=walls,
+        contests=contests,
+        patterns=patterns(compared),
+        few=FEW,
+        evaluations=[(series, name) for series, name, _ in named_evaluations(compared)],
+        listing=listing(compared, cards.anchors),
         album=album.symbols(),
         failures=failures(compared),
         categories=categories(compared),
@@ -149,12 +158,26 @@ def _panels(compared: Compared) -> list[Any]:
     return panels([(compared.after.label, compared.changes), *controls])
 
 
-def _walls(compared: Compared, album: Album, seed: int) -> list[tuple[str, list[Wall]]]:
+def _walls(compared: Compared, cards: Cards, seed: int) -> list[tuple[str, list[Wall]]]:
     found = [
         (TITLES[task], galleries(pairs_of(compared.before, compared.after, task), seed=seed))
         for task in Task
     ]
-    return [(title, [wall(one, album) for one in own]) for title, own in found if own]
+    return [(title, [cards.wall(one) for one in own]) for title, own in found if own]
+
+
+def _contests(compared: Compared, cards: Cards) -> list[tuple[str, list[Wall]]]:
+    """The model in question beside every other one, task by task."""
+    named = named_evaluations(compared)
+    own = next(name for series, name, _ in named if series == "after")
+    made: list[tuple[str, list[Wall]]] = []
+    for task in Task:
+        for series, name, other in named:
+            if series != "after":
+                found = duels(pairs_of(other, compared.after, task), name, own)
+                walls = [cards.wall(each, (name, own)) for each in found]
+                made.append((f"{TITLES[task]}; {name} beside {own}", walls))
+    return [(title, walls) for title, walls in made if walls]
 
 
 def _evaluations(compared: Compared | None) -> list[Measured]:

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from maniplvm.evaluation.report.changes import Change, Changes, Verdict
 from maniplvm.evaluation.report.metrics import LEADING, Metric, metric_of
-from maniplvm.evaluation.report.tracks import difference_track, round_up
+from maniplvm.evaluation.report.scales import round_up
+from maniplvm.evaluation.report.tracks import difference_track
 from maniplvm.tasks.sample import Task
 
 

@@ -15,6 +15,7 @@ from maniplvm.tasks.sample import Task
 TITLES: Mapping[Task, str] = {
     Task.AFFORDANCE: "Boxes: where to touch",
     Task.TRAJECTORY: "Traces: how to move",
+    Task.POINTING: "Points: where to touch",
 }
 """What each task is called on the page."""
 

@@ -5,24 +5,16 @@ Places are in per cent of the row's width, so the charts fit any screen and no t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from maniplvm.evaluation.report.charts import mark_at
 from maniplvm.evaluation.report.marks import tag
 
 _MIDDLE = 11
 _HEIGHT = 22
 _BAR = 7
-
-
-def round_up(value: float) -> float:
-    """The next of 1, 2, 2.5 or 5 times a power of ten."""
-    if not value > 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999)
 
 
 def difference_track(
@@ -35,7 +27,7 @@ def difference_track(
         mean: The difference itself.
         high: Upper end.
         limit: The value at both ends of the row.
-        series: Class that colours it; its first letter decides the mark: `a` disc, `c` diamond.
+        series: Class that colours it; its first letter decides the mark.
         label: What a screen reader says.
     """
     place = [f"{50 + 48 * max(-1.0, min(1.0, value / limit)):.2f}%" for value in (low, mean, high)]
@@ -44,18 +36,11 @@ def difference_track(
         tag("title", label),
         tag("line", x1="50%", x2="50%", y1=0, y2=_HEIGHT, class_="zero"),
         tag("line", x1=place[0], x2=place[2], y1=_MIDDLE, y2=_MIDDLE, class_=f"span {series}"),
-        *_mark(place[1], series),
+        mark_at(place[1], _MIDDLE, series),
         class_="track",
         role="img",
         height=_HEIGHT,
     )
-
-
-def _mark(place: str, series: str) -> list[Markup]:
-    if series.startswith("a"):
-        return [tag("circle", cx=place, cy=_MIDDLE, r=5, class_=f"mark {series}")]
-    diamond = tag("path", d=f"M0 {_MIDDLE - 6}l6 6l-6 6l-6 -6z", class_=f"mark {series}")
-    return [tag("svg", diamond, x=place, overflow="visible")]
 
 
 def bar_track(
@@ -68,7 +53,10 @@ def bar_track(
         limit: The value at the row's right end.
         label: What a screen reader says.
     """
+    height = 6 + len(bars) * (_BAR + 3) - 3
     parts = [tag("title", label)]
+    for share in ("0%", "50%", "100%"):
+        parts.append(tag("line", x1=share, x2=share, y1=-5, y2=height + 5, class_="grid"))
     for row, (series, value, low, high) in enumerate(bars):
         top = 3 + row * (_BAR + 3)
         parts.append(
@@ -86,7 +74,6 @@ def bar_track(
             middle = top + _BAR / 2
             ends = {"x1": _share(low, limit), "x2": _share(high, limit)}
             parts.append(tag("line", **ends, y1=middle, y2=middle, class_="whisker"))
-    height = 6 + len(bars) * (_BAR + 3) - 3
     return tag("svg", *parts, class_="track", role="img", height=height)
 
 

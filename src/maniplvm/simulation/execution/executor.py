@@ -117,16 +117,25 @@ def _run(
     deadline = float("inf") if timeout is None else time.monotonic() + timeout
     follower = Follower(scene, course)
     steps = 0
+    first: float | None = None
     for command in follower:
         if steps >= scene.horizon or time.monotonic() > deadline:
-            return Execution(Reason.TIMEOUT, steps)
+            return Execution(Reason.TIMEOUT, steps, progress=_progress(scene, first))
         solved = scene.apply(command)
         steps += 1
+        first = scene.goal_distance() if steps == 1 else first
         each_step(scene)
         if solved:
-            return Execution(Reason.SOLVED, steps)
+            return Execution(Reason.SOLVED, steps, progress=1.0)
         watch.look(holding=command.gripper > course.gripper[0])
-    return Execution(_failure(watch, follower), steps)
+    return Execution(_failure(watch, follower), steps, progress=_progress(scene, first))
+
+
+def _progress(scene: Scene, first: float | None) -> float:
+    last = scene.goal_distance()
+    if first is None or last is None:
+        return 0.0
+    return min(1.0, max(0.0, 1 - last / first))
 
 
 def _failure(watch: Watch, follower: Follower) -> Reason:

@@ -34,12 +34,15 @@ class Execution:
     Attributes:
         reason: How it ended.
         steps: Control steps taken.
+        progress: Share of the way to the goal that was done in the end, by the world's own distance,
+            0..1; 1 if solved, 0 where the world measures none.
         detail: A sentence where the reason needs one (`invalid`, `crashed`), else empty.
     """
 
     reason: Reason
     steps: int = 0
     detail: str = ""
+    progress: float = 0.0
 
     @property
     def success(self) -> bool:

@@ -1,4 +1,4 @@
-"""Traces by the thousand: a pool of workers that no bad trace can stop."""
+"""Traces and boxes by the thousand: a pool of workers that no bad answer can stop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,8 @@ from maniplvm.errors import UserError
 from maniplvm.simulation.closing import Closing
 from maniplvm.simulation.execution.crew import Member
 from maniplvm.simulation.execution.outcome import Execution, Reason
-from maniplvm.simulation.execution.worker import Done, Order, Refused
+from maniplvm.simulation.execution.touching import Contact, Touch
+from maniplvm.simulation.execution.worker import Done, Order, Refused, lost
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.tasks.sample import Sample
 
@@ -41,8 +42,21 @@ class Job:
     trace: ArrayLike | None
 
 
+@dataclass(frozen=True, eq=False)
+class TouchJob:
+    """A box for a sample.
+
+    Attributes:
+        sample: A simulated sample; its picture is not needed.
+        box: `(4,)` xyxy [px of the original image], or None where there is no readable answer.
+    """
+
+    sample: Sample
+    box: ArrayLike | None
+
+
 class ExecutionPool(Closing):
-    """Worker processes that follow traces and keep their compiled scenes between batches.
+    """Worker processes that follow traces, touch boxes, and keep their compiled scenes between batches.
 
     Use it as a context manager, or call `close`. Workers are spawned, so a script that makes a
     pool must do so under `if __name__ == "__main__":`.
@@ -84,10 +98,25 @@ class ExecutionPool(Closing):
             ValueError: a sample does not come from simulation.
             RuntimeError: the pool is closed; a batch that was interrupted closes it.
         """
+        unread = Execution(Reason.INVALID, detail="no readable answer")
+        batch = _Batch("follow", len(jobs), self._timeout)
+        for number, job in enumerate(jobs):
+            batch.add(number, job.sample, job.trace, unread)
+        return self._work(batch, progress)
+
+    def touch(
+        self, jobs: Sequence[TouchJob], progress: Progress = lambda finished: None
+    ) -> list[Touch]:
+        """Touch the centres of all boxes; see `touch_box`, else as `run`."""
+        batch = _Batch("touch", len(jobs), self._timeout)
+        for number, job in enumerate(jobs):
+            batch.add(number, job.sample, job.box, Touch(Contact.NOTHING))
+        return self._work(batch, progress)
+
+    def _work(self, batch: _Batch, progress: Progress) -> list[Any]:
         if not self._members:
             raise RuntimeError("execution pool: it is closed")
-        batch = _Batch(jobs, self._timeout)
-        progress(len(jobs) - batch.left)
+        progress(batch.count - batch.left)
         try:
             while batch.left:
                 self._advance(batch, progress)
@@ -134,7 +163,7 @@ class ExecutionPool(Closing):
         if isinstance(message, Done):
             self._failed_starts = 0
             member.order = None
-            batch.finish(message.number, message.execution)
+            batch.finish(message.number, message.outcome)
         elif isinstance(message, Refused):
             raise UserError(message.message)
 
@@ -147,7 +176,7 @@ class ExecutionPool(Closing):
                     'so under `if __name__ == "__main__":`'
                 )
         if member.order is not None:
-            batch.finish(member.order.number, Execution(reason, detail=detail))
+            batch.finish(member.order.number, lost(batch.kind, reason, detail))
         member.dismiss()
         self._members[self._members.index(member)] = Member(_SCENES_EACH)
 
@@ -166,17 +195,27 @@ def execute_batch(
 class _Batch:
     """Orders by scene, and the answers so far."""
 
-    def __init__(self, jobs: Sequence[Job], timeout: float) -> None:
-        self._results: list[Execution | None] = [None] * len(jobs)
+    def __init__(self, kind: Literal["follow", "touch"], count: int, timeout: float) -> None:
+        self._results: list[Execution | Touch | None] = [None] * count
         self._waiting: dict[tuple[str, str], deque[Order]] = {}
-        self.left = len(jobs)
-        for number, job in enumerate(jobs):
-            reference = Provenance.from_json(job.sample.provenance)
-            if job.trace is None:
-                self.finish(number, Execution(Reason.INVALID, detail="no readable answer"))
-                continue
-            order = Order(number, job.sample.provenance, _plain(job.trace), timeout)
-            self._waiting.setdefault((reference.world, reference.task), deque()).append(order)
+        self._timeout = timeout
+        self.kind = kind
+        self.count = self.left = count
+
+    def add(
+        self, number: int, sample: Sample, answer: ArrayLike | None, unread: Execution | Touch
+    ) -> None:
+        """Add an order; one without an answer is finished at once.
+
+        Raises:
+            ValueError: the sample does not come from simulation.
+        """
+        reference = Provenance.from_json(sample.provenance)
+        if answer is None:
+            self.finish(number, unread)
+            return
+        order = Order(number, sample.provenance, _plain(answer), self._timeout, self.kind)
+        self._waiting.setdefault((reference.world, reference.task), deque()).append(order)
 
     def next_for(
         self, held: tuple[str, str] | None, busy: Sequence[tuple[str, str] | None]
@@ -194,15 +233,15 @@ class _Batch:
             del self._waiting[scene]
         return order
 
-    def finish(self, number: int, execution: Execution) -> None:
+    def finish(self, number: int, outcome: Execution | Touch) -> None:
         """Note an answer."""
-        self._results[number] = execution
+        self._results[number] = outcome
         self.left -= 1
 
-    def results(self) -> list[Execution]:
+    def results(self) -> list[Any]:
         """All answers, in the order of the jobs."""
         return [result for result in self._results if result is not None]
 
 
-def _plain(trace: ArrayLike) -> Any:
-    return np.asarray(trace).tolist() if isinstance(trace, np.ndarray) else trace
+def _plain(answer: ArrayLike) -> Any:
+    return np.asarray(answer).tolist() if isinstance(answer, np.ndarray) else answer

@@ -1,4 +1,4 @@
-"""What a worker process of the pool does: follow the traces that it is sent, one after another."""
+"""What a worker process of the pool does: follow traces and touch boxes, one after another."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 from maniplvm.errors import UserError
 from maniplvm.simulation.execution.executor import Scenes, follow_trace
 from maniplvm.simulation.execution.outcome import Execution, Reason
+from maniplvm.simulation.execution.touching import Contact, Touch, touch_box
 from maniplvm.simulation.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class Order:
-    """One trace to follow.
+    """One trace to follow, or one box to touch.
 
     Attributes:
         number: Comes back with the answer.
         provenance: Of the sample, as plain data.
-        trace: `(N, 2)` [px], as lists.
+        answer: `(N, 2)` or `(4,)` [px], as lists.
         timeout: Most seconds for the motion.
+        kind: What to do.
     """
 
     number: int
     provenance: Mapping[str, Any]
-    trace: Any
+    answer: Any
     timeout: float
+    kind: Literal["follow", "touch"] = "follow"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Done:
     """The answer to an order."""
 
     number: int
-    execution: Execution
+    outcome: Execution | Touch
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,19 @@ def serve(orders: Connection, capacity: int) -> None:
 def _answer(order: Order, scenes: Scenes) -> Done | Refused:
     try:
         reference = Provenance.from_json(order.provenance)
-        execution = follow_trace(reference, order.trace, scenes, order.timeout)
+        if order.kind == "touch":
+            return Done(order.number, touch_box(reference, order.answer, scenes, order.timeout))
+        return Done(order.number, follow_trace(reference, order.answer, scenes, order.timeout))
     except UserError as error:
         return Refused(str(error))
     except Exception as error:  # a simulator may fail in any way; the batch must go on
         scenes.close()
         detail = f"{type(error).__name__}: {error}"
-        execution = Execution(Reason.CRASHED, detail=detail)
-    return Done(order.number, execution)
+        return Done(order.number, lost(order.kind, Reason.CRASHED, detail))
+
+
+def lost(kind: str, reason: Reason, detail: str) -> Execution | Touch:
+    """The outcome of an order that never got its answer."""
+    if kind == "touch":
+        return Touch(Contact(reason.value))
+    return Execution(reason, detail=detail)

@@ -96,6 +96,10 @@ class Scene(ABC):
             Whether the task counts as solved after the step.
         """
 
+    def goal_distance(self) -> float | None:
+        """How far the task is from being done by the world's own measure [m]; None without one."""
+        return None
+
     @abstractmethod
     def expert(self) -> Iterator[Command]:
         """The scripted expert's commands from the present state on.

@@ -20,5 +20,5 @@ def corpus(lessons: Lessons) -> Iterator[str]:
             frame = _STYLE.frame.bind(sample.image_size)
             yield f"assistant\n{write_completion(sample.target, frame, write_reasoning(sample))}\n"
         for wording in lessons.wordings[category]:
-            for task in Task:
+            for task in (Task.AFFORDANCE, Task.TRAJECTORY):
                 yield f"user\n{_STYLE.ask(wording, task, frame)}\n"

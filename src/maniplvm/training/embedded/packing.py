@@ -19,6 +19,7 @@ _UNIT_PX = 1000.0
 """Targets are written on a picture of this size, since the frame counts shares of the sides."""
 IGNORED = -100
 _PROMPT, _PADDING = 0, 3
+_TASKS = (Task.AFFORDANCE, Task.TRAJECTORY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class Packer:
         )
 
     def _row(self, view: View) -> _Row:
-        prompts = [self._prompt(view.instruction, task) for task in Task]
+        prompts = [self._prompt(view.instruction, task) for task in _TASKS]
         shared = _common(*prompts)
         prompt = prompts[0][:shared]
         place = prompt.index(self._image)
@@ -122,7 +123,7 @@ class Packer:
             ),
             [],
         )
-        for number, (task, asked) in enumerate(zip(Task, prompts, strict=True), start=1):
+        for number, (task, asked) in enumerate(zip(_TASKS, prompts, strict=True), start=1):
             row.extend(number, asked[shared:], self._completion(view, task), start)
         return row
 

@@ -1,0 +1,95 @@
+"""`maniplvm compare`: evaluations side by side, in the shape of the paper's table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from maniplvm.cli.output import check_output, write_output
+from maniplvm.cli.page_tables import print_page
+from maniplvm.errors import UserError
+from maniplvm.evaluation.tables import WRITERS, Comparing, compare_runs, format_of
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write here; its ending tells the format.")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help=f"Of --out, or printed instead of tables: {', '.join(WRITERS)}."),
+    ] = None,
+    names: Annotated[str | None, typer.Option(help="What the runs are called: a,b.")] = None,
+    reading: Annotated[
+        str, typer.Option(help="What unreadable answers count as: strict or published.")
+    ] = "strict",
+    split: Annotated[str | None, typer.Option(help="Only these: id_test,ood_tasks.")] = None,
+    in_domain: Annotated[
+        str | None, typer.Option(help="Splits of the kind that was trained on.")
+    ] = None,
+    out_of_domain: Annotated[
+        str | None, typer.Option(help="Splits of another kind; each other split stands alone.")
+    ] = None,
+    intervals: Annotated[bool, typer.Option(help="Show 95 % intervals.")] = False,
+    against: Annotated[
+        str | None, typer.Option(help="Also show paired differences to the run of this name.")
+    ] = None,
+    matrix: Annotated[
+        str | None,
+        typer.Option(help="Also show paired differences of all runs in this measure, such as iou."),
+    ] = None,
+    common: Annotated[bool, typer.Option(help="Only samples that every run answered.")] = False,
+    published: Annotated[
+        bool, typer.Option(help="Published figures as grey rows, for reference.")
+    ] = True,
+    stack: Annotated[
+        bool, typer.Option(help="In --out too, a table for each group of columns.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+) -> None:
+    """Put evaluations side by side: a row for each model, in domain and out of domain.
+
+    Runs must share protocol and samples; what else differs is said above the table.
+    """
+    check_output(out)
+    chosen = format_of(out, format)
+    page = compare_runs(
+        runs,
+        Comparing(
+            names=_listed(names),
+            reading=reading,
+            splits=_listed(split),
+            in_domain=_listed(in_domain),
+            out_of_domain=_listed(out_of_domain),
+            common=common,
+            published=published,
+            against=against,
+            matrix=matrix,
+            seed=seed,
+        ),
+    )
+    console = Console()
+    if chosen is None or out is not None:
+        print_page(console, page, intervals)
+    if chosen is not None:
+        text = WRITERS[chosen](page.stacked() if stack else page, intervals)
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            write_output(out, text)
+            console.print(f"wrote {escape(str(out))}", soft_wrap=True)
+
+
+def _listed(names: str | None) -> tuple[str, ...] | None:
+    """Names that are separated by commas."""
+    if names is None:
+        return None
+    listed = tuple(name.strip() for name in names.split(","))
+    if not all(listed):
+        raise UserError(f"{names!r}: a name is empty; separate names by single commas")
+    return listed

@@ -1,0 +1,46 @@
+"""`maniplvm rescore`: the same predictions under other protocols, without the model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from maniplvm.cli.evaluation_tables import headline, result_tables
+from maniplvm.evaluation import PROTOCOLS, rescore
+
+
+def rescore_folder(
+    folder: Annotated[Path, typer.Argument(help="A folder that `maniplvm evaluate` wrote.")],
+    protocol: Annotated[list[str], typer.Option(help=f"{', '.join(PROTOCOLS)}; repeatable.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to; default: FOLDER/rescored/PROTOCOL."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The data set, if it has moved.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="What is rewarded; default: as it was evaluated.")
+    ] = None,
+) -> None:
+    """Score the predictions of a finished evaluation under other protocols.
+
+    The model is not needed, and the earlier result stays as it is.
+    """
+    names = [each for name in protocol for each in name.split(",")]
+    results = rescore(
+        folder,
+        list(dict.fromkeys(names)),
+        out=out,
+        data=data,
+        preset=preset,
+        command=["maniplvm", *sys.argv[1:]],
+    )
+    console = Console()
+    for place, result in results.items():
+        console.print(headline(result))
+        for table in result_tables(result):
+            console.print(table)
+        console.print(f"written to {place}", highlight=False, soft_wrap=True)

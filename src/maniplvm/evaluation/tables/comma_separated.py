@@ -1,0 +1,64 @@
+"""Tables as comma-separated values, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from maniplvm.evaluation.tables.model import Page, Row, Table
+
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def comma_separated(page: Page, intervals: bool = False) -> str:
+    """A page as CSV (RFC 4180): for each table a line of headings and a line for each row.
+
+    Figures are not rounded. Warnings and notes follow as lines of one field that starts with `#`.
+
+    Args:
+        page: The tables; empty lines part them.
+        intervals: Whether the ends of the 95 % interval and the number of samples follow each
+            figure.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    for number, table in enumerate(page.tables):
+        if number:
+            writer.writerow([])
+        writer.writerows(_lines(table, intervals))
+    writer.writerows([[f"# warning: {warning}"] for warning in page.warnings])
+    writer.writerows([[f"# {note}"] for note in page.notes])
+    return text.getvalue()
+
+
+def escaped(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
+
+
+def _lines(table: Table, intervals: bool) -> Iterator[list[str]]:
+    headings = list[str]()
+    for heading in table.headings:
+        name = f"{heading.group} | {heading.band} | {heading.text}"
+        headings += [name, *(f"{name} | {end}" for end in ("low", "high", "n") if intervals)]
+    yield [escaped(text) for text in ("table", "model", "kind", *headings)]
+    for row in table.rows:
+        yield [escaped(table.title), escaped(row.name), _kind(row), *_cells(row, intervals)]
+
+
+def _kind(row: Row) -> str:
+    return "published" if row.is_reference else "measured"
+
+
+def _cells(row: Row, intervals: bool) -> Iterator[str]:
+    for cell in row.cells:
+        yield _number(cell.value)
+        if intervals:
+            yield _number(cell.low)
+            yield _number(cell.high)
+            yield "" if cell.count is None else str(cell.count)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.9g}"

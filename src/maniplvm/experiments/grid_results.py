@@ -1,0 +1,270 @@
+"""What a grid has shown so far, as JSON: one file for each tier."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from maniplvm.evaluation import TaskResult, read_evaluation
+from maniplvm.evaluation.comparison import Difference
+from maniplvm.evaluation.intervals import Interval
+from maniplvm.experiments.grid import Arm, Grid
+from maniplvm.experiments.grid_stages import Run, is_finished, run_of, samples_a_step, samples_seen
+from maniplvm.experiments.pooling import pooled_differences, pooled_results, rounded, thinned
+from maniplvm.experiments.running import read_records
+from maniplvm.training.run_folder import read_record
+
+FORMAT = "maniplvm.evidence/1"
+MEASURES = ("iou", "success", "dfd", "hd", "rmse", "end", "dfd_diagonal")
+"""Of the protocol, where a task has them."""
+COMPARED = (*MEASURES, "task_reward", "execution", "parse_rate")
+"""What is compared, paired by sample."""
+CURVE = (
+    *("step", "seconds", "loss", "reward", "parse_rate", "kl", "entropy"),
+    *("completion_length", "group_spread", "groups_without_signal", "answer_variety"),
+)
+"""What a learning curve keeps, with all terms of the reward."""
+INTERVALS = (
+    "95 %, bootstrap over scenes; differences are paired by sample, and a sample's completions are "
+    "averaged over the seeds; `seeds` holds each seed's own mean"
+)
+
+
+def write_evidence(
+    grid: Grid, work: Path, results: Path, command: Sequence[str] = ()
+) -> list[Path]:
+    """Write what is finished of every tier; a tier without a finished arm is left out.
+
+    Args:
+        grid: From `read_grid`.
+        work: The grid's folder.
+        results: Where the files go, `TIER.json` each.
+        command: What was typed.
+
+    Returns:
+        The files.
+    """
+    written = list[Path]()
+    finished = {
+        arm.name: runs for arm in grid.arms.values() if (runs := _finished(grid, work, arm))
+    }
+    for tier in dict.fromkeys(grid.tier_of(arm) for arm in grid.arms.values()):
+        own = [arm for arm in grid.arms.values() if grid.tier_of(arm) == tier]
+        shown = [arm for arm in own if arm.name in finished]
+        if not shown or (shown == [grid.arms[grid.base]] and len(own) > 1):
+            continue
+        content = _tier(grid, work, tier, shown, finished)
+        content["command"] = " ".join(command)
+        content["unfinished"] = [
+            arm.name for arm in own if len(finished.get(arm.name, [])) < _wanted(grid, arm)
+        ]
+        results.mkdir(parents=True, exist_ok=True)
+        path = results / f"{tier}.json"
+        fresh = path.with_name(f"{path.name}.new")
+        text = json.dumps(rounded(content), ensure_ascii=False, allow_nan=False, indent=1)
+        fresh.write_text(text + "\n", encoding="utf-8")
+        fresh.replace(path)
+        written.append(path)
+    return written
+
+
+def _finished(grid: Grid, work: Path, arm: Arm) -> list[Run]:
+    seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
+    runs = [run_of(grid, work, arm, seed) for seed in seeds]
+    return [run for run in runs if is_finished(grid, run)]
+
+
+def _wanted(grid: Grid, arm: Arm) -> int:
+    return len(grid.seeds_of(arm)) if arm.trains else 1
+
+
+def _tier(
+    grid: Grid, work: Path, tier: str, arms: Sequence[Arm], finished: Mapping[str, list[Run]]
+) -> dict[str, Any]:
+    first = read_evaluation(finished[arms[0].name][0].greedy)
+    pairs = [
+        (before, after)
+        for before, after in (tuple(pair) for pair in grid.pairs)
+        if grid.arms[after] in arms and before in finished
+    ]
+    return {
+        "format": FORMAT,
+        "experiment": grid.name,
+        "tier": tier,
+        "grid": Path(grid.where).name,
+        "seeds": list(grid.seeds),
+        "base": grid.base,
+        "versions": {**first.versions, "python": sys.version.split()[0]},
+        "cores": os.cpu_count(),
+        "intervals": INTERVALS,
+        "arms": {arm.name: _arm(grid, work, arm, finished) for arm in arms},
+        "pairs": [
+            {
+                "before": before,
+                "after": after,
+                "splits": _compared(grid, finished[before], finished[after]),
+            }
+            for before, after in pairs
+        ],
+    }
+
+
+def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) -> dict[str, Any]:
+    runs = finished[arm.name]
+    content: dict[str, Any] = {
+        "about": arm.about,
+        "method": arm.method,
+        "recipe": arm.recipe,
+        "set": dict(arm.set),
+        "fraction": arm.fraction,
+        "start": arm.start or arm.model or (None if arm.baseline else grid.model),
+        "baseline": arm.baseline,
+        "task": arm.task,
+        "blend": arm.blend,
+        "budget": None
+        if arm.budget is None
+        else {k: v for k, v in vars(arm.budget).items() if v is not None},
+        "seeds": [run.seed for run in runs] if arm.trains else list(grid.seeds_of(arm)),
+        "cost": _cost(grid, work, runs),
+        "splits": _splits(grid, runs),
+    }
+    if arm.name != grid.base and grid.base in finished:
+        content["against_base"] = _compared(grid, finished[grid.base], runs)
+    if arm.trains:
+        content["commands"] = [read_records(run.folder)["train"].command for run in runs]
+        content["curves"] = [{"seed": run.seed, "points": _curve(run)} for run in runs]
+    return content
+
+
+def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
+    """Training alone and with all that it started from; measurements apart."""
+    spent = [read_records(run.folder) for run in runs]
+    cost: dict[str, Any] = {
+        "measuring_seconds": [
+            sum(r.seconds for name, r in own.items() if name not in ("train", "blend", "page"))
+            for own in spent
+        ]
+    }
+    if not runs[0].arm.trains:
+        return cost
+    chains = [_chain(grid, work, run) for run in runs]
+    cost["wall_seconds"] = [chain[0]["wall_seconds"] for chain in chains]
+    cost["optimizer_steps"] = [chain[0]["steps"] for chain in chains]
+    cost["samples_seen"] = [samples_seen(chain[0]) for chain in chains]
+    cost["training_samples"] = [chain[0].get("samples") for chain in chains]
+    cost["peak_rss_mb"] = [chain[0].get("peak_rss_mb") for chain in chains]
+    cost["wall_seconds_in_all"] = [sum(r["wall_seconds"] for r in chain) for chain in chains]
+    cost["samples_seen_in_all"] = [sum(map(samples_seen, chain)) for chain in chains]
+    return cost
+
+
+def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
+    """Records of a run and of those that it goes on from."""
+    own = read_record(run.training.root)
+    if run.arm.start is None:
+        return [own]
+    return [own, *_chain(grid, work, run_of(grid, work, grid.arms[run.arm.start], run.seed))]
+
+
+def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, list[Path]]:
+    """Evaluation folders by the suffix of their splits' names."""
+    folders = {"": [run.greedy for run in runs]}
+    arm = runs[0].arm
+    if grid.evaluate.sampled and arm.baseline is None:
+        seeds = None if arm.trains else grid.seeds_of(arm)
+        folders["_sampled"] = (
+            [run.sampled(run.seed) for run in runs]
+            if seeds is None
+            else [runs[0].sampled(seed) for seed in seeds]
+        )
+    return folders
+
+
+def _splits(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for suffix, folders in _measured(grid, runs).items():
+        alone = [read_evaluation(folder) for folder in folders]
+        for split, tasks in pooled_results(folders).items():
+            content[split + suffix] = {
+                task.value: {
+                    **_figures(result),
+                    "seeds": _by_seed([own.splits[split][task] for own in alone]),
+                }
+                for task, result in tasks.items()
+            }
+    return content
+
+
+def _figures(result: TaskResult) -> dict[str, Any]:
+    figures = {name: _interval(result.strict[name]) for name in MEASURES if name in result.strict}
+    figures["reward"] = _interval(result.reward["total"])
+    figures["parse_rate"] = _interval(result.parse_rate)
+    for name in ("execution", "part_named", "diversity"):
+        value = getattr(result, name)
+        if value is not None:
+            figures[name] = _interval(value)
+    plain = {
+        name: getattr(result, name)
+        for name in ("count", "scenes", "area_ratio", "tokens")
+        if getattr(result, name) is not None
+    }
+    return {**plain, **figures}
+
+
+def _by_seed(results: Sequence[TaskResult]) -> dict[str, list[float]]:
+    first = results[0]
+    values = {
+        name: [r.strict[name].mean for r in results] for name in MEASURES if name in first.strict
+    }
+    values["parse_rate"] = [result.parse_rate.mean for result in results]
+    solved = [r.execution.mean for r in results if r.execution is not None]
+    return values | ({"execution": solved} if solved else {})
+
+
+def _compared(grid: Grid, before: Sequence[Run], after: Sequence[Run]) -> dict[str, Any]:
+    first, second = _measured(grid, before), _measured(grid, after)
+    content: dict[str, Any] = {}
+    for suffix, folders in second.items():
+        if suffix not in first:
+            continue
+        alone = [pooled_differences(first[suffix], [folder]) for folder in folders]
+        for split, tasks in pooled_differences(first[suffix], folders).items():
+            content[split + suffix] = {
+                task.value: {
+                    name: _difference(own, [each[split][task][name] for each in alone])
+                    for name, own in measures.items()
+                    if name in COMPARED
+                }
+                for task, measures in tasks.items()
+            }
+    return content
+
+
+def _difference(pooled: Difference, alone: Sequence[Difference]) -> dict[str, Any]:
+    return {
+        "before": pooled.before,
+        "after": pooled.after,
+        "difference": _interval(pooled.difference),
+        "pairs": pooled.pairs,
+        "seeds": [own.difference.mean for own in alone],
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def _curve(run: Run) -> list[dict[str, float]]:
+    from maniplvm.training.run_log import read_log
+
+    trainer = read_record(run.training.root)["recipe"]["trainer"]
+    each = samples_a_step(trainer, str(run.arm.method))
+    points = list[dict[str, float]]()
+    for line in thinned(list(read_log(run.training.log))):
+        kept = {k: v for k, v in line.items() if k in CURVE or k.startswith("reward/")}
+        points.append({**kept, "samples": line["step"] * each})
+    return points

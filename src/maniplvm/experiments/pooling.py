@@ -1,0 +1,69 @@
+"""Several seeds as one measurement: completions pooled, differences paired, curves thinned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from maniplvm.evaluation import ScoredSample, TaskResult, read_evaluation, read_samples
+from maniplvm.evaluation.aggregation import aggregate
+from maniplvm.evaluation.comparison import Difference, compare_samples
+from maniplvm.evaluation.protocols import resolve_protocol
+from maniplvm.tasks import Task
+
+
+def pooled_samples(folders: Sequence[Path]) -> list[ScoredSample]:
+    """The scored completions of several evaluations, one after the other.
+
+    Raises:
+        UserError: a folder without a finished evaluation.
+    """
+    return [sample for folder in folders for sample in read_samples(folder)]
+
+
+def pooled_differences(
+    before: Sequence[Path], after: Sequence[Path]
+) -> dict[str, dict[Task, dict[str, Difference]]]:
+    """Paired differences of all seeds: a sample's completions are averaged over the seeds.
+
+    The intervals are over scenes; how much the seeds differ is no part of them.
+    """
+    return compare_samples(pooled_samples(before), pooled_samples(after))
+
+
+def pooled_results(folders: Sequence[Path]) -> dict[str, dict[Task, TaskResult]]:
+    """Means of several evaluations by one protocol, by split and task; intervals over scenes.
+
+    A sample's answers are compared with one another (diversity) within a seed only.
+    """
+    protocol = resolve_protocol(read_evaluation(folders[0]).protocol)
+    samples = [
+        replace(sample, id=f"{sample.id}@{number}")
+        for number, folder in enumerate(folders)
+        for sample in read_samples(folder)
+    ]
+    return aggregate(samples, protocol)
+
+
+def rounded(plain: Any, decimals: int = 5) -> Any:
+    """Plain data with all its numbers rounded."""
+    if isinstance(plain, float):
+        return round(plain, decimals)
+    if isinstance(plain, Mapping):
+        return {name: rounded(value, decimals) for name, value in plain.items()}
+    return [rounded(v, decimals) for v in plain] if isinstance(plain, list | tuple) else plain
+
+
+def thinned(lines: Sequence[Mapping[str, float]], most: int = 40) -> list[dict[str, float]]:
+    """A log with at most so many lines: means of neighbours, at the last one's step and second."""
+    size = -(-len(lines) // most) if lines else 1
+    points = list[dict[str, float]]()
+    for first in range(0, len(lines), size):
+        block = lines[first : first + size]
+        names = dict.fromkeys(name for line in block for name in line)
+        means = {name: fmean(line[name] for line in block if name in line) for name in names}
+        points.append(means | {name: block[-1][name] for name in ("step", "seconds")})
+    return points

@@ -1,0 +1,225 @@
+"""Regions of a picture: unions of polygons, and masks. A point on the boundary lies inside.
+
+A polygon is closed by itself and read by the even-odd rule, so that one that crosses itself has a
+meaning too. Pixel `(column i, row j)` of a mask covers `[i, i + 1] x [j, j + 1]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+_ON_EDGE = 1e-9
+"""A point nearer to an edge than this share of the polygon's extent lies on it: rounding."""
+
+
+def as_polygon(vertices: ArrayLike, name: str = "polygon") -> FloatArray:
+    """Check a polygon.
+
+    Args:
+        vertices: `(M >= 3, 2)` in order around it; repeating the first at the end is harmless.
+        name: What to call it in an error.
+
+    Returns:
+        The vertices as float64, `(M, 2)`.
+
+    Raises:
+        ValueError: another shape, a number that is not finite, or all vertices on one line.
+    """
+    polygon = np.array(vertices, dtype=np.float64)
+    if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
+        raise ValueError(f"{name}: expected shape (M >= 3, 2), got {polygon.shape}")
+    if not np.isfinite(polygon).all():
+        raise ValueError(f"{name}: every coordinate must be finite")
+    if not area_of_union([polygon]) > 0:
+        raise ValueError(f"{name}: encloses no area")
+    return polygon
+
+
+def box_polygon(box: ArrayLike) -> FloatArray:
+    """The four corners `(4, 2)` of a box `x1, y1, x2, y2`."""
+    x1, y1, x2, y2 = np.asarray(box, dtype=np.float64).tolist()
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+
+
+def in_polygon(points: ArrayLike, polygon: ArrayLike) -> BoolArray:
+    """Which points lie in a polygon or on its boundary.
+
+    Args:
+        points: `(N, 2)`.
+        polygon: `(M, 2)`, in the same unit.
+
+    Returns:
+        `(N,)`.
+    """
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    start = np.asarray(polygon, dtype=np.float64)
+    end = np.roll(start, -1, axis=0)
+    tolerance = _ON_EDGE * max(1.0, float(np.abs(start).max()))
+    x, y = points[:, None, 0], points[:, None, 1]
+    straddles = (start[:, 1] > y) != (end[:, 1] > y)
+    rise = end[:, 1] - start[:, 1]
+    slope = np.divide(end[:, 0] - start[:, 0], rise, out=np.zeros(len(start)), where=rise != 0)
+    crossed = straddles & (x < start[:, 0] + (y - start[:, 1]) * slope)
+    return (crossed.sum(axis=1) % 2 == 1) | (_to_edges(points, start, end) <= tolerance)
+
+
+def in_polygons(points: ArrayLike, polygons: Sequence[ArrayLike]) -> BoolArray:
+    """Which points `(N, 2)` lie in at least one of the polygons, `(N,)`."""
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    inside = np.zeros(len(points), dtype=bool)
+    for polygon in polygons:
+        inside |= in_polygon(points, polygon)
+    return inside
+
+
+def in_mask(points: ArrayLike, mask: BoolArray) -> BoolArray:
+    """Which points lie on a set pixel of a mask or on its boundary.
+
+    Args:
+        points: `(N, 2)` [px], x first; one that is outside the mask's picture is not inside.
+        mask: `(H, W)`.
+
+    Returns:
+        `(N,)`.
+    """
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    height, width = mask.shape
+    limits = np.array([width, height])
+    on_picture = ((points >= 0) & (points <= limits)).all(axis=1)
+    kept = np.where(on_picture[:, None], points, 0.0)
+    after = np.minimum(np.floor(kept).astype(np.int64), limits - 1)
+    before = np.clip(np.ceil(kept).astype(np.int64) - 1, 0, limits - 1)
+    inside = np.zeros(len(points), dtype=bool)
+    for columns in (before[:, 0], after[:, 0]):
+        for rows in (before[:, 1], after[:, 1]):
+            inside |= mask[rows, columns]
+    return inside & on_picture
+
+
+def area_of_union(polygons: Sequence[FloatArray]) -> float:
+    """The area that the polygons cover together [unit squared], exact up to rounding.
+
+    Between two neighbouring heights at which a vertex lies or two edges cross, the covered width
+    is linear in the height, so its value half way is its mean.
+    """
+    if not polygons:
+        return 0.0
+    start = np.concatenate(polygons)
+    end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
+    owner = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
+    levels = np.unique(np.concatenate([start[:, 1], _crossing_heights(start, end)]))
+    return sum(
+        _covered_width(start, end, owner, (low + high) / 2) * (high - low)
+        for low, high in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True)
+    )
+
+
+def widest_chord(polygons: Sequence[FloatArray], y: float) -> tuple[float, float] | None:
+    """The longest stretch `x1, x2` of the line at height `y` inside the union, or None."""
+    start = np.concatenate(polygons)
+    end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
+    owner = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
+    stretches = _stretches(start, end, owner, y)
+    return max(stretches, key=lambda pair: pair[1] - pair[0], default=None)
+
+
+def edge_distance(points: ArrayLike, polygons: Sequence[FloatArray]) -> FloatArray:
+    """The distance of each point `(N, 2)` to the nearest edge of any polygon, `(N,)` [unit]."""
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    apart = [_to_edges(points, polygon, np.roll(polygon, -1, axis=0)) for polygon in polygons]
+    return np.min(apart, axis=0)
+
+
+def polygon_mask(polygons: Sequence[FloatArray], size: tuple[int, int]) -> BoolArray:
+    """The pixels of a picture of `(width, height)` whose centres the polygons cover, `(H, W)`."""
+    width, height = size
+    columns = np.arange(width) + 0.5
+    mask = np.zeros((height, width), dtype=bool)
+    for row in range(height):
+        centres = np.stack([columns, np.full(width, row + 0.5)], axis=1)
+        mask[row] = in_polygons(centres, polygons)
+    return mask
+
+
+def mask_outlines(mask: BoolArray) -> tuple[FloatArray, ...]:
+    """The edges between set and other pixels of a mask `(H, W)`, as closed outlines `(M, 2)` [px].
+
+    Outer edges run clockwise on the picture (y down), those of holes the other way; straight
+    stretches have no vertex inside them. Even-odd, the outlines cover exactly the mask.
+    """
+    padded = np.pad(mask, 1).astype(np.int8)
+    across, down = np.diff(padded, axis=0)[:, 1:-1], np.diff(padded, axis=1)[1:-1]
+    following: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for y, x in np.argwhere(across).tolist():
+        ends = ((x, y), (x + 1, y)) if across[y, x] > 0 else ((x + 1, y), (x, y))
+        following.setdefault(ends[0], []).append(ends[1])
+    for y, x in np.argwhere(down).tolist():
+        ends = ((x, y), (x, y + 1)) if down[y, x] < 0 else ((x, y + 1), (x, y))
+        following.setdefault(ends[0], []).append(ends[1])
+    outlines = list[FloatArray]()
+    while following:
+        start = next(iter(following))
+        path = [start]
+        while (place := path[-1]) in following:
+            onward = following[place]
+            path.append(onward.pop())
+            if not onward:
+                del following[place]
+        outlines.append(_without_straights(np.array(path[:-1], dtype=np.float64)))
+    return tuple(outlines)
+
+
+def _without_straights(outline: FloatArray) -> FloatArray:
+    before, after = outline - np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0) - outline
+    turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
+    return outline[turns]
+
+
+def _to_edges(points: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
+    """The distance of each point to the nearest edge, `(N,)`."""
+    along = end - start
+    length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
+    offset = points[:, None] - start
+    share = np.clip((offset * along).sum(axis=-1) / length, 0.0, 1.0)
+    apart = offset - share[..., None] * along
+    return np.hypot(apart[..., 0], apart[..., 1]).min(axis=1)
+
+
+def _crossing_heights(start: FloatArray, end: FloatArray) -> FloatArray:
+    """The heights at which two edges cross, possibly with some at which only their lines do."""
+    along = end - start
+    cross = along[:, None, 0] * along[None, :, 1] - along[:, None, 1] * along[None, :, 0]
+    gap = start[None] - start[:, None]
+    there = gap[..., 0] * along[None, :, 1] - gap[..., 1] * along[None, :, 0]
+    share = np.divide(there, cross, out=np.full(cross.shape, -1.0), where=cross != 0)
+    rows, columns = np.nonzero(np.triu((share > 0) & (share < 1), 1))
+    return start[rows, 1] + share[rows, columns] * along[rows, 1]
+
+
+def _covered_width(start: FloatArray, end: FloatArray, owner: NDArray[np.intp], y: float) -> float:
+    return sum(right - left for left, right in _stretches(start, end, owner, y))
+
+
+def _stretches(
+    start: FloatArray, end: FloatArray, owner: NDArray[np.intp], y: float
+) -> list[tuple[float, float]]:
+    """What the union covers of the line at height `y`: disjoint stretches from left to right."""
+    cut = np.flatnonzero((start[:, 1] > y) != (end[:, 1] > y))
+    rise = end[cut, 1] - start[cut, 1]
+    x = start[cut, 0] + (y - start[cut, 1]) / rise * (end[cut, 0] - start[cut, 0])
+    order = np.lexsort((x, owner[cut]))
+    pairs = sorted(zip(x[order][::2].tolist(), x[order][1::2].tolist(), strict=True))
+    merged = list[tuple[float, float]]()
+    for left, right in pairs:
+        if merged and left <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], right))
+        else:
+            merged.append((left, right))
+    return merged

@@ -1,0 +1,130 @@
+"""`maniplvm evaluate --server` and `maniplvm predict --server`."""
+
+import json
+
+import pytest
+
+pytest.importorskip("httpx2")
+
+from typer.testing import CliRunner
+
+from maniplvm.cli import main
+from maniplvm.cli.app import app
+from tests.cli.pictures import png
+from tests.evaluation.chat_server import completion, saying, serving, status
+from tests.evaluation.scenery import small_set, stored
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return stored(tmp_path / "data", small_set())
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "160"})
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refused(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["maniplvm", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_served_model_is_measured_and_what_it_took_is_told(tmp_path, data):
+    asked = ("evaluate", "Qwen/Qwen3-VL-4B-Instruct", "--data", data, "--out", tmp_path / "out")
+    prices = ("--price-in", "0.5", "--price-out", "2", "--no-execute")
+    with serving() as server:
+        first = run(*asked, "--server", server.url, *prices)
+        again = run(*asked, "--server", "http://127.0.0.1:1/v1", *prices)
+    assert "family qwen3_vl (read from its name; --family names another)" in first.stderr
+    assert "16 completions: 1,600 tokens asked, 112 answered; cost 0.0010" in first.stdout
+    assert len(server.requests) == 16
+    assert "already finished" in again.stdout  # and no server is needed for that
+    usage = json.loads((tmp_path / "out" / "usage.json").read_text())
+    assert usage["cost"] == pytest.approx(0.001024)
+    assert usage["finish"] == {"stop": 16}
+    result = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert result["model"] == "Qwen/Qwen3-VL-4B-Instruct"
+    assert (result["decoding"]["family"], result["decoding"]["frame"]) == ("qwen3_vl", "qwen3_vl")
+
+
+def test_odd_ends_are_told(tmp_path, data):
+    script = {0: saying(completion("cut", "length")), 1: saying({"choices": [{"message": {}}]})}
+    with serving(script=script) as server:
+        output = run(
+            *("evaluate", "m", "--family", "unit", "--server", server.url, "--no-execute"),
+            *("--data", data, "--out", tmp_path / "out", "--concurrency", "1"),
+        ).stdout
+    assert "1 not counted by the server" in output
+    assert "ended otherwise than by themselves: 1 empty, 1 length" in output
+
+
+def test_a_server_that_fails_is_one_clear_line_after_the_notices(
+    tmp_path, data, monkeypatch, capsys
+):
+    with serving(default=status(503, "busy")) as server:
+        lines = refused(
+            *(monkeypatch, capsys, "evaluate", "qwen3-vl", "--server", server.url),
+            *("--data", data, "--out", tmp_path / "out", "--retries", "1"),
+            *("--give-up-after", "1", "--concurrency", "1", "--no-execute"),
+        )
+    assert lines[-1].startswith("maniplvm: 1 questions in a row were not answered, the last for")
+    assert lines[-1].endswith("HTTP 503, busy; 0 answers are safe; the same command asks the rest")
+    assert lines[1] == "HTTP 503, busy; it is asked again"
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["m"], "m: its name does not tell in which numbers it answers; say so with --family"),
+        (["qwen3-vl", "--extra", "{"], "--extra: not JSON"),
+        (["qwen3-vl", "--extra", "[1]"], "--extra: expected a JSON object"),
+        (["qwen3-vl", "--extra", '{"seed": 1}'], "--extra: seed is set by us"),
+        (["qwen3-vl", "--price-in", "1"], "--price-in and --price-out belong together"),
+        (["qwen3-vl", "--price-in", "1", "--price-out", "-1"], "must not be below 0"),
+        (["qwen3-vl", "--adapter", "a", "--device", "cpu"], "--adapter, --device would have no"),
+        (["qwen3-vl", "--timeout", "0"], "--timeout and --connect-timeout must be above 0"),
+        (["qwen3-vl", "--key-env", "NO_SUCH_KEY"], "that environment variable is not set"),
+        (["qwen3-vl"], "does the server run there"),
+        (["--predictions", "p.jsonl"], "--server needs the name under which it serves"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_clear_line(
+    tmp_path, data, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    common = ("--data", data, "--out", tmp_path / "out", "--server", "http://127.0.0.1:1/v1")
+    lines = refused(monkeypatch, capsys, "evaluate", *arguments, *common)
+    assert message in lines[-1]
+
+
+def test_options_of_a_server_need_one(tmp_path, data, monkeypatch, capsys):
+    common = ("--data", data, "--out", tmp_path / "out", "--price-in", "1", "--extra", "{}")
+    (line,) = refused(monkeypatch, capsys, "evaluate", "embedded", *common)
+    assert "--extra, --price-in would have no effect: only for a model behind a --server" in line
+
+
+def test_one_picture_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "kitchen.png"
+    picture.write_bytes(png(64, 48))
+    asked = ("predict", "qwen3-vl", picture, "open it", "--task", "affordance", "--json")
+    said = "<think>a</think><answer>[250, 500, 500, 1000]</answer>"
+    with serving(default=saying(completion(said))) as server:
+        result = run(*asked, "--server", server.url)
+    record = json.loads(result.stdout)
+    assert record["answer"] == [16, 24, 32, 48]
+    assert "family qwen3_vl" in result.stderr
+    lines = refused(monkeypatch, capsys, *asked, "--server", server.url)
+    assert "does the server run there" in lines[-1]
+    lines = refused(monkeypatch, capsys, *asked, "--key-env", "X")
+    assert "--key-env would have no effect" in lines[-1]

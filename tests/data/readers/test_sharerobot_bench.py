@@ -1,0 +1,105 @@
+import pytest
+
+from maniplvm.data import read_records
+from maniplvm.data.problems import Cause
+from maniplvm.data.readers import sharerobot_bench
+from maniplvm.errors import UserError
+from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
+from tests.data.conftest import the_refusal, the_sample
+
+QUESTION = '<image>\nYou are a robot using the joint control. The task is "lift the lid".'
+
+
+def turns(answer, question=QUESTION):
+    return [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+
+
+def record(answer="[10, 20, 30, 40]", **changes):
+    values = {"id": 7, "image": "1.png", "conversations": turns(answer), **changes}
+    return {k: v for k, v in values.items() if v is not ...}
+
+
+def test_a_text_as_image_means_a_box(records):
+    sample = the_sample(sharerobot_bench.read(records(record()), None))
+    assert sample.target == BoxTarget([10, 20, 30, 40])
+    assert sample.task is Task.AFFORDANCE
+    assert (sample.id, sample.split) == ("sharerobot-bench-affordance-7", "test")
+    assert sample.instruction == "lift the lid"
+    assert sample.image_size == (64, 48)
+    assert sample.provenance == {
+        "format": "sharerobot-bench",
+        "file": "records.json",
+        "place": "record 0",
+        "source_id": "7",
+        "image": "1.png",
+        "question": QUESTION,
+        "frame": "pixels",
+    }
+
+
+def test_a_list_as_image_means_a_trajectory_and_later_turns_do_not_count(records):
+    path = records(
+        record(
+            image=["1.png"],
+            conversations=[*turns("[[1, 2], [30, 40], [50, 7]]"), *turns("[[0, 0], [9, 9]]")],
+        )
+    )
+    sample = the_sample(sharerobot_bench.read(path, None))
+    assert sample.target == TraceTarget([[1, 2], [30, 40], [50, 7]])
+    assert sample.id == "sharerobot-bench-trajectory-7"
+
+
+def test_the_frame_is_an_option(records):
+    path = records(
+        record("[0.25, 0.25, 0.5, 0.75]"),
+        record("[[0.25, 0.25], [0.5, 0.75]]", image=["1.png"]),
+    )
+    box, trace = sharerobot_bench.read(path, None, frame="unit")
+    assert box.target == BoxTarget([16, 12, 32, 36])
+    assert trace.target == TraceTarget([[16, 12], [32, 36]])
+    assert box.provenance["frame"] == "unit"
+
+
+def test_an_unknown_frame_is_refused_at_the_call(tmp_path):
+    with pytest.raises(UserError, match=r"unknown --frame 'cm'; choose from pixels, unit, qwen2"):
+        sharerobot_bench.read(tmp_path, None, frame="cm")
+    with pytest.raises(UserError, match="format jsonl takes no --frame"):
+        read_records("jsonl", tmp_path, options={"frame": "unit"})
+
+
+@pytest.mark.parametrize(
+    ("bad", "cause", "words"),
+    [
+        (record(conversations=...), Cause.MISSING_KEY, "no 'conversations'; found 'id', 'image'"),
+        (record(conversations="x"), Cause.WRONG_TYPE, "'conversations' needs a list"),
+        (record(conversations=[]), Cause.BAD_VALUE, "a question and an answer, got 0"),
+        (record(conversations=turns("[1]")[:1]), Cause.BAD_VALUE, "and an answer, got 1"),
+        (record(conversations=[1, 2]), Cause.WRONG_TYPE, "a turn is an object, got int 1"),
+        (record(conversations=turns("[1]")[::-1]), Cause.BAD_VALUE, "a turn from 'human'"),
+        (record([1, 2]), Cause.WRONG_TYPE, "what 'gpt' says needs a text, got list"),
+        (record(" "), Cause.BAD_VALUE, "what 'gpt' says is blank"),
+        (record(image=...), Cause.MISSING_KEY, "no 'image'"),
+        (record(image=["1.png"] * 2), Cause.WRONG_TYPE, "one picture, got 2"),
+        (record(image=7), Cause.WRONG_TYPE, "'image' needs a text"),
+        (record(image="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
+        (record(image="../1.png"), Cause.ESCAPING_PATH, "'../1.png'"),
+        (record("[0.1, 0.2, 0.3, 0.4]"), Cause.NOT_PIXELS, "--frame unit"),
+        (record("[10, 20, 30, 90]"), Cause.OUTSIDE_IMAGE, "reaches (30, 90)"),
+        (record("[10, 20, 30, 40]", image=["1.png"]), Cause.BAD_VALUE, "one list of points"),
+        (record("[[1, 2], [3, 4], [5, 6]]"), Cause.BAD_VALUE, "is no box"),
+        ([1], Cause.WRONG_TYPE, "a record is an object"),
+    ],
+)
+def test_a_bad_record_is_named_with_its_file_place_and_cause(records, bad, cause, words):
+    path = records(record(id="fine"), bad)
+    result = the_refusal(sharerobot_bench.read(path, None))
+    assert result.cause is cause
+    assert words in result.detail
+    assert str(result).startswith(f"{path}, record 1")
+
+
+def test_an_id_used_twice_names_both_places(records):
+    with pytest.raises(
+        UserError, match=r"record 1 .*duplicate id: .* names records.json, record 0"
+    ):
+        list(read_records("sharerobot-bench", records(record(), record())))

@@ -1,0 +1,176 @@
+"""A whole grid with a stand-in for the commands: what is run, resumed, listed and written."""
+
+import fcntl
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation import evaluate
+from maniplvm.experiments import (
+    forecast,
+    grid_running,
+    read_grid,
+    read_records,
+    run_grid,
+    runs_of,
+    thinned,
+    write_evidence,
+)
+from tests.evaluation.scenery import Counting, right, said, small_set, stored
+from tests.experiments.test_grid import GRPO, SFT, TRAINER
+
+SPLIT = "id_test"
+
+
+def grid_file(folder, data):
+    (folder / "grid.yaml").write_text(
+        f"""
+name: small
+data: {data}
+seeds: [0, 1]
+base: base
+evaluate: {{splits: [{SPLIT}], execute: [], sampled: [{SPLIT}], pages: false}}
+costs: {{grpo_step: 6, sft_step: 1, evaluation: 60}}
+arms:
+  base: {{about: as it is}}
+  good: {{method: grpo, recipe: {GRPO}, tier: main, set: {{trainer.max_steps: 10}}}}
+  same: {{method: sft, recipe: {SFT}, tier: main, budget: {{minutes_of: good}}}}
+pairs: [[same, good]]
+"""
+    )
+    return read_grid(folder / "grid.yaml")
+
+
+class Commands:
+    """Stands in for `maniplvm`: trains by writing a record, evaluates with fixed answers."""
+
+    def __init__(self):
+        self.run, self.fail = [], ""
+
+    def __call__(self, command, **options):
+        words = command[3:]
+        out = Path(words[words.index("--out") + 1])
+        self.run.append((words[0], out))
+        options["stdout"].write("working\n")
+        if self.fail and self.fail in str(out):
+            return subprocess.CompletedProcess(command, 3)
+        if words[0] == "train":
+            self._train(words, out)
+        else:
+            good = "good" in str(out)
+            text = (
+                right
+                if good
+                else lambda s: said([1, 1, 9, 9] if "aff" in s.id else [[1, 1], [2, 2], [3, 3]])
+            )
+            evaluate(Counting(text), words[words.index("--data") + 1], out)
+        return subprocess.CompletedProcess(command, 0)
+
+    @staticmethod
+    def _train(words, out):
+        out.mkdir(parents=True)
+        lines = [
+            {"step": n, "seconds": 2.0 * n, "reward": n / 100, "other": 1} for n in range(1, 101)
+        ]
+        (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        content = {"format": "maniplvm.run/1", "method": words[1], "finished": True, "steps": 100}
+        content |= {"wall_seconds": 200.0, "recipe": {"trainer": TRAINER}, "samples": 50}
+        (out / "run.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    commands = Commands()
+    monkeypatch.setattr(grid_running.subprocess, "run", commands)
+    return commands
+
+
+@pytest.fixture
+def grid(tmp_path):
+    return grid_file(tmp_path, stored(tmp_path / "data", small_set()))
+
+
+def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
+    work = tmp_path / "work"
+    runs = runs_of(grid, work)
+    run_grid(grid, work, runs, 2)
+    assert len(commands.run) == len(set(commands.run)) == 1 + 2 + 4 * 3
+    assert "working" in (work / "good" / "seed-1" / "output.log").read_text()
+    run_grid(grid, work, runs, 2)
+    assert len(commands.run) == 15
+    (path,) = write_evidence(grid, work, tmp_path / "results", ["maniplvm", "experiment"])
+    content = json.loads(path.read_text())
+    assert (path.name, content["unfinished"]) == ("main.json", [])
+    good = content["arms"]["good"]
+    box = good["splits"][SPLIT]["affordance"]
+    assert box["iou"]["mean"] == 1
+    assert box["seeds"]["iou"] == [1, 1]
+    assert good["cost"]["wall_seconds"] == [200, 200]
+    assert good["cost"]["samples_seen"] == [1600, 1600]
+    change = good["against_base"][f"{SPLIT}_sampled"]["affordance"]["iou"]
+    assert change["difference"]["low"] > 0.5
+    assert len(change["seeds"]) == 2
+    assert content["pairs"][0]["splits"][SPLIT]["trajectory"]["dfd"]["difference"]["high"] < 0
+    points = good["curves"][0]["points"]
+    assert len(points) <= 40
+    assert points[-1]["samples"] == 1600
+    assert "other" not in points[0]
+
+
+def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands, tmp_path):
+    work = tmp_path / "work"
+    runs = runs_of(grid, work)
+    commands.fail = "good/seed-0/run"
+    with pytest.raises(UserError, match=r"1 runs failed: good seed 0 .*1 runs wait"):
+        run_grid(grid, work, runs, 1)
+    assert read_records(work / "same" / "seed-1")["greedy"].finished
+    listed = {status.run.name: status for status in forecast(grid, work, runs)}
+    assert listed["same seed 0"].waits_for == ("good seed 0",)
+    assert listed["same seed 1"].state == "done"
+    (path,) = write_evidence(grid, work, tmp_path / "results")
+    assert json.loads(path.read_text())["unfinished"] == ["good", "same"]
+    commands.fail = ""
+    before = len(commands.run)
+    run_grid(grid, work, runs, 1)
+    assert [what for what, _ in commands.run[before:]].count("train") == 2
+
+
+def test_the_forecast_goes_by_guesses_until_something_is_finished(grid, commands, tmp_path):
+    work = tmp_path / "work"
+    runs = runs_of(grid, work)
+    left = {status.run.name: status.left for status in forecast(grid, work, runs)}
+    assert left["good seed 0"] == pytest.approx(10 * 6 + 60)
+    assert left["same seed 0"] == pytest.approx(10 * 6 + 60)
+    run_grid(grid, work, runs_of(grid, work, ["good"]), 1)
+    after = {status.run.name: status for status in forecast(grid, work, runs)}
+    assert after["good seed 0"].left == 0
+    assert after["good seed 0"].spent > 0
+    assert after["same seed 0"].left < 120
+
+
+def test_a_folder_in_use_is_refused_and_a_missing_file_is_named_first(grid, commands, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    with (work / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="in use"):
+            run_grid(grid, work, runs_of(grid, work), 1)
+    (tmp_path / "data" / "dataset.json").unlink()
+    for part in (tmp_path / "data").iterdir():
+        part.unlink()
+    (tmp_path / "data").rmdir()
+    with pytest.raises(UserError, match="not here"):
+        run_grid(grid, work, runs_of(grid, work), 1)
+    assert commands.run == []
+
+
+def test_thinning_keeps_ends_and_means():
+    lines = [{"step": n, "seconds": n, "x": float(n % 2)} for n in range(1, 102)]
+    points = thinned(lines, 20)
+    assert len(points) <= 20
+    assert points[-1]["step"] == 101
+    assert points[0]["x"] == pytest.approx(0.5, abs=0.1)
+    assert thinned([]) == []

@@ -1,0 +1,44 @@
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maniplvm.geometry import STRAY_TOLERANCE, thin_out
+
+
+def kept(path, anchors=None, **options):
+    anchors = [0, len(path) - 1] if anchors is None else anchors
+    return thin_out(path, anchors, **{"fewest": 3, "most": 10, **options})
+
+
+def stray(path, steps):
+    """How far the path is from the kept lines, sampled densely."""
+    dense = np.vstack([np.linspace(path[a], path[b], 200) for a, b in pairwise(steps)])
+    return np.linalg.norm(path[:, None] - dense[None], axis=2).min(axis=1).max()
+
+
+def test_corners_are_kept_and_straight_parts_are_not():
+    corners = np.array([[0.0, 0], [1, 0], [1, 1], [0, 2]])
+    path = np.vstack([np.linspace(a, b, 10, endpoint=False) for a, b in pairwise(corners)])
+    assert kept(np.vstack([path, corners[-1]])) == [0, 10, 20, 30]
+
+
+def test_a_straight_path_gets_its_middle():
+    assert kept(np.linspace([0.0, 0], [1, 0], 21)) == [0, 10, 20]
+    assert kept(np.zeros((3, 2))) == [0, 1, 2]
+
+
+def test_anchors_stay():
+    assert 7 in kept(np.linspace([0.0, 0], [1, 0], 21), [0, 7, 20])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(3, 60), st.integers(2, 3))
+def test_between_fewest_and_most_in_order_and_close_unless_the_budget_ends(seed, count, sides):
+    path = np.cumsum(np.random.default_rng(seed).normal(0, 0.01, (count, sides)), axis=0)
+    steps = kept(path)
+    assert 3 <= len(steps) <= 10
+    assert (steps[0], steps[-1]) == (0, count - 1)
+    assert (np.diff(steps) > 0).all()
+    if len(steps) < 10:
+        assert stray(path, steps) <= STRAY_TOLERANCE + 1e-3
