@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import maniplvm
+from maniplvm.cli.blend import blend
 from maniplvm.cli.data import app as data_app
 from maniplvm.cli.doctor import doctor
 from maniplvm.cli.embedded import embedded
@@ -47,6 +48,7 @@ app.add_typer(train_app, name="train")
 app.command("quickstart")(quickstart)
 app.command("simulate")(simulate)
 app.command("embedded")(embedded)
+app.command("blend")(blend)
 app.command("evaluate")(evaluate_model)
 app.command("execute")(execute)
 app.command("predict")(predict)

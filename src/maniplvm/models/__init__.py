@@ -1,5 +1,6 @@
 """Models: load any image-text-to-text model, talk to it in its own words and numbers."""
 
+from maniplvm.models.blending import blend
 from maniplvm.models.families import FAMILIES, Family, resolve_family
 from maniplvm.models.inputs import (
     Question,
@@ -31,6 +32,7 @@ __all__ = [
     "ParameterCount",
     "Question",
     "Reply",
+    "blend",
     "build_inputs",
     "build_skeleton",
     "chat_messages",

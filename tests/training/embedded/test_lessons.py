@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from maniplvm.errors import UserError
 from maniplvm.training.embedded import Lessons
-from maniplvm.training.embedded.lessons import _crop, part_of
+from maniplvm.training.embedded.lessons import ABSENT, _crop, part_of
 
 
 @given(st.integers(0, 10_000), st.integers(2, 12))
@@ -23,8 +23,22 @@ def test_a_crop_holds_every_point_and_stays_in_the_picture(seed, count):
     assert (corner + share).max() <= 1 + 1e-9
 
 
+def test_now_and_then_the_picture_is_another_tasks_and_the_answer_stays(lessons):
+    views = [lessons.show(number % 40, 32, np.random.default_rng(number)) for number in range(800)]
+    absent = [view for view in views if view.shown.part != part_of(view.lesson)]
+    assert 0.5 * ABSENT < len(absent) / len(views) < 1.2 * ABSENT
+    for view in views:
+        if view.shown.part == part_of(view.lesson):
+            np.testing.assert_array_equal(view.box, view.shown.box)
+    for view in absent:
+        assert not np.array_equal(view.box, view.shown.box)
+        grown = (view.box[2:] - view.box[:2]) / (view.lesson.box[2:] - view.lesson.box[:2])
+        assert (grown >= 1 - 1e-9).all()  # still the asked lesson's own box, cropped
+
+
 def test_a_view_shows_the_target_where_the_crop_puts_it(lessons):
     view = lessons.show(0, 64, np.random.default_rng(3))
+    assert view.shown.part == part_of(lessons[0])
     assert view.pixels.shape == (64, 64, 3)
     assert 0 <= view.box.min() < view.box.max() <= 1
     lesson = lessons[0]

@@ -67,6 +67,27 @@ def test_a_course_may_be_lengthened_until_its_decay_starts(untrained, lessons, t
         taught(untrained, lessons, tmp_path / "short", replace(SHORT, steps=24))
 
 
+def test_a_finished_course_may_get_another_cycle(untrained, lessons, tmp_path):
+    both = replace(SHORT, steps=8, cycles=2)
+    taught(untrained, lessons, tmp_path / "both", both)
+    taught(untrained, lessons, tmp_path / "one", SHORT)
+    longer = taught(untrained, lessons, tmp_path / "one", both)
+    whole = torch.load(tmp_path / "both" / "state.pt", weights_only=True)["model"]
+    for name, value in longer.items():
+        torch.testing.assert_close(whole[name], value, atol=1e-6, rtol=1e-5, msg=name)
+    with pytest.raises(UserError, match="other settings"):
+        taught(untrained, lessons, tmp_path / "one", SHORT)
+
+
+def test_the_learning_rate_rises_and_falls_in_every_cycle():
+    course = Schooling(steps=200, cycles=2, warmup=10, decay=0.5, learning_rate=1.0)
+    rates = [course.rate(step) for step in range(200)]
+    assert rates[:100] == rates[100:]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:51] == [1.0] * 42
+    assert rates[99] == pytest.approx(0.02)
+
+
 def test_an_epoch_shows_every_lesson_once_and_groups_traces_of_like_length():
     rng = np.random.default_rng(0)
     points = tuple(rng.integers(3, 11, 640).tolist())

@@ -35,12 +35,14 @@ class Schooling:
     """How the model is taught.
 
     Attributes:
-        steps: Of the optimiser.
+        steps: Of the optimiser, in all cycles together; `cycles` divides it.
+        cycles: How often the learning rate rises and falls (warm restarts, Loshchilov and Hutter
+            2017).
         batch: Pictures a step, each with both questions.
         learning_rate: The highest, held from `warmup` until the decay starts. So a longer course
             begins like a shorter one.
-        warmup: Steps until then.
-        decay: Share of the steps, at the end, over which it falls to 0.
+        warmup: Steps of a cycle until then.
+        decay: Share of a cycle, at its end, over which it falls to 0.
         weight_decay: Of matrices.
         text_weight: Of the loss on tokens that are no coordinates.
         trace_weight: Of the loss on a trace's coordinates, beside 1 for a box's.
@@ -52,22 +54,29 @@ class Schooling:
     """
 
     steps: int = 5000
+    cycles: int = 1
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: int = 100
     decay: float = 0.3
     weight_decay: float = 0.05
     text_weight: float = 0.5
-    trace_weight: float = 1.5
+    trace_weight: float = 2.5
     auxiliary_weight: float = 1.0
     blur: tuple[float, float] = (1.8, 0.8)
     seed: int = 0
     save_every: int = 200
     log_every: int = 20
 
+    @property
+    def cycle(self) -> int:
+        """Steps of one cycle."""
+        return self.steps // self.cycles
+
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup, self._left(step))
+        started = (step % self.cycle + 1) / self.warmup
+        return self.learning_rate * min(1.0, started, self._left(step))
 
     def blur_at(self, step: int) -> float:
         """Width of a coordinate's label at a step."""
@@ -77,21 +86,23 @@ class Schooling:
     def continues(self, saved: Mapping[str, Any], step: int) -> bool:
         """Whether a run with these settings may go on from a state of another.
 
-        Only the number of steps may differ, and only before the decay of either has started.
+        Only the number of steps and cycles may differ: a run may get more cycles of the same
+        length, or another length before the decay of either's first has started.
 
         Args:
             saved: The other's settings as plain data.
             step: Where its state was saved.
         """
         own = json.loads(json.dumps(asdict(self)))
-        if saved == own:
-            return True
-        undecayed = step <= (1 - self.decay) * min(self.steps, saved["steps"])
-        return undecayed and {**saved, "steps": self.steps} == own
+        if {**saved, "steps": self.steps, "cycles": self.cycles} != own:
+            return False
+        length = saved["steps"] // saved["cycles"]
+        undecayed = step <= (1 - self.decay) * min(self.cycle, length)
+        return undecayed or (self.cycle == length and step <= self.steps)
 
     def _left(self, step: int) -> float:
-        """1 or more until the decay starts, then down to almost 0."""
-        return (self.steps - step) / (self.decay * self.steps)
+        """1 or more until a cycle's decay starts, then down to almost 0."""
+        return (self.cycle - step % self.cycle) / (self.decay * self.cycle)
 
 
 def school(
