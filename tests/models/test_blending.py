@@ -38,7 +38,7 @@ def test_every_weight_lies_on_the_line_between_both(two, tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_ends_of_the_line_are_the_two_themselves(two, tmp_path, share):
-    made = weights_of(blend(*two, share, tmp_path / "out"))
+    made = weights_of(blend(two[0], two[1], share, tmp_path / "out"))
     expected = weights_of(two[int(share)])
     for name, value in made.items():
         torch.testing.assert_close(value, expected[name])
@@ -72,30 +72,30 @@ def test_a_blend_loads_as_a_model_and_keeps_its_precision(two, tmp_path):
 
 
 def test_the_same_blend_again_is_done_already_another_one_is_refused(two, tmp_path):
-    out = blend(*two, 0.5, tmp_path / "out")
+    out = blend(two[0], two[1], 0.5, tmp_path / "out")
     stamp = (out / "model.safetensors").stat().st_mtime_ns
-    assert blend(*two, 0.5, out) == out
+    assert blend(two[0], two[1], 0.5, out) == out
     assert (out / "model.safetensors").stat().st_mtime_ns == stamp
     with pytest.raises(UserError, match="exists already"):
-        blend(*two, 0.6, out)
+        blend(two[0], two[1], 0.6, out)
 
 
 def test_an_interrupted_blend_leaves_no_folder_that_looks_finished(two, tmp_path):
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "model.safetensors").write_bytes(b"cut off")
-    assert load_file(blend(*two, 0.5, tmp_path / "out") / "model.safetensors")
+    assert load_file(blend(two[0], two[1], 0.5, tmp_path / "out") / "model.safetensors")
     assert not (tmp_path / "out.partial").exists()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_outside_0_to_1_is_refused(two, tmp_path, share):
     with pytest.raises(UserError, match="--share"):
-        blend(*two, share, tmp_path / "out")
+        blend(two[0], two[1], share, tmp_path / "out")
 
 
 def test_models_that_are_not_alike_are_told_apart(two, checkpoint, tmp_path):
     start, trained = two
-    with pytest.raises(UserError, match="has no weight|is .* in"):
+    with pytest.raises(UserError, match=r"has no weight|is .* in"):
         blend(checkpoint("qwen3_vl"), trained, 0.5, tmp_path / "out")
     weights = load_file(trained / "model.safetensors")
     name = sorted(weights)[0]

@@ -81,9 +81,7 @@ class _Weights:
             return file.get_tensor(weight)
 
 
-def _mixed(
-    base: _Weights, path: Path, share: float, trained: str
-) -> Iterator[tuple[str, Any]]:
+def _mixed(base: _Weights, path: Path, share: float, trained: str) -> Iterator[tuple[str, Any]]:
     with _opened(path) as file:
         for name in file.keys():  # noqa: SIM118 - a file of safetensors is no mapping
             if name not in base.files:

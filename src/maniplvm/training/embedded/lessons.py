@@ -20,9 +20,6 @@ Rng = np.random.Generator
 
 SMALLEST_CROP = 0.72
 """Least share of a side that a crop keeps; box and trace always stay inside."""
-ABSENT = 0.06
-"""How often the picture is another task's. What was asked for is not in it, so the answer can only
-be where such a thing usually is; who answers with whatever can be touched there learns better."""
 _MARGIN = 0.02
 _SHIFT = 0.07
 
@@ -123,18 +120,21 @@ class Lessons(Sequence[Lesson]):
         """The names of all parts that are touched, sorted."""
         return tuple(sorted({part_of(lesson) for lesson in self._lessons}))
 
-    def show(self, index: int, side: int, rng: Rng) -> View:
+    def show(self, index: int, side: int, rng: Rng, absent: float = 0.0) -> View:
         """A lesson cropped, tinted and worded by chance.
 
         Args:
             index: Which.
             side: Of the picture [px].
             rng: All chance comes from it.
+            absent: How often the picture is another task's. What was asked for is not in it, so
+                the answer can only be where such a thing usually is; who answers with whatever
+                can be touched there learns better.
         """
         lesson = self._lessons[index]
         pixels, shown = _seen(lesson, side, rng)
         answer = shown
-        if rng.random() < ABSENT:
+        if rng.random() < absent:
             other = self._lessons[int(rng.integers(len(self._lessons)))]
             if part_of(other) != part_of(lesson):
                 pixels, shown = _seen(other, side, rng)

@@ -37,7 +37,10 @@ class Schooling:
     Attributes:
         steps: Of the optimiser, in all cycles together; `cycles` divides it.
         cycles: How often the learning rate rises and falls (warm restarts, Loshchilov and Hutter
-            2017).
+            2017). The model is the average of its weights at their ends (Izmailov et al. 2018).
+        last_share: The last cycle's share in that average; the others share the rest evenly.
+        absent: How often, in the last cycle, the picture does not hold what is asked for. One cycle
+            alone has none.
         batch: Pictures a step, each with both questions.
         learning_rate: The highest, held from `warmup` until the decay starts. So a longer course
             begins like a shorter one.
@@ -55,6 +58,8 @@ class Schooling:
 
     steps: int = 5000
     cycles: int = 1
+    last_share: float = 0.6
+    absent: float = 0.06
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: int = 100
@@ -73,6 +78,17 @@ class Schooling:
         """Steps of one cycle."""
         return self.steps // self.cycles
 
+    def absent_at(self, step: int) -> float:
+        """How often the picture does not hold what is asked for, at a step."""
+        return self.absent if 0 < step // self.cycle == self.cycles - 1 else 0.0
+
+    def shares(self) -> list[float]:
+        """Share of each cycle's end in the model."""
+        if self.cycles == 1:
+            return [1.0]
+        before = (1 - self.last_share) / (self.cycles - 1)
+        return [before] * (self.cycles - 1) + [self.last_share]
+
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
         started = (step % self.cycle + 1) / self.warmup
@@ -86,19 +102,15 @@ class Schooling:
     def continues(self, saved: Mapping[str, Any], step: int) -> bool:
         """Whether a run with these settings may go on from a state of another.
 
-        Only the number of steps and cycles may differ: a run may get more cycles of the same
-        length, or another length before the decay of either's first has started.
+        Only the number of steps may differ, and only before the first decay of either has started.
 
         Args:
             saved: The other's settings as plain data.
             step: Where its state was saved.
         """
         own = json.loads(json.dumps(asdict(self)))
-        if {**saved, "steps": self.steps, "cycles": self.cycles} != own:
-            return False
-        length = saved["steps"] // saved["cycles"]
-        undecayed = step <= (1 - self.decay) * min(self.cycle, length)
-        return undecayed or (self.cycle == length and step <= self.steps)
+        undecayed = step <= (1 - self.decay) * min(self.cycle, saved["steps"] // self.cycles)
+        return saved == own or (undecayed and {**saved, "steps": self.steps} == own)
 
     def _left(self, step: int) -> float:
         """1 or more until a cycle's decay starts, then down to almost 0."""
@@ -132,8 +144,20 @@ def school(
             step += 1
             if course.writes and step % settings.log_every == 0:
                 report(course.log(step, losses))
-            if course.writes and (step % settings.save_every == 0 or step == settings.steps):
+            if course.writes and (step % settings.save_every == 0 or step % settings.cycle == 0):
                 course.save(step)
+
+
+def finished_weights(folder: Path, settings: Schooling) -> dict[str, torch.Tensor]:
+    """The weights that a finished course came to: the average over the ends of its cycles."""
+    ends = torch.load(folder / STATE, weights_only=True)["ends"]
+    return {
+        name: sum(
+            (share * end[name].float() for share, end in zip(settings.shares(), ends, strict=True)),
+            start=torch.zeros_like(value, dtype=torch.float32),
+        ).to(value.dtype)
+        for name, value in ends[0].items()
+    }
 
 
 class _Course:
@@ -152,6 +176,7 @@ class _Course:
         self._parameters = [*self._model.parameters(), *self._heads.parameters()]
         self._optimizer = _optimizer(self._parameters, settings)
         self._seconds, self._started = 0.0, time.monotonic()
+        self._ends: list[dict[str, torch.Tensor]] = []
         self._model.train()
 
     @property
@@ -166,7 +191,8 @@ class _Course:
         epoch, within = divmod(step, len(_epoch(self._points, settings.batch, settings.seed, 0)))
         chosen = _epoch(self._points, settings.batch, settings.seed, epoch)[within]
         mine = self._team.share(chosen.tolist())
-        views = [self._lessons.show(each, self._packer.side, rng) for each in mine]
+        absent = settings.absent_at(step)
+        views = [self._lessons.show(each, self._packer.side, rng, absent) for each in mine]
         return views, self._packer.pack(views)
 
     def learn(self, step: int, views: list[View], packed: Packed) -> dict[str, float]:
@@ -244,6 +270,9 @@ class _Course:
 
     def save(self, step: int) -> None:
         """Write the state beside the old one, then put it in its place."""
+        if step % self._settings.cycle == 0:
+            weights = self._model.state_dict()
+            self._ends.append({name: each.clone() for name, each in weights.items()})
         state = {
             "settings": json.dumps(asdict(self._settings), sort_keys=True),
             "step": step,
@@ -251,6 +280,7 @@ class _Course:
             "model": self._model.state_dict(),
             "heads": self._heads.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "ends": self._ends,
         }
         fresh = self._folder / f"{STATE}.new"
         torch.save(state, fresh)
@@ -267,7 +297,7 @@ class _Course:
         self._model.load_state_dict(state["model"])
         self._heads.load_state_dict(state["heads"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._seconds = state["seconds"]
+        self._seconds, self._ends = state["seconds"], state["ends"]
         return int(state["step"])
 
     def _spent(self) -> float:
