@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import maniplvm
+from maniplvm.cli.blend import blend
 from maniplvm.cli.compare import compare
 from maniplvm.cli.data import app as data_app
 from maniplvm.cli.doctor import doctor
@@ -53,6 +54,7 @@ app.command("quickstart")(quickstart)
 app.command("experiment")(experiment)
 app.command("simulate")(simulate)
 app.command("embedded")(embedded)
+app.command("blend")(blend)
 app.command("evaluate")(evaluate_model)
 app.command("rescore")(rescore_folder)
 app.command("compare")(compare)

@@ -15,7 +15,10 @@ def embedded(
     data: Annotated[Path, typer.Option(help="Folder of a simulated data set.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the model comes to OUT/model.")],
     split: Annotated[str, typer.Option(help="What to learn from.")] = "train",
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 5000,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.")] = 10000,
+    cycles: Annotated[
+        int, typer.Option(min=1, help="How often the learning rate rises and falls in them.")
+    ] = 2,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 32,
     processes: Annotated[int, typer.Option(min=1, help="That share every batch.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
@@ -23,9 +26,11 @@ def embedded(
     """Teach the embedded model from scratch; run again to resume."""
     if steps < 1 or batch < 1:
         raise UserError(f"--steps and --batch must be at least 1, got {steps} and {batch}")
+    if steps % cycles:
+        raise UserError(f"--steps {steps} cannot be cut into {cycles} equal --cycles")
     from maniplvm.training.embedded import Schooling, make_embedded
 
-    settings = Schooling(steps=steps, batch=batch, seed=seed)
+    settings = Schooling(steps=steps, cycles=cycles, batch=batch, seed=seed)
     made = make_embedded(data, split, settings, out, _report, processes=processes)
     Console(stderr=True).print(f"the model is in {made}")
 

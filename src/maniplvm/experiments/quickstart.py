@@ -22,6 +22,9 @@ EXECUTED = ("adapt_test", "id_test", "ood_tasks")
 LEARNED = "adapt_test"
 DATA = "datasets/sim-small"
 GRPO_RECIPE, SFT_RECIPE = "recipes/grpo/embedded.yaml", "recipes/sft/embedded.yaml"
+BLEND = "0.75"
+"""Share of the trained weights in what is measured; the rest is where training started, so that
+little is forgotten."""
 _TOKENS = ("--max-new-tokens", "80")
 
 
@@ -47,6 +50,10 @@ class Folders:
     def run(self, name: str) -> Path:
         """Of `grpo` or `sft`."""
         return self.root / name
+
+    def model(self, name: str) -> Path:
+        """What a run came to, blended with its start."""
+        return self.root / "models" / name
 
 
 def quickstart_stages(
@@ -83,9 +90,8 @@ def quickstart_stages(
             ("train", "grpo", recipe, "--out", str(at.run("grpo")), *_set(changes)),
             "learn the new tasks from rewards alone",
         ),
-        *_measured(
-            at, "after", str(at.run("grpo") / "model"), "what it has learned", seed, data, limit
-        ),
+        _blended(at, "grpo", model),
+        *_measured(at, "after", str(at.model("grpo")), "what it has learned", seed, data, limit),
     ]
     compared = ["--run", str(at.run("grpo"))]
     if control is not None:
@@ -98,9 +104,8 @@ def quickstart_stages(
                 ("train", "sft", control, "--out", str(at.run("sft")), *_set(own)),
                 "the control: as long, but shown the right answers",
             ),
-            *_measured(
-                at, "control", str(at.run("sft") / "model"), "the control", seed, data, limit
-            ),
+            _blended(at, "sft", model),
+            *_measured(at, "control", str(at.model("sft")), "the control", seed, data, limit),
         ]
         compared += ["--control", str(at.evaluation("control"))]
     report = Stage(
@@ -135,6 +140,15 @@ def headline_figures(root: Path, after: str = "after") -> dict[str, dict[str, Di
     figures = _figures(at, "before", after)
     sampled = _figures(at, "before-sampled", f"{after}-sampled")
     return figures | {f"{split} (sampled)": own for split, own in sampled.items()}
+
+
+def _blended(at: Folders, name: str, start: str) -> Stage:
+    trained, out = str(at.run(name) / "model"), str(at.model(name))
+    return Stage(
+        f"blend-{name}",
+        ("blend", start, trained, "--share", BLEND, "--out", out),
+        "pull it back a little, so that it forgets less",
+    )
 
 
 def _measured(

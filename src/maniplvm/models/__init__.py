@@ -1,5 +1,6 @@
 """Models: load any image-text-to-text model, talk to it in its own words and numbers."""
 
+from maniplvm.models.blending import blend
 from maniplvm.models.families import FAMILIES, Family, resolve_family
 from maniplvm.models.inputs import (
     Question,
@@ -33,6 +34,7 @@ __all__ = [
     "PictureMemory",
     "Question",
     "Reply",
+    "blend",
     "build_inputs",
     "build_skeleton",
     "chat_messages",

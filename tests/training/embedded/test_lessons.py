@@ -23,8 +23,23 @@ def test_a_crop_holds_every_point_and_stays_in_the_picture(seed, count):
     assert (corner + share).max() <= 1 + 1e-9
 
 
+def test_now_and_then_the_picture_is_another_tasks_and_the_answer_stays(lessons):
+    chances = map(np.random.default_rng, range(800))
+    views = [lessons.show(number % 40, 32, rng, absent=0.1) for number, rng in enumerate(chances)]
+    absent = [view for view in views if view.shown.part != part_of(view.lesson)]
+    assert 0.05 < len(absent) / len(views) < 0.12  # the other lesson may show the same part
+    for view in views:
+        if view.shown.part == part_of(view.lesson):
+            np.testing.assert_array_equal(view.box, view.shown.box)
+    for view in absent:
+        assert not np.array_equal(view.box, view.shown.box)
+        grown = (view.box[2:] - view.box[:2]) / (view.lesson.box[2:] - view.lesson.box[:2])
+        assert (grown >= 1 - 1e-9).all()  # still the asked lesson's own box, cropped
+
+
 def test_a_view_shows_the_target_where_the_crop_puts_it(lessons):
     view = lessons.show(0, 64, np.random.default_rng(3))
+    assert view.shown.part == part_of(lessons[0])
     assert view.pixels.shape == (64, 64, 3)
     assert 0 <= view.box.min() < view.box.max() <= 1
     lesson = lessons[0]

@@ -10,7 +10,7 @@ from maniplvm.errors import UserError
 from maniplvm.models import load_model
 from maniplvm.models.embedded import Shape
 from maniplvm.training.embedded import Schooling, make_embedded, school
-from maniplvm.training.embedded.schooling import _epoch
+from maniplvm.training.embedded.schooling import _epoch, finished_weights
 from maniplvm.training.embedded.team import Team, run_team
 from tests.training.embedded.conftest import SHIPPED
 
@@ -65,6 +65,44 @@ def test_a_course_may_be_lengthened_until_its_decay_starts(untrained, lessons, t
         torch.testing.assert_close(whole[name], value, atol=1e-6, rtol=1e-5, msg=name)
     with pytest.raises(UserError, match="other settings"):
         taught(untrained, lessons, tmp_path / "short", replace(SHORT, steps=24))
+
+
+def test_the_model_is_the_average_over_the_ends_of_its_cycles(untrained, lessons, tmp_path):
+    both = replace(SHORT, steps=8, cycles=2, last_share=0.75)
+    last = taught(untrained, lessons, tmp_path / "both", both)
+    first = taught(untrained, lessons, tmp_path / "one", SHORT)
+    for name, value in finished_weights(tmp_path / "both", both).items():
+        torch.testing.assert_close(value, 0.25 * first[name] + 0.75 * last[name], msg=name)
+    for name, value in finished_weights(tmp_path / "one", SHORT).items():
+        torch.testing.assert_close(value, first[name], msg=name)
+
+
+def test_a_course_that_was_interrupted_in_its_second_cycle_goes_on(untrained, lessons, tmp_path):
+    both = replace(SHORT, steps=8, cycles=2, save_every=3)
+    taught(untrained, lessons, tmp_path / "whole", both)
+    for stop in (5, 8):
+        with pytest.raises(KeyboardInterrupt):
+            taught(untrained, lessons, tmp_path / "broken", both, until=stop)
+    taught(untrained, lessons, tmp_path / "broken", both)
+    whole = finished_weights(tmp_path / "whole", both)
+    for name, value in finished_weights(tmp_path / "broken", both).items():
+        torch.testing.assert_close(value, whole[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_only_the_last_cycle_asks_for_what_is_not_in_the_picture():
+    course = Schooling(steps=30, cycles=3, absent=0.5)
+    assert [course.absent_at(step) for step in (0, 10, 19, 20, 29)] == [0, 0, 0, 0.5, 0.5]
+    assert Schooling(steps=10, absent=0.5).absent_at(9) == 0
+    assert course.shares() == pytest.approx([0.2, 0.2, 0.6])
+
+
+def test_the_learning_rate_rises_and_falls_in_every_cycle():
+    course = Schooling(steps=200, cycles=2, warmup=10, decay=0.5, learning_rate=1.0)
+    rates = [course.rate(step) for step in range(200)]
+    assert rates[:100] == rates[100:]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:51] == [1.0] * 42
+    assert rates[99] == pytest.approx(0.02)
 
 
 def test_an_epoch_shows_every_lesson_once_and_groups_traces_of_like_length():

@@ -8,6 +8,7 @@ import trl.trainer.grpo_trainer as trl_trainer
 
 import maniplvm.training.shared_prefix.trainer as shared_trainer
 from maniplvm.models import load_model
+from maniplvm.training.cpu_processes import leave_process_group
 from tests.training.shared_prefix.test_trainer import Plain, Shared, trainer_of, weights_of
 
 warnings.simplefilter("ignore")
@@ -29,3 +30,4 @@ plain, shared = changes
 assert plain.norm() > 0
 assert (shared - plain).norm() / plain.norm() < 1e-4
 (folder / f"same-{trainer.accelerator.process_index}").touch()
+leave_process_group()

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from maniplvm.geometry import resample
-from maniplvm.training.embedded.lessons import View, part_of
+from maniplvm.training.embedded.lessons import Shown, View
 
 TRACE_POINTS = 8
 _INNER = 128
@@ -63,13 +63,11 @@ class Heads(nn.Module):
             image_tokens: `(B, T)` bool, where the picture's tokens stand.
             prompts: `(B, 2, width)` last hidden states where the two questions end.
         """
-        boxes = torch.tensor(np.stack([view.box for view in views])).float()
-        traces = torch.tensor(
-            np.stack([resample(view.trace, TRACE_POINTS) for view in views])
-        ).float()
+        boxes, traces = _targets(views)
+        seen_boxes, seen_traces = _targets([view.shown for view in views])
         return {
-            **self._patch_losses(views, boxes, traces),
-            **self._token_losses(boxes, image_tokens),
+            **self._patch_losses(views, seen_boxes, seen_traces),
+            **self._token_losses(seen_boxes, image_tokens),
             "prompt_box": _off(self.box(prompts[:, 0]), boxes),
             "prompt_trace": _off(self.trace(prompts[:, 1]), traces.flatten(1)),
         }
@@ -78,7 +76,7 @@ class Heads(nn.Module):
         self, views: Sequence[View], boxes: torch.Tensor, traces: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         patches, merge = self._seen["patches"], self._grid_side // self._merged_side
-        numbers = torch.tensor([self._class_of[part_of(view.lesson)] for view in views])
+        numbers = torch.tensor([self._class_of[view.shown.part] for view in views])
         inside = _covered(boxes, self._grid_side, 0.5)
         classes = _merged_order(inside * numbers[:, None, None], merge)
         ends = torch.stack([_nearest(traces[:, end], self._grid_side) for end in (0, -1)])
@@ -118,6 +116,13 @@ def _head(width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.LayerNorm(width), nn.Linear(width, _INNER), nn.GELU(), nn.Linear(_INNER, outputs)
     )
+
+
+def _targets(answers: Sequence[View | Shown]) -> tuple[torch.Tensor, torch.Tensor]:
+    """`(B, 4)` boxes and `(B, TRACE_POINTS, 2)` traces."""
+    boxes = np.stack([answer.box for answer in answers])
+    traces = np.stack([resample(answer.trace, TRACE_POINTS) for answer in answers])
+    return torch.tensor(boxes).float(), torch.tensor(traces).float()
 
 
 def _off(said: torch.Tensor, meant: torch.Tensor) -> torch.Tensor:

@@ -54,7 +54,9 @@ class View:
         box: `(4,)`, 0..1 of the crop.
         trace: `(N, 2)`, 0..1 of the crop.
         instruction: The wording of this time.
-        lesson: What it shows.
+        lesson: What is asked and answered.
+        shown: Whose picture it is, with its own box and trace: another lesson's where what is asked
+            for is absent.
     """
 
     pixels: NDArray[np.uint8]
@@ -62,6 +64,22 @@ class View:
     trace: Floats
     instruction: str
     lesson: Lesson
+    shown: Shown
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What can be seen in a picture, whatever is asked.
+
+    Attributes:
+        part: The name of what is touched.
+        box: `(4,)`, 0..1 of the crop.
+        trace: `(N, 2)`, 0..1 of the crop.
+    """
+
+    part: str
+    box: Floats
+    trace: Floats
 
 
 class Lessons(Sequence[Lesson]):
@@ -102,30 +120,28 @@ class Lessons(Sequence[Lesson]):
         """The names of all parts that are touched, sorted."""
         return tuple(sorted({part_of(lesson) for lesson in self._lessons}))
 
-    def show(self, index: int, side: int, rng: Rng) -> View:
+    def show(self, index: int, side: int, rng: Rng, absent: float = 0.0) -> View:
         """A lesson cropped, tinted and worded by chance.
 
         Args:
             index: Which.
             side: Of the picture [px].
             rng: All chance comes from it.
+            absent: How often the picture is another task's. What was asked for is not in it, so
+                the answer can only be where such a thing usually is; who answers with whatever
+                can be touched there learns better.
         """
         lesson = self._lessons[index]
-        with Image.open(io.BytesIO(lesson.picture)) as image:
-            image = image.convert("RGB")
-        corner, share = _crop(np.vstack([lesson.box.reshape(2, 2), lesson.trace]), rng)
-        size = np.array(image.size)
-        area = (*(corner * size), *((corner + share) * size))
-        seen = image.resize((side, side), Image.Resampling.BILINEAR, box=area)
-        pixels = _tinted(seen, rng)
+        pixels, shown = _seen(lesson, side, rng)
+        answer = shown
+        if rng.random() < absent:
+            other = self._lessons[int(rng.integers(len(self._lessons)))]
+            if part_of(other) != part_of(lesson):
+                pixels, shown = _seen(other, side, rng)
         said = self.wordings[lesson.category]
-        return View(
-            pixels,
-            ((lesson.box.reshape(2, 2) - corner) / share).reshape(4),
-            (lesson.trace - corner) / share,
-            reworded(said[int(rng.integers(len(said)))], rng),
-            lesson,
-        )
+        said_now = said[int(rng.integers(len(said)))]
+        wording = reworded(said_now, rng, is_clear=shown is not answer)
+        return View(pixels, answer.box, answer.trace, wording, lesson, shown)
 
 
 def part_of(lesson: Lesson) -> str:
@@ -147,6 +163,18 @@ def _lesson(first: Sample, second: Sample) -> Lesson:
         box,
         trace,
     )
+
+
+def _seen(lesson: Lesson, side: int, rng: Rng) -> tuple[NDArray[np.uint8], Shown]:
+    """A lesson's picture, cropped and tinted by chance, and what is where in it."""
+    with Image.open(io.BytesIO(lesson.picture)) as image:
+        image = image.convert("RGB")
+    corner, share = _crop(np.vstack([lesson.box.reshape(2, 2), lesson.trace]), rng)
+    size = np.array(image.size)
+    area = (*(corner * size), *((corner + share) * size))
+    crop = image.resize((side, side), Image.Resampling.BILINEAR, box=area)
+    box = ((lesson.box.reshape(2, 2) - corner) / share).reshape(4)
+    return _tinted(crop, rng), Shown(part_of(lesson), box, (lesson.trace - corner) / share)
 
 
 def _crop(keep: Floats, rng: Rng) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from maniplvm.models import load_model
 from maniplvm.models.embedded import Shape, write_untrained
 from maniplvm.training.embedded.corpus import corpus
 from maniplvm.training.embedded.lessons import Lessons
-from maniplvm.training.embedded.schooling import STATE, Report, Schooling, school
+from maniplvm.training.embedded.schooling import Report, Schooling, finished_weights, school
 from maniplvm.training.embedded.team import run_team
 
 _UNTRAINED, _MODEL = "untrained", "model"
@@ -55,8 +55,7 @@ def make_embedded(
         write_untrained(untrained, corpus(lessons), shape or Shape(), settings.seed)
     run_team(processes, _teach, data, split, settings, folder, report)
     loaded = load_model(untrained, dtype="float32", device="cpu")
-    state = torch.load(folder / STATE, weights_only=True)
-    loaded.model.load_state_dict(state["model"])
+    loaded.model.load_state_dict(finished_weights(folder, settings))
     loaded.model.to(torch.bfloat16)
     loaded.save(folder / _MODEL)
     return folder / _MODEL

@@ -35,12 +35,17 @@ class Schooling:
     """How the model is taught.
 
     Attributes:
-        steps: Of the optimiser.
+        steps: Of the optimiser, in all cycles together; `cycles` divides it.
+        cycles: How often the learning rate rises and falls (warm restarts, Loshchilov and Hutter
+            2017). The model is the average of its weights at their ends (Izmailov et al. 2018).
+        last_share: The last cycle's share in that average; the others share the rest evenly.
+        absent: How often, in the last cycle, the picture does not hold what is asked for. One cycle
+            alone has none.
         batch: Pictures a step, each with both questions.
         learning_rate: The highest, held from `warmup` until the decay starts. So a longer course
             begins like a shorter one.
-        warmup: Steps until then.
-        decay: Share of the steps, at the end, over which it falls to 0.
+        warmup: Steps of a cycle until then.
+        decay: Share of a cycle, at its end, over which it falls to 0.
         weight_decay: Of matrices.
         text_weight: Of the loss on tokens that are no coordinates.
         trace_weight: Of the loss on a trace's coordinates, beside 1 for a box's.
@@ -52,22 +57,42 @@ class Schooling:
     """
 
     steps: int = 5000
+    cycles: int = 1
+    last_share: float = 0.6
+    absent: float = 0.06
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: int = 100
     decay: float = 0.3
     weight_decay: float = 0.05
     text_weight: float = 0.5
-    trace_weight: float = 1.5
+    trace_weight: float = 2.5
     auxiliary_weight: float = 1.0
     blur: tuple[float, float] = (1.8, 0.8)
     seed: int = 0
     save_every: int = 200
     log_every: int = 20
 
+    @property
+    def cycle(self) -> int:
+        """Steps of one cycle."""
+        return self.steps // self.cycles
+
+    def absent_at(self, step: int) -> float:
+        """How often the picture does not hold what is asked for, at a step."""
+        return self.absent if 0 < step // self.cycle == self.cycles - 1 else 0.0
+
+    def shares(self) -> list[float]:
+        """Share of each cycle's end in the model."""
+        if self.cycles == 1:
+            return [1.0]
+        before = (1 - self.last_share) / (self.cycles - 1)
+        return [before] * (self.cycles - 1) + [self.last_share]
+
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup, self._left(step))
+        started = (step % self.cycle + 1) / self.warmup
+        return self.learning_rate * min(1.0, started, self._left(step))
 
     def blur_at(self, step: int) -> float:
         """Width of a coordinate's label at a step."""
@@ -77,21 +102,19 @@ class Schooling:
     def continues(self, saved: Mapping[str, Any], step: int) -> bool:
         """Whether a run with these settings may go on from a state of another.
 
-        Only the number of steps may differ, and only before the decay of either has started.
+        Only the number of steps may differ, and only before the first decay of either has started.
 
         Args:
             saved: The other's settings as plain data.
             step: Where its state was saved.
         """
         own = json.loads(json.dumps(asdict(self)))
-        if saved == own:
-            return True
-        undecayed = step <= (1 - self.decay) * min(self.steps, saved["steps"])
-        return undecayed and {**saved, "steps": self.steps} == own
+        undecayed = step <= (1 - self.decay) * min(self.cycle, saved["steps"] // self.cycles)
+        return saved == own or (undecayed and {**saved, "steps": self.steps} == own)
 
     def _left(self, step: int) -> float:
-        """1 or more until the decay starts, then down to almost 0."""
-        return (self.steps - step) / (self.decay * self.steps)
+        """1 or more until a cycle's decay starts, then down to almost 0."""
+        return (self.cycle - step % self.cycle) / (self.decay * self.cycle)
 
 
 def school(
@@ -121,8 +144,20 @@ def school(
             step += 1
             if course.writes and step % settings.log_every == 0:
                 report(course.log(step, losses))
-            if course.writes and (step % settings.save_every == 0 or step == settings.steps):
+            if course.writes and (step % settings.save_every == 0 or step % settings.cycle == 0):
                 course.save(step)
+
+
+def finished_weights(folder: Path, settings: Schooling) -> dict[str, torch.Tensor]:
+    """The weights that a finished course came to: the average over the ends of its cycles."""
+    ends = torch.load(folder / STATE, weights_only=True)["ends"]
+    return {
+        name: sum(
+            (share * end[name].float() for share, end in zip(settings.shares(), ends, strict=True)),
+            start=torch.zeros_like(value, dtype=torch.float32),
+        ).to(value.dtype)
+        for name, value in ends[0].items()
+    }
 
 
 class _Course:
@@ -141,6 +176,7 @@ class _Course:
         self._parameters = [*self._model.parameters(), *self._heads.parameters()]
         self._optimizer = _optimizer(self._parameters, settings)
         self._seconds, self._started = 0.0, time.monotonic()
+        self._ends: list[dict[str, torch.Tensor]] = []
         self._model.train()
 
     @property
@@ -155,7 +191,8 @@ class _Course:
         epoch, within = divmod(step, len(_epoch(self._points, settings.batch, settings.seed, 0)))
         chosen = _epoch(self._points, settings.batch, settings.seed, epoch)[within]
         mine = self._team.share(chosen.tolist())
-        views = [self._lessons.show(each, self._packer.side, rng) for each in mine]
+        absent = settings.absent_at(step)
+        views = [self._lessons.show(each, self._packer.side, rng, absent) for each in mine]
         return views, self._packer.pack(views)
 
     def learn(self, step: int, views: list[View], packed: Packed) -> dict[str, float]:
@@ -233,6 +270,9 @@ class _Course:
 
     def save(self, step: int) -> None:
         """Write the state beside the old one, then put it in its place."""
+        if step % self._settings.cycle == 0:
+            weights = self._model.state_dict()
+            self._ends.append({name: each.clone() for name, each in weights.items()})
         state = {
             "settings": json.dumps(asdict(self._settings), sort_keys=True),
             "step": step,
@@ -240,6 +280,7 @@ class _Course:
             "model": self._model.state_dict(),
             "heads": self._heads.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "ends": self._ends,
         }
         fresh = self._folder / f"{STATE}.new"
         torch.save(state, fresh)
@@ -256,7 +297,7 @@ class _Course:
         self._model.load_state_dict(state["model"])
         self._heads.load_state_dict(state["heads"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._seconds = state["seconds"]
+        self._seconds, self._ends = state["seconds"], state["ends"]
         return int(state["step"])
 
     def _spent(self) -> float:

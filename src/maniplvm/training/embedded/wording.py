@@ -72,18 +72,22 @@ for _group in SYNONYMS:
         _CHOICES.setdefault(_word, []).extend(other for other in _group if other != _word)
 
 
-def reworded(instruction: str, rng: np.random.Generator) -> str:
+def reworded(instruction: str, rng: np.random.Generator, *, is_clear: bool = False) -> str:
     """An instruction as somebody else, or somebody hard to understand, would give it.
 
     Args:
         instruction: One of the data's own wordings.
         rng: All chance comes from it.
+        is_clear: Leave no word out and make none unreadable: for what is not in the picture, where
+            nothing else could tell what is meant.
 
     Returns:
         At least one word.
     """
     loss = SPARSE_LOSS if rng.random() < SPARSE else USUAL_LOSS
-    words = [_exchanged(word, rng) for word in instruction.split()]
+    loss = 0.0 if is_clear else loss
+    unreadable = 0.0 if is_clear else UNREADABLE
+    words = [_exchanged(word, unreadable, rng) for word in instruction.split()]
     kept = [word for word in words if rng.random() >= loss] or [
         words[int(rng.integers(len(words)))]
     ]
@@ -91,8 +95,8 @@ def reworded(instruction: str, rng: np.random.Generator) -> str:
     return polite + " ".join(kept)
 
 
-def _exchanged(word: str, rng: np.random.Generator) -> str:
-    if rng.random() < UNREADABLE:
+def _exchanged(word: str, unreadable: float, rng: np.random.Generator) -> str:
+    if rng.random() < unreadable:
         return "".join(rng.choice(_LETTERS, int(rng.integers(3, 9))))
     choices = _CHOICES.get(word)
     if choices and rng.random() < EXCHANGED:
