@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+
 from pages import ROOT, fill
 
 mpl.use("Agg")

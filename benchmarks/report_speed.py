@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ def main() -> None:
         content = {
             "command": "python " + " ".join(["benchmarks/report_speed.py", *sys.argv[1:]]),
             "seed": 0,
+            "versions": {name: version(name) for name in ("maniplvm", "numpy", "pillow")},
             "samples": options.samples,
             "evaluations": len(ERRORS),
             "load_average": round(os.getloadavg()[0], 1),

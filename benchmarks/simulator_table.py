@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, Path]:
             DATA,
             folders[name],
             selection=selection,
-            physics=Physics(options.workers) if options.execute else None,
+            physics=Physics(options.workers, options.execute_splits) if options.execute else None,
         )
     return folders
 
@@ -80,19 +80,28 @@ def table_text(content: dict[str, Any], tables: int | None = None) -> str:
 def main() -> None:
     """Evaluate, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    trained = Folders(Path("runs/quickstart")).run("grpo") / "model"
+    trained = Folders(Path("runs/quickstart")).model("grpo")
     parser.add_argument("--model", type=Path, default=trained, help="a policy trained by GRPO")
     parser.add_argument("--limit", type=int, help="samples of each split and task at most")
     parser.add_argument("--workers", type=int, default=2, help="processes that execute")
+    parser.add_argument(
+        "--execute-splits", nargs="+", help="where traces are followed in physics; all by default"
+    )
     parser.add_argument("--no-execute", dest="execute", action="store_false")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-simulator-table")
     parser.add_argument("--out", type=Path, default=ROOT / SOURCE)
     options = parser.parse_args()
     if not options.model.is_dir():
         parser.error(f"{options.model} is no model; run `make quickstart` first, or name --model")
+    if options.execute_splits is not None:
+        options.execute_splits = tuple(options.execute_splits)
     folders = measure(options)
     how = Comparing(
-        names=list(folders), in_domain=IN_DOMAIN, out_of_domain=OUT_OF_DOMAIN, against=BASE
+        names=list(folders),
+        in_domain=IN_DOMAIN,
+        out_of_domain=OUT_OF_DOMAIN,
+        against=BASE,
+        published=False,  # of photographs; beside a simulator's figures they would say nothing
     )
     page = compare_runs(list(folders.values()), how)
     content = {

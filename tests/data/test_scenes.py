@@ -28,7 +28,7 @@ def samples():
         for category, scenes in counts.items()
         for seed in range(scenes)
         for view in range(2)
-        for task in Task
+        for task in (Task.AFFORDANCE, Task.TRAJECTORY)
     ]
 
 

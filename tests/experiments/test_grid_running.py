@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,13 +49,14 @@ class Commands:
     def __init__(self):
         self.run, self.fail = [], ""
 
-    def __call__(self, command, **options):
-        words = command[3:]
+    def __call__(self, stage, log, lock, environment):
+        words = list(stage.arguments)
         out = Path(words[words.index("--out") + 1])
         self.run.append((words[0], out))
-        options["stdout"].write("working\n")
+        assert environment["OMP_NUM_THREADS"]
+        log.write("working\n")
         if self.fail and self.fail in str(out):
-            return subprocess.CompletedProcess(command, 3)
+            return 3
         if words[0] == "train":
             self._train(words, out)
         else:
@@ -67,7 +67,7 @@ class Commands:
                 else lambda s: said([1, 1, 9, 9] if "aff" in s.id else [[1, 1], [2, 2], [3, 3]])
             )
             evaluate(Counting(text), words[words.index("--data") + 1], out)
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
     @staticmethod
     def _train(words, out):
@@ -84,7 +84,7 @@ class Commands:
 @pytest.fixture
 def commands(monkeypatch):
     commands = Commands()
-    monkeypatch.setattr(grid_running.subprocess, "run", commands)
+    monkeypatch.setattr(grid_running, "_status_of", commands)
     return commands
 
 
@@ -101,9 +101,10 @@ def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
     assert "working" in (work / "good" / "seed-1" / "output.log").read_text()
     run_grid(grid, work, runs, 2)
     assert len(commands.run) == 15
-    (path,) = write_evidence(grid, work, tmp_path / "results", ["maniplvm", "experiment"])
-    content = json.loads(path.read_text())
-    assert (path.name, content["unfinished"]) == ("main.json", [])
+    written = write_evidence(grid, work, tmp_path / "results", ["maniplvm", "experiment"])
+    assert [path.name for path in written] == ["small.json", "main.json"]
+    content = json.loads(written[1].read_text())
+    assert (content["command"], content["unfinished"]) == ("maniplvm experiment", [])
     good = content["arms"]["good"]
     box = good["splits"][SPLIT]["affordance"]
     assert box["iou"]["mean"] == 1
@@ -130,7 +131,7 @@ def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands
     listed = {status.run.name: status for status in forecast(grid, work, runs)}
     assert listed["same seed 0"].waits_for == ("good seed 0",)
     assert listed["same seed 1"].state == "done"
-    (path,) = write_evidence(grid, work, tmp_path / "results")
+    *_, path = write_evidence(grid, work, tmp_path / "results")
     assert json.loads(path.read_text())["unfinished"] == ["good", "same"]
     commands.fail = ""
     before = len(commands.run)

@@ -4,6 +4,7 @@ import pytest
 
 from maniplvm.tasks import (
     BoxTarget,
+    RegionTarget,
     Sample,
     TraceTarget,
     parse_answer,
@@ -20,6 +21,9 @@ def test_a_simulated_sample_is_reasoned_about_by_its_part():
     assert write_reasoning(replace(DRAWER, provenance=PART)) == "touch the handle of the drawer"
     path = replace(DRAWER, task="trajectory", target=TraceTarget([[1, 2], [3, 4]]), provenance=PART)
     assert write_reasoning(path) == "reach the handle of the drawer and move it"
+    region = RegionTarget.of_boxes([(10, 20, 30, 40)])
+    point = replace(DRAWER, task="pointing", target=region, provenance=PART)
+    assert write_reasoning(point) == "touch the handle of the drawer"
 
 
 @pytest.mark.parametrize("provenance", [{}, {"part": ""}, {"part": 3}])

@@ -75,7 +75,7 @@ def practice_samples(scenes=6, categories=("open", "push"), split="train"):
         )
         for category in categories
         for scene in range(scenes)
-        for task in Task
+        for task in (Task.AFFORDANCE, Task.TRAJECTORY)
     ]
 
 

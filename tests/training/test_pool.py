@@ -42,7 +42,9 @@ def test_the_mix_makes_up_its_share_of_an_epoch(lesson, share, others):
     pool = open_pool(lesson.recipe("sft", data={"mix": mix}))
     epoch = [pool.at(place) for place in range(pool.order.epoch_length)]
     assert Counter(sample.split for sample in epoch) == {"train": 24, "other": others}
-    assert Counter(s.task for s in epoch if s.split == "other") == dict.fromkeys(Task, others // 2)
+    assert Counter(s.task for s in epoch if s.split == "other") == dict.fromkeys(
+        (Task.AFFORDANCE, Task.TRAJECTORY), others // 2
+    )
 
 
 def test_samples_come_with_their_own_picture(lesson):

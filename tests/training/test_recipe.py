@@ -48,7 +48,7 @@ def test_a_recipe_survives_its_own_mapping():
         (changed(data={"path": "a", "fractoin": 0.5}), "data: unknown key 'fractoin'; did you"),
         (changed(data={"path": "a", "fraction": "half"}), "data.fraction: expected a number"),
         (changed(data={"path": "a", "fraction": 0}), "data.fraction: must lie above 0"),
-        (changed(data={"path": "a", "task": "grasp"}), "affordance, trajectory, joint"),
+        (changed(data={"path": "a", "task": "grasp"}), "affordance, trajectory, pointing, joint"),
         (changed(data={"path": "a", "mix": [{"path": "b"}]}), r"data.mix\[0\].share: missing"),
         (changed(data={"path": "a", "mix": [{"path": "b", "share": 1.0}]}), "between 0 and 1"),
         (changed(data=["a"]), "data: expected settings by name"),

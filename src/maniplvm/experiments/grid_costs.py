@@ -115,7 +115,7 @@ class _Expected:
         return _SHORT[kind] if kind in _SHORT else evaluation * share[kind]
 
     def _training(self, run: Run) -> float:
-        grid, arm, budget = self._grid, run.arm, run.arm.budget
+        grid, budget = self._grid, run.arm.budget
         if budget is not None and budget.minutes is not None:
             return 60 * budget.minutes
         if budget is not None and budget.minutes_of is not None:

@@ -69,9 +69,8 @@ def run_grid(
                     if isinstance(error, UserError):
                         failed.append(f"{run.name} ({error}; see {run.folder / LOG})")
                         announce(f"{run.name}: failed, see {run.folder / LOG}")
-                    elif error is not None:
-                        raise error
                     else:
+                        future.result()
                         announce(f"{run.name}: finished")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -104,19 +103,24 @@ def _make(
         def launch(stage: Stage) -> int:
             log.write(f"$ {stage.command}\n")
             log.flush()
-            # The lock travels along: what outlives its parent keeps others out of the folder.
-            return subprocess.run(  # noqa: S603 - our own command, no shell
-                [sys.executable, "-m", "maniplvm", *stage.arguments],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=environment,
-                pass_fds=(lock.fileno(),),
-                check=False,
-            ).returncode
+            return _status_of(stage, log, lock, environment)
 
         stages = stages_of(grid, work, run)
         run_stages(stages, run.folder, lambda stage: announce(stage.purpose), launch)
+
+
+def _status_of(stage: Stage, log: IO[str], lock: IO[str], environment: dict[str, str]) -> int:
+    """Run a stage with its words going to a log; its exit status."""
+    return subprocess.run(  # noqa: S603 - our own command, no shell
+        [sys.executable, "-m", "maniplvm", *stage.arguments],
+        stdout=log,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        # The lock travels along: what outlives its parent keeps others out of the folder.
+        pass_fds=(lock.fileno(),),
+        check=False,
+    ).returncode
 
 
 def _claim(lock: IO[str], work: Path) -> None:

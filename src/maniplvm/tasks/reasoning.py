@@ -20,9 +20,9 @@ def write_reasoning(sample: Sample) -> str:
     part = sample.provenance.get("part")
     if not isinstance(part, str) or not part:
         return f"the task is to {_untagged(sample.instruction)}"
-    if sample.task is Task.AFFORDANCE:
-        return f"touch {_untagged(part)}"
-    return f"reach {_untagged(part)} and move it"
+    if sample.task is Task.TRAJECTORY:
+        return f"reach {_untagged(part)} and move it"
+    return f"touch {_untagged(part)}"
 
 
 def _untagged(text: str) -> str:

@@ -68,7 +68,8 @@ class PhysicsReward:
             for key, score, each in zip(keys, scores, samples, strict=True)
             if key is not None and key not in self._known
         }
-        found = self._known | self._tried(wanted)
+        known = {key: self._known[key] for key in keys if key in self._known}
+        found = known | self._tried(wanted)
         paid = [
             self._nothing(each.task) if key is None else found[key]
             for key, each in zip(keys, samples, strict=True)

@@ -16,7 +16,7 @@ def test_each_branch_reads_as_the_processor_writes_its_chat(lessons, loaded):
     (view,) = views_of(lessons, packer, 1)
     packed = packer.pack([view])
     frame = loaded.frame_for((packer.side, packer.side))
-    for number, task in enumerate(Task, start=1):
+    for number, task in enumerate((Task.AFFORDANCE, Task.TRAJECTORY), start=1):
         question = chat_messages(loaded.prompt.ask(view.instruction, task, frame))
         expected = build_inputs(loaded, [question], [Image.fromarray(view.pixels)])
         row = (packed.branch[0] == 0) | (packed.branch[0] == number)
@@ -32,7 +32,12 @@ def test_completions_parse_strictly_to_the_target_within_half_a_step(lessons, lo
         packed = packer.pack([view])
         frame = loaded.frame_for((100, 100))
         for number, (task, target) in enumerate(
-            zip(Task, (view.box.reshape(2, 2), view.trace), strict=True), start=1
+            zip(
+                (Task.AFFORDANCE, Task.TRAJECTORY),
+                (view.box.reshape(2, 2), view.trace),
+                strict=True,
+            ),
+            start=1,
         ):
             labels = packed.labels[0][(packed.branch[0] == number)]
             text = loaded.tokenizer.decode(labels[labels != IGNORED][:-1])

@@ -199,7 +199,7 @@ class _Batch:
         self._results: list[Execution | Touch | None] = [None] * count
         self._waiting: dict[tuple[str, str], deque[Order]] = {}
         self._timeout = timeout
-        self.kind = kind
+        self.kind: Literal["follow", "touch"] = kind
         self.count = self.left = count
 
     def add(

@@ -1,0 +1,65 @@
+"""How much of what was learned, and of what was known, is left in blends of a trained policy with its start?
+
+Run: python benchmarks/blend.py --out results/blend.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from embedded import TOKENS, figures
+from maniplvm.evaluation import Interval, ModelPredictor, Selection, evaluate
+from maniplvm.experiments import Folders
+from maniplvm.models import Decoding, blend
+from maniplvm.tasks import Task
+from quickstart import rounded
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "datasets" / "sim-small"
+SPLITS = ("adapt_test", "id_test", "ood_tasks")
+SHARES = (0.0, 0.5, 0.75, 1.0)
+
+
+def main() -> None:
+    """Blend, evaluate, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    trained = Folders(Path("runs/quickstart")).run("grpo") / "model"
+    parser.add_argument("--model", type=Path, default=trained, help="trained by the quickstart")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "blend.json")
+    options = parser.parse_args()
+    measured, versions = {}, {}
+    with tempfile.TemporaryDirectory() as work:
+        for share in SHARES:
+            name = f"share_{round(100 * share)}"
+            model = blend("embedded", options.model, share, Path(work) / "models" / name)
+            predictor = ModelPredictor(model, Decoding(max_new_tokens=TOKENS))
+            evaluation = evaluate(predictor, DATA, Path(work) / name, selection=Selection(SPLITS))
+            versions = dict(evaluation.versions)
+            measured[name] = {
+                split: figures(dict(tasks))
+                | {"trace_reward": task_reward(tasks[Task.TRAJECTORY].reward)}
+                for split, tasks in evaluation.splits.items()
+            }
+            print(name, {split: own["iou"]["mean"] for split, own in measured[name].items()})
+    content = {
+        "command": "python " + " ".join(["benchmarks/blend.py", *sys.argv[1:]]),
+        "seed": 0,
+        "versions": versions,
+        "protocol": "maniplvm, strict, greedy; share of the trained weights in per cent",
+        **measured,
+    }
+    options.out.write_text(json.dumps(rounded(content), indent=1) + "\n", encoding="utf-8")
+
+
+def task_reward(reward: Mapping[str, Interval]) -> float:
+    """Mean reward of preset `paper` without its format term."""
+    return reward["total"].mean - reward["format"].mean
+
+
+if __name__ == "__main__":
+    main()
