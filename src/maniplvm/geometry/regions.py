@@ -18,6 +18,9 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 _ON_EDGE = 1e-9
 """A point nearer to an edge than this share of the polygon's extent lies on it: rounding."""
 
+_PARALLEL = 1e-200
+"""Edges whose cross product is smaller do not cross [unit squared]."""
+
 
 def as_polygon(vertices: ArrayLike, name: str = "polygon") -> FloatArray:
     """Check a polygon.
@@ -64,9 +67,9 @@ def in_polygon(points: ArrayLike, polygon: ArrayLike) -> BoolArray:
     tolerance = _ON_EDGE * max(1.0, float(np.abs(start).max()))
     x, y = points[:, None, 0], points[:, None, 1]
     straddles = (start[:, 1] > y) != (end[:, 1] > y)
-    rise = end[:, 1] - start[:, 1]
-    slope = np.divide(end[:, 0] - start[:, 0], rise, out=np.zeros(len(start)), where=rise != 0)
-    crossed = straddles & (x < start[:, 0] + (y - start[:, 1]) * slope)
+    along = end - start
+    share = np.divide(y - start[:, 1], along[:, 1], out=np.zeros(straddles.shape), where=straddles)
+    crossed = straddles & (x < start[:, 0] + share * along[:, 0])
     return (crossed.sum(axis=1) % 2 == 1) | (_to_edges(points, start, end) <= tolerance)
 
 
@@ -198,7 +201,7 @@ def _crossing_heights(start: FloatArray, end: FloatArray) -> FloatArray:
     cross = along[:, None, 0] * along[None, :, 1] - along[:, None, 1] * along[None, :, 0]
     gap = start[None] - start[:, None]
     there = gap[..., 0] * along[None, :, 1] - gap[..., 1] * along[None, :, 0]
-    share = np.divide(there, cross, out=np.full(cross.shape, -1.0), where=cross != 0)
+    share = np.divide(there, cross, out=np.full(cross.shape, -1.0), where=np.abs(cross) > _PARALLEL)
     rows, columns = np.nonzero(np.triu((share > 0) & (share < 1), 1))
     return start[rows, 1] + share[rows, columns] * along[rows, 1]
 
