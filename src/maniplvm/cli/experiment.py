@@ -14,7 +14,7 @@ from maniplvm.experiments.grid import read_grid
 from maniplvm.experiments.grid_costs import RunStatus, forecast
 from maniplvm.experiments.grid_results import write_evidence
 from maniplvm.experiments.grid_running import default_jobs, run_grid
-from maniplvm.experiments.grid_stages import check_files, runs_of
+from maniplvm.experiments.grid_stages import runs_of
 
 
 def experiment(
@@ -43,7 +43,6 @@ def experiment(
     runs = runs_of(grid, work, only or ())
     console = Console()
     if listed:
-        check_files(grid, runs)
         console.print(_table(forecast(grid, work, runs), at_once, grid.name))
         return
     try:
