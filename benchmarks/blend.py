@@ -14,10 +14,9 @@ from pathlib import Path
 
 from embedded import TOKENS, figures
 from maniplvm.evaluation import Interval, ModelPredictor, Selection, evaluate
-from maniplvm.experiments import Folders
+from maniplvm.experiments import Folders, rounded
 from maniplvm.models import Decoding, blend
 from maniplvm.tasks import Task
-from quickstart import rounded
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "datasets" / "sim-small"

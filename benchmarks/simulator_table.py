@@ -27,10 +27,9 @@ from maniplvm.evaluation import (
 )
 from maniplvm.evaluation.baselines import PREFIX
 from maniplvm.evaluation.tables import WRITERS, Comparing, Page, compare_runs
-from maniplvm.experiments import EVALUATED, Folders
+from maniplvm.experiments import EVALUATED, Folders, rounded
 from maniplvm.models import Decoding
 from pages import ROOT, fill
-from quickstart import rounded
 
 DATA = "datasets/sim-small"
 SOURCE = "results/simulator_table.json"

@@ -1,6 +1,5 @@
 """The tables of the quickstart stand in README and docs as they were measured."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,13 +10,8 @@ RESULT = ROOT / "results" / "quickstart.json"
 
 
 @pytest.fixture
-def page(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    path = ROOT / "benchmarks" / "quickstart_page.py"
-    spec = importlib.util.spec_from_file_location("quickstart_page", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def page(benchmark):
+    return benchmark("quickstart_page")
 
 
 @pytest.mark.parametrize(("name", "splits"), [("README.md", 2), ("docs/quickstart.md", 5)])

@@ -1,6 +1,5 @@
 """Tables and figures come from the JSON alone, and the same JSON gives the same bytes."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,8 @@ SPLITS = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
 
 
 @pytest.fixture
-def page(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    spec = importlib.util.spec_from_file_location(
-        "evidence_page", ROOT / "benchmarks/evidence_page.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def page(benchmark):
+    return benchmark("evidence_page")
 
 
 def interval(mean):

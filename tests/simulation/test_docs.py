@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 
@@ -15,21 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
 
 
-def benchmark(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    spec = importlib.util.spec_from_file_location(
-        "measured", ROOT / "benchmarks" / "simulation_page.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_prints_the_figures_that_were_measured(monkeypatch):
+def test_the_page_prints_the_figures_that_were_measured(benchmark):
     report = json.loads((ROOT / "results" / "simulation.json").read_text(encoding="utf-8"))
-    assert benchmark(monkeypatch).markdown(report) in PAGE
+    assert benchmark("simulation_page").markdown(report) in PAGE
 
 
 def test_the_page_names_every_split_and_kind_of_variety():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -299,8 +300,11 @@ def data_digest(dataset: Dataset) -> str:
 
 def package_versions() -> dict[str, str]:
     """The installed packages that decide the numbers."""
-    installed = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
-    return {name: importlib.metadata.version(name) for name in _PACKAGES if name in installed}
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _peak_rss_mb() -> float:

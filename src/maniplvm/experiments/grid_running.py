@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -112,7 +111,7 @@ def _make(
 def _status_of(stage: Stage, log: IO[str], lock: IO[str], environment: dict[str, str]) -> int:
     """Run a stage with its words going to a log; its exit status."""
     return subprocess.run(  # noqa: S603 - our own command, no shell
-        [sys.executable, "-m", "maniplvm", *stage.arguments],
+        stage.words,
         stdout=log,
         stderr=log,
         stdin=subprocess.DEVNULL,

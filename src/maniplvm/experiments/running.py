@@ -36,6 +36,11 @@ class Stage:
         """As one would type it."""
         return shlex.join(["maniplvm", *self.arguments])
 
+    @property
+    def words(self) -> list[str]:
+        """The same for a process of this Python."""
+        return [sys.executable, "-m", "maniplvm", *self.arguments]
+
 
 @dataclass(frozen=True)
 class StageRecord:
@@ -56,9 +61,7 @@ class StageRecord:
 
 def in_front(stage: Stage) -> int:
     """Run a stage where it can be watched; its exit status."""
-    return subprocess.run(  # noqa: S603 - our own command, no shell
-        [sys.executable, "-m", "maniplvm", *stage.arguments], check=False
-    ).returncode
+    return subprocess.run(stage.words, check=False).returncode  # noqa: S603 - our own, no shell
 
 
 def run_stages(
@@ -104,7 +107,7 @@ def run_stages(
         finally:
             records[stage.name] = StageRecord(
                 stage.command,
-                round(spent + time.monotonic() - started, 1),
+                round(spent + time.monotonic() - started, 3),
                 round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
                 code == 0,
             )

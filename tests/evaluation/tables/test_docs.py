@@ -1,6 +1,5 @@
 """docs/compare.md names every option and column, and its table is the measured one."""
 
-import importlib.util
 import inspect
 import json
 import re
@@ -21,13 +20,8 @@ PLACE = re.compile(
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    path = ROOT / "benchmarks" / "simulator_table.py"
-    spec = importlib.util.spec_from_file_location("simulator_table", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(benchmark):
+    return benchmark("simulator_table")
 
 
 def test_every_option_is_explained_and_every_explained_option_exists():

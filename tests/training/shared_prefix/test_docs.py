@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import sys
 from dataclasses import fields
@@ -27,14 +26,9 @@ def test_bad_settings_are_refused():
 
 
 @pytest.mark.skipif(not RESULTS.exists(), reason="not measured yet: make bench-grpo")
-def test_the_figures_of_the_page_are_the_measured_ones(monkeypatch):
+def test_the_figures_of_the_page_are_the_measured_ones(benchmark):
     pytest.importorskip("matplotlib")
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    path = ROOT / "benchmarks" / "shared_prefix_page.py"
-    spec = importlib.util.spec_from_file_location("shared_prefix_page", path)
-    page = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "shared_prefix_page", page)
-    spec.loader.exec_module(page)
+    page = benchmark("shared_prefix_page")
     assert page.markdown(json.loads(RESULTS.read_text(encoding="utf-8"))) in PAGE
 
 
