@@ -24,8 +24,8 @@ from maniplvm.experiments import (
     Folders,
     figures_of,
     headline_figures,
+    paired_differences,
     plain_figures,
-    pooled_differences,
     quickstart_stages,
     read_records,
     rounded,
@@ -61,10 +61,9 @@ def measure_base_once(
 
 def pooled(folders: Sequence[Path], before: str, after: str) -> dict[str, Any]:
     """Paired differences of all seeds as plain data."""
-    first, second = (
-        [Folders(folder).evaluation(name) for folder in folders] for name in (before, after)
-    )
-    return plain_figures(figures_of(pooled_differences(first, second)))
+    own = [Folders(folder) for folder in folders]
+    runs = [(each.evaluation(before), each.evaluation(after)) for each in own]
+    return plain_figures(figures_of(paired_differences(runs)))
 
 
 def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:
@@ -115,8 +114,7 @@ def main() -> None:
         "command": "python " + " ".join(["benchmarks/quickstart.py", *sys.argv[1:]]),
         "seed": options.seeds,
         "versions": dict(read_evaluation(Folders(folders[0]).evaluation("after")).versions),
-        "intervals": "95 %, bootstrap over scenes of differences paired by sample and averaged "
-        "over the training seeds",
+        "intervals": "95 %, bootstrap over scenes and training seeds of differences paired by sample",
         "trace_reward": "preset paper, mean of the sum of its four terms (0 to 4), format aside",
     }
     for arm, after in ARMS.items():

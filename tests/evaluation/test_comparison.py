@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Difference, Interval, Outcome, compare, evaluate
-from maniplvm.evaluation.comparison import compare_samples
+from maniplvm.evaluation.comparison import compare_runs, compare_samples
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import BOX, Counting, right, said, sample, small_set, stored
 from tests.evaluation.test_aggregation import scored
@@ -134,3 +134,21 @@ def test_evaluations_under_different_protocols_are_refused(tmp_path):
     evaluate(Counting(), data, tmp_path / "two", protocol="sharerobot-bench")
     with pytest.raises(UserError, match="cannot be compared; score both alike"):
         compare(tmp_path / "one", tmp_path / "two")
+
+
+def test_runs_are_paired_with_their_own_before_and_their_spread_widens_the_interval():
+    before = scored(BOXES, [shifted(0.5)] * 6)
+    little, much = (scored(BOXES, [shifted(share)] * 6) for share in (0.4, 0.0))
+    one = compare_samples(before, much)["id_test"][Task.AFFORDANCE]["iou"]
+    own = compare_runs([(before, little), (before, much)])["id_test"][Task.AFFORDANCE]["iou"]
+    assert one.difference.low == pytest.approx(one.difference.high)
+    assert own.difference.low < own.difference.mean < own.difference.high
+    assert own.pairs == 6
+    same = compare_runs([(little, little), (much, much)])["id_test"][Task.AFFORDANCE]["iou"]
+    assert (same.difference.low, same.difference.high) == (0, 0)
+
+
+def test_samples_that_a_run_lacks_are_left_out_of_all():
+    own = scored(BOXES, [right(each) for each in BOXES])
+    found = compare_runs([(own, own), (own[1:], own)])["id_test"][Task.AFFORDANCE]["iou"]
+    assert found.pairs == 5

@@ -180,3 +180,33 @@ def test_the_shipped_grids_can_be_read_and_their_recipes_too(path, monkeypatch, 
         replace(run, arm=replace(run.arm, model=None)) for run in runs_of(grid, tmp_path)
     ]  # a base that is made for hours need not be here
     check_files(grid, runs)
+
+
+def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
+    own = grid(
+        GRID,
+        (
+            "tier: other,",
+            "tier: other, evaluate: {execute: [], sampled: [], limit: 5, pages: false},",
+        ),
+    )
+    (run,) = [r for r in runs_of(own, tmp_path) if r.name == "sft seed 3"]
+    train, greedy = stages_of(own, tmp_path, run)
+    assert stage_names(own, run) == [train.name, greedy.name] == ["train", "greedy"]
+    assert "--no-execute" in greedy.arguments
+    assert greedy.arguments[greedy.arguments.index("--limit") + 1] == "5"
+    assert own.measured_of(own.arms["grpo-100"]) == own.evaluate
+    assert needed_runs(own, tmp_path, run) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ("{splitz: [a]}", "arms.sft.evaluate: unknown key 'splitz'; did you mean splits"),
+        ("{execute: [train]}", "train is not among evaluate.splits"),
+        ("{limit: many}", "arms.sft.evaluate.*limit"),
+    ],
+)
+def test_how_an_arm_is_measured_is_checked(grid, own, message):
+    with pytest.raises(UserError, match=message):
+        grid(GRID, ("tier: other,", f"tier: other, evaluate: {own},"))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from maniplvm.errors import UserError
 from maniplvm.evaluation.folder import replace_text
-from maniplvm.evaluation.intervals import Interval, bootstrap_mean
+from maniplvm.evaluation.intervals import Interval, bootstrap_runs
 from maniplvm.evaluation.protocols import PROTOCOLS
 from maniplvm.evaluation.results import read_evaluation
 from maniplvm.evaluation.scored import ScoredSample, read_samples
@@ -60,8 +62,8 @@ class Difference:
     Attributes:
         before: Mean.
         after: Mean.
-        difference: After minus before, sample by sample, bootstrapped over scenes.
-        pairs: Samples.
+        difference: After minus before, sample by sample, bootstrapped over scenes and runs.
+        pairs: Samples, in each run.
     """
 
     before: float
@@ -143,17 +145,32 @@ def compare_samples(
     before: Iterable[ScoredSample], after: Iterable[ScoredSample], seed: int = 0
 ) -> dict[str, dict[Task, dict[str, Difference]]]:
     """Paired differences by split, task and metric."""
-    first, second = _by_id(before), _by_id(after)
+    return compare_runs([(before, after)], seed)
+
+
+def compare_runs(
+    runs: Sequence[tuple[Iterable[ScoredSample], Iterable[ScoredSample]]], seed: int = 0
+) -> dict[str, dict[Task, dict[str, Difference]]]:
+    """Paired differences by split, task and metric over several runs, such as seeds.
+
+    Args:
+        runs: Scored samples before and after, of each run. Samples are paired by id, several draws of
+            one averaged; those that a side of a run lacks are left out.
+        seed: Of the bootstrap, which draws runs and scenes (`bootstrap_runs`).
+    """
+    sides = [(_by_id(before), _by_id(after)) for before, after in runs]
     common: dict[str, dict[Task, list[str]]] = {}
-    for id, own in second.items():
-        if id in first and first[id][0].task is own[0].task:
-            common.setdefault(own[0].split, {}).setdefault(own[0].task, []).append(id)
+    for id, own in sides[0][1].items():
+        task = own[0].task
+        if all(id in side and side[id][0].task is task for both in sides for side in both):
+            common.setdefault(own[0].split, {}).setdefault(task, []).append(id)
+    after = sides[0][1]
     return {
         split: {
             task: {
                 metric: difference
-                for metric in dict.fromkeys((*METRICS, *second[tasks[task][0]][0].measures))
-                if (difference := _difference(metric, tasks[task], first, second, seed)) is not None
+                for metric in dict.fromkeys((*METRICS, *after[tasks[task][0]][0].measures))
+                if (difference := _difference(metric, tasks[task], sides, seed)) is not None
             }
             for task in Task
             if task in tasks
@@ -189,30 +206,27 @@ def paired_difference(
     Returns:
         The difference over the samples that both have, or None where there are none.
     """
-    common = [id for id in after if id in before]
-    if not common:
-        return None
-    return Difference(
-        fmean(before[id] for id in common),
-        fmean(after[id] for id in common),
-        bootstrap_mean(
-            [after[id] - before[id] for id in common],
-            groups=[scenes[id] for id in common],
-            seed=seed,
-        ),
-        len(common),
-    )
+    return _paired([(before, after)], scenes, seed)
 
 
 def _difference(
-    metric: str, ids: list[str], first: _ById, second: _ById, seed: int
+    metric: str, ids: list[str], sides: Sequence[tuple[_ById, _ById]], seed: int
 ) -> Difference | None:
-    return paired_difference(
-        _values(metric, ids, first),
-        _values(metric, ids, second),
-        {id: second[id][0].scene for id in ids},
-        seed,
-    )
+    runs = [(_values(metric, ids, before), _values(metric, ids, after)) for before, after in sides]
+    return _paired(runs, {id: sides[0][1][id][0].scene for id in ids}, seed)
+
+
+def _paired(
+    runs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+    scenes: Mapping[str, str],
+    seed: int,
+) -> Difference | None:
+    common = [id for id in runs[0][1] if all(id in side for both in runs for side in both)]
+    if not common:
+        return None
+    first, second = (np.array([[both[k][id] for id in common] for both in runs]) for k in (0, 1))
+    changes = bootstrap_runs(second - first, groups=[scenes[id] for id in common], seed=seed)
+    return Difference(fmean(first.flat), fmean(second.flat), changes, len(common))
 
 
 def _values(metric: str, ids: list[str], samples: _ById) -> dict[str, float]:

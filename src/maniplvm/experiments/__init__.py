@@ -5,13 +5,7 @@ from maniplvm.experiments.grid_costs import RunStatus, forecast
 from maniplvm.experiments.grid_results import write_evidence
 from maniplvm.experiments.grid_running import default_jobs, run_grid
 from maniplvm.experiments.grid_stages import Run, runs_of, stages_of
-from maniplvm.experiments.pooling import (
-    pooled_differences,
-    pooled_results,
-    pooled_samples,
-    rounded,
-    thinned,
-)
+from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.quickstart import (
     EVALUATED,
     Folders,
@@ -38,10 +32,9 @@ __all__ = [
     "figures_of",
     "forecast",
     "headline_figures",
+    "paired_differences",
     "plain_figures",
-    "pooled_differences",
     "pooled_results",
-    "pooled_samples",
     "quickstart_stages",
     "read_grid",
     "read_records",

@@ -67,6 +67,7 @@ class Arm:
         baseline_data: `DIR:SPLIT` that a baseline learns from.
         task: Only this one is trained and measured.
         budget: How long it trains.
+        evaluate: What is measured of it otherwise than of the others, as in the grid's `evaluate`.
         blend: Share of the trained weights in what is measured; the rest is the model from which the
             first training of its chain started.
         seeds: Its own; None takes the grid's.
@@ -87,6 +88,7 @@ class Arm:
     baseline_data: str | None = None
     task: str | None = None
     budget: Budget | None = None
+    evaluate: Mapping[str, Any] = field(default_factory=dict[str, Any])
     blend: float | None = None
     seeds: tuple[int, ...] | None = None
     step_seconds: float | None = None
@@ -218,6 +220,16 @@ class Grid:
         seeds = self.seeds if arm.seeds is None else arm.seeds
         return seeds if arm.baseline is None else seeds[:1]
 
+    def measured_of(self, arm: Arm) -> Measuring:
+        """What is measured of an arm.
+
+        Raises:
+            UserError: its `evaluate` has an unknown key, or asks for a split that is not measured.
+        """
+        own = {f.name: getattr(self.evaluate, f.name) for f in fields(Measuring)}
+        where = f"{self.where}: arms.{arm.name}.evaluate"
+        return read_fields(Measuring, {**own, **arm.evaluate}, where)
+
     def tier_of(self, arm: Arm) -> str:
         """What an arm is part of."""
         return arm.tier or self.name
@@ -256,6 +268,7 @@ class Grid:
         return self.arms[name]
 
     def _check(self, arm: Arm) -> None:
+        self.measured_of(arm)
         for name in self.needs(arm):
             other = self._arm(name, f"arms.{arm.name}")
             if not other.trains:

@@ -7,18 +7,19 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from maniplvm.evaluation import TaskResult, read_evaluation
 from maniplvm.evaluation.comparison import Difference
 from maniplvm.evaluation.intervals import Interval
 from maniplvm.experiments.grid import Arm, Grid
 from maniplvm.experiments.grid_stages import Run, is_finished, run_of, samples_a_step, samples_seen
-from maniplvm.experiments.pooling import pooled_differences, pooled_results, rounded, thinned
+from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.running import read_records
 from maniplvm.training.run_folder import read_record
 
 FORMAT = "maniplvm.evidence/1"
+_BySeed: TypeAlias = dict[int | None, Path]
 MEASURES = ("iou", "success", "dfd", "hd", "rmse", "end", "dfd_diagonal")
 """Of the protocol, where a task has them."""
 COMPARED = (*MEASURES, "task_reward", "execution", "parse_rate")
@@ -29,8 +30,8 @@ CURVE = (
 )
 """What a learning curve keeps, with all terms of the reward."""
 INTERVALS = (
-    "95 %, bootstrap over scenes; differences are paired by sample, and a sample's completions are "
-    "averaged over the seeds; `seeds` holds each seed's own mean"
+    "95 %, bootstrap; of a level over scenes, all seeds' answers together; of a difference, paired by "
+    "sample and seed, over scenes and seeds both; `seeds` holds each seed's own mean"
 )
 
 
@@ -170,23 +171,24 @@ def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
     return [own, *_chain(grid, work, run_of(grid, work, grid.arms[run.arm.start], run.seed))]
 
 
-def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, list[Path]]:
-    """Evaluation folders by the suffix of their splits' names."""
-    folders = {"": [run.greedy for run in runs]}
+def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
+    """Evaluation folders by the suffix of their splits' names, and by seed."""
     arm = runs[0].arm
-    if grid.evaluate.sampled and arm.baseline is None:
-        seeds = None if arm.trains else grid.seeds_of(arm)
-        folders["_sampled"] = (
-            [run.sampled(run.seed) for run in runs]
-            if seeds is None
-            else [runs[0].sampled(seed) for seed in seeds]
-        )
+    if not arm.trains:
+        folders: dict[str, _BySeed] = {"": {None: runs[0].greedy}}
+        seeds = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
+    else:
+        folders = {"": {run.seed: run.greedy for run in runs}}
+        seeds = {run.seed: run.sampled(run.seed) for run in runs}
+    if grid.measured_of(arm).sampled and arm.baseline is None:
+        folders["_sampled"] = dict(seeds)
     return folders
 
 
 def _splits(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
     content: dict[str, Any] = {}
-    for suffix, folders in _measured(grid, runs).items():
+    for suffix, by_seed in _measured(grid, runs).items():
+        folders = list(by_seed.values())
         alone = [read_evaluation(folder) for folder in folders]
         for split, tasks in pooled_results(folders).items():
             content[split + suffix] = {
@@ -226,13 +228,15 @@ def _by_seed(results: Sequence[TaskResult]) -> dict[str, list[float]]:
 
 
 def _compared(grid: Grid, before: Sequence[Run], after: Sequence[Run]) -> dict[str, Any]:
+    """Every run beside the one of the same seed; beside the only one where there are no seeds."""
     first, second = _measured(grid, before), _measured(grid, after)
     content: dict[str, Any] = {}
-    for suffix, folders in second.items():
-        if suffix not in first:
+    for suffix in (suffix for suffix in second if suffix in first):
+        runs = _pairs(first[suffix], second[suffix])
+        if not runs:
             continue
-        alone = [pooled_differences(first[suffix], [folder]) for folder in folders]
-        for split, tasks in pooled_differences(first[suffix], folders).items():
+        alone = [paired_differences([run]) for run in runs]
+        for split, tasks in paired_differences(runs).items():
             content[split + suffix] = {
                 task.value: {
                     name: _difference(own, [each[split][task][name] for each in alone])
@@ -242,6 +246,14 @@ def _compared(grid: Grid, before: Sequence[Run], after: Sequence[Run]) -> dict[s
                 for task, measures in tasks.items()
             }
     return content
+
+
+def _pairs(before: _BySeed, after: _BySeed) -> list[tuple[Path, Path]]:
+    if None in before:
+        return [(before[None], folder) for folder in after.values()]
+    if None in after:
+        return [(folder, after[None]) for folder in before.values()]
+    return [(before[seed], folder) for seed, folder in after.items() if seed in before]
 
 
 def _difference(pooled: Difference, alone: Sequence[Difference]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def needed_runs(grid: Grid, work: Path, run: Run) -> list[Run]:
     """Runs that must be finished before this one can begin."""
     names = list(grid.needs(run.arm))
     needed = [run_of(grid, work, grid.arms[name], run.seed) for name in names]
-    if run.arm.trains and grid.evaluate.pages:
+    if run.arm.trains and grid.measured_of(run.arm).pages:
         base = grid.arms[grid.base]
         needed.append(run_of(grid, work, base, grid.seeds_of(base)[0]))
     return needed
@@ -99,14 +99,14 @@ def needed_runs(grid: Grid, work: Path, run: Run) -> list[Run]:
 
 def stage_names(grid: Grid, run: Run) -> list[str]:
     """Names of a run's stages, in order; known before the stages themselves are."""
-    measured = ["greedy"]
-    if grid.evaluate.sampled and run.arm.baseline is None:
+    measured, wanted = ["greedy"], grid.measured_of(run.arm)
+    if wanted.sampled and run.arm.baseline is None:
         seeds = [run.seed] if run.arm.trains else grid.seeds_of(run.arm)
         measured += [run.sampled(seed).name for seed in seeds]
     if not run.arm.trains:
         return measured
     blended = [] if run.arm.blend is None else ["blend"]
-    return ["train", *blended, *measured, *(["page"] if grid.evaluate.pages else [])]
+    return ["train", *blended, *measured, *(["page"] if wanted.pages else [])]
 
 
 def is_finished(grid: Grid, run: Run) -> bool:
@@ -139,7 +139,7 @@ def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:
         share = ("--share", f"{arm.blend:g}", "--out", str(run.result))
         stages.append(Stage("blend", ("blend", *words, *share), f"{run.name}: blend"))
     stages += _measured(grid, run)
-    if arm.trains and grid.evaluate.pages:
+    if arm.trains and grid.measured_of(arm).pages:
         stages.append(_page(grid, work, run))
     return stages
 
@@ -240,7 +240,7 @@ def _budgeted(grid: Grid, work: Path, run: Run) -> dict[str, Any]:
 
 
 def _measured(grid: Grid, run: Run) -> list[Stage]:
-    arm, wanted = run.arm, grid.evaluate
+    arm, wanted = run.arm, grid.measured_of(run.arm)
     model = (str(run.result),) if arm.trains else model_arguments(grid, arm)
     common = ("evaluate", *model, "--data", grid.data)
     common += ("--max-new-tokens", str(wanted.max_new_tokens))
@@ -275,7 +275,8 @@ def _page(grid: Grid, work: Path, run: Run) -> Stage:
     base = run_of(grid, work, arm, grid.seeds_of(arm)[0])
     words = ["report", "--data", grid.data, "--out", str(run.folder / "report.html")]
     words += ["--before", str(base.greedy), "--after", str(run.greedy)]
-    if grid.evaluate.sampled and run.seed in grid.seeds_of(arm):
+    drawn = grid.measured_of(arm).sampled and grid.measured_of(run.arm).sampled
+    if drawn and run.seed in grid.seeds_of(arm):
         words += ["--sampled-before", str(base.sampled(run.seed))]
         words += ["--sampled-after", str(run.sampled(run.seed))]
     words += ["--run", str(run.training.root)]

@@ -1,4 +1,4 @@
-"""Several seeds as one measurement: completions pooled, differences paired, curves thinned."""
+"""Several seeds as one measurement: levels pooled, differences paired, curves thinned."""
 
 from __future__ import annotations
 
@@ -8,30 +8,25 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from maniplvm.evaluation import ScoredSample, TaskResult, read_evaluation, read_samples
+from maniplvm.evaluation import TaskResult, read_evaluation, read_samples
 from maniplvm.evaluation.aggregation import aggregate
-from maniplvm.evaluation.comparison import Difference, compare_samples
+from maniplvm.evaluation.comparison import Difference, compare_runs
 from maniplvm.evaluation.protocols import resolve_protocol
 from maniplvm.tasks import Task
 
 
-def pooled_samples(folders: Sequence[Path]) -> list[ScoredSample]:
-    """The scored completions of several evaluations, one after the other.
+def paired_differences(
+    runs: Sequence[tuple[Path, Path]],
+) -> dict[str, dict[Task, dict[str, Difference]]]:
+    """Paired differences of several runs; the intervals draw runs and scenes.
+
+    Args:
+        runs: Folders of the evaluations before and after, of each run.
 
     Raises:
         UserError: a folder without a finished evaluation.
     """
-    return [sample for folder in folders for sample in read_samples(folder)]
-
-
-def pooled_differences(
-    before: Sequence[Path], after: Sequence[Path]
-) -> dict[str, dict[Task, dict[str, Difference]]]:
-    """Paired differences of all seeds: a sample's completions are averaged over the seeds.
-
-    The intervals are over scenes; how much the seeds differ is no part of them.
-    """
-    return compare_samples(pooled_samples(before), pooled_samples(after))
+    return compare_runs([(read_samples(before), read_samples(after)) for before, after in runs])
 
 
 def pooled_results(folders: Sequence[Path]) -> dict[str, dict[Task, TaskResult]]:
