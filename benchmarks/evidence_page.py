@@ -1,288 +1,169 @@
-"""Tables and figures of docs/evidence.md, redrawn from results/evidence/*.json.
+"""Tables, numbers and figures of docs/evidence.md, redrawn from results/evidence/*.json.
 
-Each table stands between `<!-- begin: results/evidence/TIER.json -->` and `<!-- end -->`; a tier that has no
-results yet is passed over.
+Tables stand between `<!-- begin: results/evidence/TIER.json SECTION -->` and `<!-- end -->`. A number in
+the text stands between `<!--= QUESTION -->` and `<!--/-->`, where the question is one of
+
+    TIER ARM SPLIT TASK.MEASURE level | mean
+    TIER BEFORE>AFTER SPLIT TASK.MEASURE change | difference | gain
+    TIER ARM cost minutes | samples | steps
+    TIER ARM curve NAME first | last
 
 Run: python benchmarks/evidence_page.py
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import matplotlib as mpl
-
+from evidence_figures import draw
+from evidence_values import (
+    DRAWN,
+    EXTRAS,
+    HEADLINES,
+    SPLITS,
+    Tier,
+    average,
+    change,
+    compared,
+    gain,
+    level,
+    shown,
+    spread,
+    tiers,
+)
 from pages import ROOT, fill
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
-RESULTS = ROOT / "results" / "evidence"
 PAGE = ROOT / "docs" / "evidence.md"
 IMAGES = ROOT / "docs" / "images"
-SPLITS = ("adapt_test", "adapt_test_sampled", "id_test", "ood_tasks", "ood_robot")
-COLUMNS = (
-    ("affordance", "iou", "box: IoU"),
-    ("trajectory", "dfd_diagonal", "trace: DFD / diagonal"),
-    ("trajectory", "execution", "trace: solved, %"),
-)
-"""What the tables of changes show; more is in the JSON."""
-EXTRAS = (
-    ("affordance", "success", "box: IoU > .5, %"),
-    ("affordance", "area_ratio", "box: area ratio"),
-    ("affordance", "diversity", "box: diversity"),
-    ("affordance", "part_named", "part named, %"),
-    ("trajectory", "hd", "trace: HD, px"),
-    ("trajectory", "rmse", "trace: RMSE, px"),
-    ("trajectory", "end", "trace: end, px"),
-    ("trajectory", "parse_rate", "trace: readable, %"),
-    ("trajectory", "tokens", "trace: tokens"),
-)
-PERCENT = ("execution", "success", "parse_rate", "part_named")
-COLOURS = {"grpo": "#0b6e4f", "sft": "#b5530b", None: "#666666"}
-
-Tier = dict[str, Any]
+NUMBER = re.compile(r"<!--= (.*?) -->(.*?)<!--/-->", re.DOTALL)
+TABLE = re.compile(r"<!-- begin: (results/evidence/([\w-]+)\.json ([\w-]+)) -->")
+COSTS = {
+    "minutes": ("wall_seconds_in_all", 60),
+    "samples": ("samples_seen_in_all", 1),
+    "steps": ("optimizer_steps", 1),
+}
 
 
-def tiers() -> dict[str, Tier]:
-    """What has been measured, by the file's name."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(RESULTS.glob("*.json"))
-    }
+def claim_rows(tier: Tier) -> Iterator[str]:
+    """Rewards on half of the data against labels on all of it, split by split."""
+    names = (tier["base"], "sft-100", "grpo-100", "grpo-50")
+    headings = ("base", "SFT, 100 %", "GRPO, 100 %", "GRPO, 50 %")
+    yield f"| | {' | '.join(headings)} | GRPO 50 % - SFT 100 % (95 %) | of SFT, % |"
+    yield "|---" * 7 + "|"
+    differences = compared(tier, "sft-100", "grpo-50")
+    for split, about in SPLITS.items():
+        rows = [
+            each for each in HEADLINES if each[1] in differences.get(split, {}).get(each[0], {})
+        ]
+        if rows:
+            yield f"| **`{split}`: {about}** | | | | | | |"
+        for task, name, heading in rows:
+            own = [tier["arms"][arm]["splits"][split][task][name]["mean"] for arm in names]
+            cells = [shown(name, value) for value in own]
+            cells.append(change(differences[split], task, name))
+            cells.append(f"{gain(differences[split][task][name], name)['mean']:+.1f}")
+            yield f"| {heading} | {' | '.join(cells)} |"
 
 
-def shown(name: str, value: float, sign: str = "") -> str:
-    """A value as tables show it."""
-    if name in PERCENT:
-        return f"{100 * value:{sign}.1f}"
-    return f"{value:{sign}.1f}" if name in ("hd", "rmse", "end", "tokens") else f"{value:{sign}.3f}"
-
-
-def level(task: dict[str, Any] | None, name: str) -> str:
-    """A mean with its interval, or a plain figure; a dash where there is none."""
-    own = None if task is None else task.get(name)
-    if own is None:
-        return "-"
-    if not isinstance(own, dict):
-        return shown(name, own)
-    return f"{shown(name, own['mean'])} ({shown(name, own['low'])} to {shown(name, own['high'])})"
-
-
-def change(task: dict[str, Any] | None, name: str) -> str:
-    """A paired difference with its interval, bold where the interval leaves out 0."""
-    if task is None or name not in task:
-        return "-"
-    own = task[name]["difference"]
-    text = " to ".join(shown(name, own[key], "+") for key in ("low", "high"))
-    text = f"{shown(name, own['mean'], '+')} ({text})"
-    return f"**{text}**" if own["low"] > 0 or own["high"] < 0 else text
-
-
-def level_rows(tier: Tier, split: str, columns: Any = COLUMNS) -> Iterator[str]:
+def level_rows(tier: Tier, split: str, columns: Any = HEADLINES) -> Iterator[str]:
     """One row for each arm, with what it cost."""
-    headings = [heading for *_, heading in columns]
-    yield f"| {split} | {' | '.join(headings)} | samples seen | minutes |"
-    yield "|" + "---|" * (len(headings) + 3)
+    yield f"| `{split}` | {' | '.join(each[2] for each in columns)} | samples seen | minutes |"
+    yield "|---" * (len(columns) + 3) + "|"
     for name, arm in tier["arms"].items():
         tasks = arm["splits"].get(split)
-        if tasks is None:
-            continue
-        cells = [level(tasks.get(task), measure) for task, measure, _ in columns]
-        cost = arm["cost"]
-        cells += [mean_of(cost.get("samples_seen_in_all"), 1)]
-        cells += [mean_of(cost.get("wall_seconds_in_all"), 60)]
-        yield f"| `{name}`: {arm['about']} | {' | '.join(cells)} |"
+        if tasks is not None:
+            cells = [level(tasks, task, measure) for task, measure, _ in columns]
+            for key, scale in (COSTS["samples"], COSTS["minutes"]):
+                cells.append(average(arm["cost"].get(key), scale))
+            yield f"| `{name}`: {arm['about']} | {' | '.join(cells)} |"
 
 
-def pair_rows(tier: Tier) -> Iterator[str]:
+def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
     """One row for each pair and split: the second minus the first."""
-    yield f"| | split | {' | '.join(heading for *_, heading in COLUMNS)} |"
-    yield "|" + "---|" * (len(COLUMNS) + 2)
+    yield f"| | split | {' | '.join(each[2] for each in HEADLINES)} |"
+    yield "|---" * (len(HEADLINES) + 2) + "|"
     for pair in tier["pairs"]:
-        for split in SPLITS:
+        for split in splits:
             tasks = pair["splits"].get(split)
             if tasks is not None:
-                cells = [change(tasks.get(task), name) for task, name, _ in COLUMNS]
-                row = f"`{pair['after']}` - `{pair['before']}` | {split} | {' | '.join(cells)}"
+                cells = [change(tasks, task, name) for task, name, _ in HEADLINES]
+                row = f"`{pair['after']}` - `{pair['before']}` | `{split}` | {' | '.join(cells)}"
                 yield f"| {row} |"
 
 
-def mean_of(values: list[float] | None, scale: float) -> str:
-    """The mean over seeds; a dash without training."""
-    return "-" if not values else f"{sum(values) / len(values) / scale:,.0f}"
-
-
-def page_text(tier: Tier) -> str:
-    """All tables of a tier."""
-    tables = ["\n".join(level_rows(tier, split)) for split in SPLITS]
-    tables.append("\n".join(level_rows(tier, "adapt_test_sampled", EXTRAS)))
-    if tier["pairs"]:
-        tables.append("\n".join(pair_rows(tier)))
-    return "\n\n".join(table for table in tables if table.count("\n") > 1)
-
-
-def draw_levels(found: dict[str, Tier]) -> Any:
-    """Every arm of the main tier on every split, with intervals."""
-    arms = found["main"]["arms"]
-    names = list(arms)[::-1]
-    figure, axes = plt.subplots(2, 4, figsize=(13, 6.5), sharey=True, layout="constrained")
-    for row, (task, measure, heading) in zip(axes, COLUMNS[:2], strict=True):
-        for axis, split in zip(row, (s for s in SPLITS if "sampled" not in s), strict=True):
-            for place, name in enumerate(names):
-                own = arms[name]["splits"].get(split, {}).get(task, {}).get(measure)
-                if own is not None:
-                    dot(axis, own, place, COLOURS[arms[name]["method"]])
-            axis.set_yticks(range(len(names)), names)
-            axis.set_title(split)
-            axis.set_xlabel(heading)
-    return figure
-
-
-def draw_fractions(found: dict[str, Tier]) -> Any:
-    """How much data each way of learning needs."""
-    arms = found["main"]["arms"]
-    base = arms[found["main"]["base"]]
-    places = (("adapt_test", *COLUMNS[0]), ("ood_tasks", *COLUMNS[0]))
-    places += (("adapt_test", *COLUMNS[1]), ("ood_tasks", *COLUMNS[1]))
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
-    for axis, (split, task, measure, heading) in zip(axes, places, strict=True):
-        for kind in ("grpo", "sft"):
-            own = [arms[name] for name in arms if name.rpartition("-")[0] == kind]
-            own = sorted((arm for arm in own if arm["fraction"]), key=lambda arm: arm["fraction"])
-            values = [arm["splits"][split][task][measure] for arm in own]
-            axis.errorbar(
-                [100 * arm["fraction"] for arm in own],
-                [value["mean"] for value in values],
-                yerr=[
-                    [value["mean"] - value["low"] for value in values],
-                    [value["high"] - value["mean"] for value in values],
-                ],
-                color=COLOURS[kind],
-                marker="o",
-                capsize=3,
-                label=kind.upper(),
-            )
-        axis.axhline(base["splits"][split][task][measure]["mean"], color="#999999", ls=":")
-        axis.set(title=split, xlabel="share of the scenes, %", ylabel=heading)
-    axes[0].legend(frameon=False)
-    return figure
-
-
-def draw_physics(found: dict[str, Tier]) -> Any:
-    """What physics alone teaches, per minute and per sample."""
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharey="row", layout="constrained")
-    terms = ("reward/trajectory/solved", "reward/affordance/touch")
-    for row, term in zip(axes, terms, strict=True):
-        for axis, unit, scale in zip(row, ("seconds", "samples"), (60, 1), strict=True):
-            for number, (name, arm) in enumerate(found["physics"]["arms"].items()):
-                for curve in arm.get("curves", []):
-                    points = [point for point in curve["points"] if term in point]
-                    label = name if curve is arm["curves"][0] else None
-                    axis.plot(
-                        [point[unit] / scale for point in points],
-                        [point[term] for point in points],
-                        color=f"C{number}",
-                        alpha=0.7,
-                        label=label,
-                    )
-            axis.set_xlabel({"seconds": "minutes", "samples": "prompts"}[unit])
-        row[0].set_ylabel(term.removeprefix("reward/"))
-    axes[0][0].legend(frameon=False)
-    return figure
-
-
-def draw_changes(found: dict[str, Tier]) -> Any:
-    """What each change of reward or algorithm does, against its reference."""
-    pairs = [
-        pair
-        for tier in ("rewards", "algorithms", "physics")
-        if tier in found
-        for pair in found[tier]["pairs"]
-        if pair["before"] == "dense"
-    ][::-1]
-    figure, axes = plt.subplots(1, 3, figsize=(13, 0.34 * len(pairs) + 1.2), sharey=True)
-    figure.set_layout_engine("constrained")
-    for axis, (task, measure, heading) in zip(axes, COLUMNS, strict=True):
-        for place, pair in enumerate(pairs):
-            own = pair["splits"].get("adapt_test", {}).get(task, {}).get(measure)
-            if own is not None:
-                dot(axis, own["difference"], place, "#0b6e4f")
-        axis.axvline(0, color="#999999", ls=":")
-        axis.set_yticks(range(len(pairs)), [pair["after"] for pair in pairs])
-        axis.set_xlabel(f"change of {heading}, adapt_test")
-    return figure
-
-
-def draw_forgetting(found: dict[str, Tier]) -> Any:
-    """What is learned against what is forgotten."""
-    figure, axis = plt.subplots(figsize=(6, 4.5), layout="constrained")
-    for tier in found.values():
-        for name, arm in tier["arms"].items():
-            own = arm.get("against_base")
-            if own is None or arm["method"] is None or not {"adapt_test", "id_test"} <= set(own):
-                continue
-            if any("affordance" not in own[split] for split in ("adapt_test", "id_test")):
-                continue
-            learned, kept = (
-                own[split]["affordance"]["iou"]["difference"]["mean"]
-                for split in ("adapt_test", "id_test")
-            )
-            axis.scatter(learned, kept, color=COLOURS[arm["method"]], s=18)
-            axis.annotate(
-                name, (learned, kept), fontsize=7, xytext=(3, 3), textcoords="offset points"
-            )
-    axis.axhline(0, color="#999999", ls=":")
-    axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the known tasks")
-    return figure
-
-
-def dot(axis: Any, own: dict[str, float], place: int, colour: str) -> None:
-    """A mean with its interval on a line."""
-    axis.plot([own["low"], own["high"]], [place, place], color=colour, lw=1.5)
-    axis.plot([own["mean"]], [place], "o", color=colour, ms=4)
-
-
-FIGURES: dict[str, tuple[str, Callable[[dict[str, Tier]], Any]]] = {
-    "evidence-levels.svg": ("main", draw_levels),
-    "evidence-fractions.svg": ("main", draw_fractions),
-    "evidence-physics.svg": ("physics", draw_physics),
-    "evidence-changes.svg": ("rewards", draw_changes),
-    "evidence-forgetting.svg": ("forgetting", draw_forgetting),
+SECTIONS: dict[str, Callable[[Tier], Iterator[str]]] = {
+    "claim": claim_rows,
+    **{split: lambda tier, split=split: level_rows(tier, split) for split in SPLITS},
+    "habits": lambda tier: level_rows(tier, DRAWN, EXTRAS),
+    "pairs": lambda tier: pair_rows(tier, tuple(SPLITS)),
+    "pairs-short": lambda tier: pair_rows(tier, ("adapt_test", "id_test")),
 }
-"""Five figures, and the tier without which each makes no sense."""
+"""What a table may show."""
 
 
-def draw(found: dict[str, Tier], folder: Path) -> list[Path]:
-    """Draw what can be; the same results give the same bytes."""
-    mpl.rcParams.update({"svg.hashsalt": "evidence", "font.size": 9, "axes.spines.top": False})
-    drawn = list[Path]()
-    for name, (needed, make) in FIGURES.items():
-        if needed in found:
-            figure = make(found)
-            figure.savefig(folder / name, metadata={"Date": None})
-            plt.close(figure)
-            drawn.append(folder / name)
-    return drawn
+def answer(found: dict[str, Tier], question: str) -> str:
+    """The number that a marker asks for.
+
+    Raises:
+        SystemExit: a question that the results cannot answer.
+    """
+    try:
+        name, who, *rest = question.split()
+        tier = found[name]
+        if rest[0] == "cost":
+            key, scale = COSTS[rest[1]]
+            return average(tier["arms"][who]["cost"][key], scale)
+        if rest[0] == "curve":
+            return f"{_end_of_curve(tier['arms'][who], rest[1], rest[2]):.2f}"
+        split, measure, form = rest
+        task, measure = measure.split(".")
+        if ">" not in who:
+            own = tier["arms"][who]["splits"][split][task][measure]
+            value = own["mean"] if isinstance(own, dict) else own
+            return {"level": lambda: spread(measure, own), "mean": lambda: shown(measure, value)}[
+                form
+            ]()
+        own = compared(tier, *who.split(">"))[split][task][measure]
+        share = {key: f"{value:+.1f}" for key, value in gain(own, measure).items()}
+        return {
+            "change": spread(measure, own["difference"], "+"),
+            "difference": shown(measure, own["difference"]["mean"], "+"),
+            "gain": f"{share['mean']} % ({share['low']} to {share['high']})",
+        }[form]
+    except (KeyError, ValueError, IndexError) as error:
+        raise SystemExit(f"{PAGE.name}: cannot answer {question!r}: {error!r}") from error
+
+
+def _end_of_curve(arm: dict[str, Any], name: str, end: str) -> float:
+    """The mean over seeds of a curve's first or last five points that have it."""
+    ends = {"first": slice(None, 5), "last": slice(-5, None)}
+    values = [
+        [point[name] for point in curve["points"] if name in point] for curve in arm["curves"]
+    ]
+    return fmean(fmean(own[ends[end]]) for own in values)
+
+
+def filled(text: str, found: dict[str, Tier]) -> str:
+    """The page's text with every number as it was measured; tables are left alone."""
+    return NUMBER.sub(lambda m: f"<!--= {m[1]} -->{answer(found, m[1])}<!--/-->", text)
 
 
 def main() -> None:
-    """Figures, then tables where the page asks for them."""
+    """Figures, then tables and numbers where the page asks for them."""
     found = tiers()
     if not found:
         raise SystemExit("results/evidence is empty; run maniplvm experiment first")
     for path in draw(found, IMAGES):
         print(f"drawn: {path.relative_to(ROOT)}")
-    if not PAGE.exists():
-        print("docs/evidence.md is not written yet; no tables")
-        return
-    for name, tier in found.items():
-        source = f"results/evidence/{name}.json"
-        if f"<!-- begin: {source} -->" in PAGE.read_text(encoding="utf-8"):
-            fill(PAGE, source, page_text(tier))
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(filled(text, found), encoding="utf-8")
+    for source, tier, section in TABLE.findall(text):
+        if tier not in found or section not in SECTIONS:
+            raise SystemExit(f"{PAGE.name}: {source}: no such results or table")
+        fill(PAGE, source, "\n".join(SECTIONS[section](found[tier])))
 
 
 if __name__ == "__main__":

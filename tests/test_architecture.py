@@ -8,6 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "maniplvm"
 FLOORS = {
     "errors": 0,
+    "files": 0,
+    "process": 0,
     "geometry": 0,
     "tasks": 1,
     "rewards": 2,

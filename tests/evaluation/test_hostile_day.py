@@ -17,8 +17,9 @@ import pyarrow.parquet
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import evaluate, read_evaluation
-from maniplvm.evaluation.folder import Journal, replace_text
+from maniplvm.evaluation.folder import Journal
 from maniplvm.evaluation.server_model import Patience, ServerPredictor
+from maniplvm.files import write_whole
 from tests.evaluation.chat_server import serving, stalling
 from tests.evaluation.scenery import Counting, sample, small_set, stored
 
@@ -181,7 +182,7 @@ def test_two_processes_never_write_the_same_file(data, tmp_path):
 
 def test_a_folder_that_may_not_be_written_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
-        replace_text(tmp_path / "nowhere" / "x.json", "{}")
+        write_whole(tmp_path / "nowhere" / "x.json", "{}")
     with pytest.raises(UserError, match="cannot be written"):
         Journal(tmp_path / "nowhere" / "x.jsonl")
 

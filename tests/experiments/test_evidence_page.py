@@ -1,10 +1,7 @@
 """Tables and figures come from the JSON alone, and the same JSON gives the same bytes."""
 
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
 SPLITS = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
 
 
@@ -23,10 +20,17 @@ def arm(method, mean, fraction=None):
         "trajectory": {"dfd_diagonal": interval(0.2), "execution": interval(0.5)},
     }
     changes = {
-        task: {name: {"difference": interval(0.05)} for name in own if name != "area_ratio"}
+        task: {
+            name: {"before": 0.5, "difference": interval(0.05)}
+            for name in own
+            if name != "area_ratio"
+        }
         for task, own in tasks.items()
     }
-    point = {"seconds": 60, "samples": 16, "reward/trajectory/solved": 0.3}
+    points = [
+        {"seconds": 60 * n, "samples": 16 * n, "reward/trajectory/solved": n / 20}
+        for n in range(20)
+    ]
     return {
         "about": "made up",
         "method": method,
@@ -34,13 +38,13 @@ def arm(method, mean, fraction=None):
         "cost": {"wall_seconds_in_all": [600, 1200], "samples_seen_in_all": [1000, 3000]},
         "splits": dict.fromkeys(SPLITS, tasks),
         "against_base": dict.fromkeys(SPLITS, changes),
-        "curves": [{"seed": 0, "points": [point, {**point, "seconds": 120}]}],
+        "curves": [{"seed": 0, "points": points}],
     }
 
 
-def tier(**arms):
-    pair = {"before": "dense", "after": "paper", "splits": arm("grpo", 0.6)["against_base"]}
-    return {"base": "base", "arms": arms, "pairs": [pair]}
+def tier(before, after, **arms):
+    pair = {"before": before, "after": after, "splits": arm("grpo", 0.6)["against_base"]}
+    return {"tier": "any", "base": "base", "arms": arms, "pairs": [pair]}
 
 
 @pytest.fixture
@@ -49,23 +53,67 @@ def found():
     arms |= {f"grpo-{n}": arm("grpo", 0.7, n / 100) for n in (50, 100)}
     arms |= {f"sft-{n}": arm("sft", 0.6, n / 100) for n in (50, 100)}
     others = {"dense": arm("grpo", 0.6), "paper": arm("grpo", 0.6)}
-    return {name: tier(**(arms if name == "main" else others)) for name in TIERS}
+    main = tier("sft-100", "grpo-50", **arms)
+    return {"main": main} | {name: tier("dense", "paper", **others) for name in TIERS[1:]}
 
 
 TIERS = ("main", "rewards", "physics", "forgetting")
 
 
 def test_tables_show_means_intervals_and_what_it_cost(page, found):
-    text = page.page_text(found["main"])
+    text = "\n".join(page.SECTIONS["id_test"](found["main"]))
     assert "| `grpo-50`: made up | 0.700 (0.690 to 0.710) | 0.200 (0.190 to 0.210) |" in text
     assert "50.0 (49.0 to 51.0) | 2,000 | 15 |" in text
-    assert "`paper` - `dense` | id_test | **+0.050 (+0.040 to +0.060)**" in text
+    text = "\n".join(page.SECTIONS["pairs-short"](found["rewards"]))
+    assert "| `paper` - `dense` | `id_test` | **+0.050 (+0.040 to +0.060)**" in text
+    text = "\n".join(page.SECTIONS["claim"](found["main"]))
+    assert (
+        "| box: IoU | 0.500 | 0.600 | 0.700 | 0.700 | **+0.050 (+0.040 to +0.060)** | +10.0 |"
+        in text
+    )
+    assert "| trace: DFD / diagonal | 0.200 | 0.200 | 0.200 | 0.200 | **+0.050" in text
+    assert text.count("| -10.0 |") == 4, "farther away is worse"
 
 
-def test_the_same_results_draw_the_same_five_figures(page, found, tmp_path):
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("main grpo-50 id_test affordance.iou level", "0.700 (0.690 to 0.710)"),
+        ("main grpo-50 id_test affordance.area_ratio mean", "1.250"),
+        ("main sft-100>grpo-50 id_test affordance.iou change", "+0.050 (+0.040 to +0.060)"),
+        ("main base>grpo-50 id_test trajectory.execution difference", "+5.0"),
+        ("main sft-100>grpo-50 id_test affordance.iou gain", "+10.0 % (+8.0 to +12.0)"),
+        ("main grpo-50 cost minutes", "15"),
+        ("physics dense curve reward/trajectory/solved last", "0.85"),
+    ],
+)
+def test_a_marked_number_is_looked_up(page, found, question, said):
+    assert page.answer(found, question) == said
+    text = f"so <!--= {question} -->?<!--/--> it is"
+    assert page.filled(text, found) == f"so <!--= {question} -->{said}<!--/--> it is"
+    assert page.filled(page.filled(text, found), found) == page.filled(text, found)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "main nobody id_test affordance.iou level",
+        "main dense>grpo-50 id_test affordance.iou change",
+        "nowhere grpo-50 cost minutes",
+        "main grpo-50 id_test affordance.iou guess",
+        "main grpo-50",
+    ],
+)
+def test_a_question_without_an_answer_stops_the_page(page, found, question):
+    with pytest.raises(SystemExit, match=r"not a pair|cannot answer"):
+        page.answer(found, question)
+
+
+def test_the_same_results_draw_the_same_five_figures(benchmark, found, tmp_path):
+    figures = benchmark("evidence_figures")
     (tmp_path / "again").mkdir()
-    first = page.draw(found, tmp_path)
-    assert len(first) == len(page.FIGURES) == 5
-    again = page.draw(found, tmp_path / "again")
+    first = figures.draw(found, tmp_path)
+    assert len(first) == len(figures.FIGURES) == 5
+    again = figures.draw(found, tmp_path / "again")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
-    assert page.draw({"rewards": found["rewards"]}, tmp_path)[0].name == "evidence-changes.svg"
+    assert figures.draw({"rewards": found["rewards"]}, tmp_path)[0].name == "evidence-changes.svg"

@@ -90,6 +90,17 @@ def test_an_answer_that_was_tried_is_not_tried_again(physics, pair, monkeypatch)
     assert [s.total for s in scored(physics, texts, pair)] == [s.total for s in first]
 
 
+def test_a_task_whose_terms_weigh_nothing_is_not_tried(pair, monkeypatch):
+    physics = PhysicsReward(PhysicsSettings(solved=2.0, touch=0.0, workers=1, timeout=60))
+    tried = []
+    real = physics._tried
+    monkeypatch.setattr(physics, "_tried", lambda wanted: (tried.extend(wanted), real(wanted))[1])
+    box, trace = scored(physics, [written(each.target, each) for each in pair], pair)
+    assert box.terms == {"format": 0.2}
+    assert trace.terms == {"format": 0.2, "solved": 2.0}
+    assert [id for id, *_ in tried] == [pair[1].id]
+
+
 def test_a_lost_worker_earns_nothing_is_replaced_and_not_remembered(pair):
     box = pair[0]
     physics = PhysicsReward(PhysicsSettings(workers=1, timeout=60))
@@ -110,7 +121,9 @@ def test_samples_without_a_scene_are_refused_in_one_line(physics, pair):
         scored(physics, ["x"], [replace(pair[0], provenance={})])
 
 
-@pytest.mark.parametrize("bad", [{"solved": -1.0}, {"workers": 0}, {"timeout": 0.0}])
+@pytest.mark.parametrize(
+    "bad", [{"solved": -1.0}, {"workers": 0}, {"timeout": 0.0}, {"solved": 0, "touch": 0}]
+)
 def test_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises(UserError, match=r"rewards\.physics"):
         PhysicsSettings(**bad)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.folder import replace_text
 from maniplvm.evaluation.intervals import Interval, bootstrap_runs
 from maniplvm.evaluation.protocols import PROTOCOLS
 from maniplvm.evaluation.results import read_evaluation
 from maniplvm.evaluation.scored import ScoredSample, read_samples
+from maniplvm.files import write_json
 from maniplvm.tasks import Task
 
 FORMAT = "maniplvm.comparison/1"
@@ -136,8 +135,7 @@ def compare(before: str | Path, after: str | Path, seed: int = 0) -> Comparison:
     if not splits:
         raise UserError(f"{before} and {after} have no sample in common; nothing to compare")
     result = Comparison(str(before), str(after), splits)
-    text = json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_text(Path(after) / FILE, text + "\n")
+    write_json(Path(after) / FILE, result.to_json())
     return result
 
 

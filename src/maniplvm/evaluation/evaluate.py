@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,7 @@ from maniplvm.data.store import Dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation.aggregation import aggregate
 from maniplvm.evaluation.executing import can_be_executed, execute_answers
-from maniplvm.evaluation.folder import EvaluationFolder, replace_text
+from maniplvm.evaluation.folder import EvaluationFolder
 from maniplvm.evaluation.measuring import measure_all
 from maniplvm.evaluation.predictions import Prediction
 from maniplvm.evaluation.predictor import FilePredictor, LeavesOut, Predictor
@@ -27,6 +23,8 @@ from maniplvm.evaluation.protocols import MANIPLVM, Protocol, resolve_protocol
 from maniplvm.evaluation.results import FILE, Evaluation, read_evaluation
 from maniplvm.evaluation.scored import Outcome
 from maniplvm.evaluation.wrong_instruction import wrong_instructions
+from maniplvm.files import write_whole
+from maniplvm.process import package_versions, peak_rss_mb
 from maniplvm.rewards import Preset, resolve_preset
 from maniplvm.simulation.engine import require_mujoco
 from maniplvm.tasks import Sample
@@ -34,7 +32,7 @@ from maniplvm.tasks import Sample
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much of it is done, and how much it has."""
 
-_PACKAGES = ("maniplvm", "numpy", "torch", "transformers", "mujoco", "metaworld", "robosuite")
+PACKAGES = ("numpy", "torch", "transformers", "mujoco", "metaworld", "robosuite")
 
 
 @dataclass(frozen=True)
@@ -181,17 +179,17 @@ def evaluate(
         preset=rewards.name,
         command=tuple(command),
         seed=seed,
-        versions=package_versions(),
+        versions=package_versions(PACKAGES),
         seconds=time.monotonic() - started,
         resumed=resumed,
-        peak_rss_mb=_peak_rss_mb(),
+        peak_rss_mb=peak_rss_mb(),
         splits=aggregate(scored.samples, measured, seed),
         measures=measured.describe(),
         not_measured=scored.not_measured,
     )
-    replace_text(folder.samples_path, "".join(sample.to_line() for sample in scored.samples))
+    write_whole(folder.samples_path, "".join(sample.to_line() for sample in scored.samples))
     text = json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_text(folder.folder / FILE, text + "\n")
+    write_whole(folder.folder / FILE, text + "\n")
     folder.finish(scoring)
     progress("scoring", len(predictions), len(predictions))
     return result
@@ -296,17 +294,3 @@ def data_digest(dataset: Dataset) -> str:
     for path in sorted(dataset.folder.glob("*.parquet")):
         digest.update(f"{path.name}:{path.stat().st_size}".encode())
     return f"{dataset.info.name} {digest.hexdigest()[:12]}"
-
-
-def package_versions() -> dict[str, str]:
-    """The installed packages that decide the numbers."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def _peak_rss_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

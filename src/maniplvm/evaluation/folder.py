@@ -13,6 +13,7 @@ from typing import IO, Any
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictions import Prediction, read_predictions
 from maniplvm.evaluation.scored import Outcome
+from maniplvm.files import unwritable, write_json
 
 _FORMAT = "maniplvm.evaluation-settings/1"
 
@@ -34,7 +35,7 @@ class Journal:
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         if _is_written_by_another(self._file):
             self._file.close()
             raise UserError(
@@ -55,7 +56,7 @@ class Journal:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             self._file.truncate(whole)
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def close(self) -> None:
         """End writing."""
@@ -160,29 +161,7 @@ class EvaluationFolder:
 
     def _write(self) -> None:
         content = {"format": _FORMAT, "asked": self._asked, "scored": self._scored}
-        replace_text(self._settings, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file so that an interruption leaves the old one or the new one, whole.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    beside = path.with_name(path.name + ".new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{path}: cannot be written ({error.strerror}); what it holds is safe, and the same command "
-        "continues when that is mended"
-    )
+        write_json(self._settings, content)
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

@@ -11,12 +11,14 @@ from typing import Any
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation.aggregation import aggregate
-from maniplvm.evaluation.evaluate import Selection, data_digest, package_versions
-from maniplvm.evaluation.folder import EvaluationFolder, replace_text
+from maniplvm.evaluation.evaluate import PACKAGES, Selection, data_digest
+from maniplvm.evaluation.folder import EvaluationFolder
 from maniplvm.evaluation.measuring import measure_all
 from maniplvm.evaluation.protocols import Protocol, resolve_protocol
 from maniplvm.evaluation.results import FILE, Evaluation, read_evaluation
 from maniplvm.evaluation.wrong_instruction import wrong_instructions
+from maniplvm.files import write_whole
+from maniplvm.process import package_versions
 from maniplvm.rewards import PRESETS, Preset, resolve_preset
 
 RESCORED = "rescored"
@@ -84,7 +86,7 @@ def rescore(
             protocol=own.name,
             preset=rewards.name,
             command=tuple(command),
-            versions=package_versions(),
+            versions=package_versions(PACKAGES),
             splits=aggregate(scored.samples, own, earlier.seed),
             measures=own.describe(),
             not_measured=scored.not_measured,
@@ -147,6 +149,6 @@ def _write(place: Path, result: Evaluation, lines: str) -> None:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{place}: cannot be a folder ({error.strerror})") from error
-    replace_text(place / "samples.jsonl", lines)
+    write_whole(place / "samples.jsonl", lines)
     text = json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_text(place / FILE, text + "\n")
+    write_whole(place / FILE, text + "\n")

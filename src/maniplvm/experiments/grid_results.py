@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from maniplvm.experiments.grid import Arm, Grid
 from maniplvm.experiments.grid_stages import Run, is_finished, run_of, samples_a_step, samples_seen
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.running import read_records
+from maniplvm.files import write_json
 from maniplvm.training.run_folder import read_record
 
 FORMAT = "maniplvm.evidence/1"
@@ -65,10 +65,7 @@ def write_evidence(
         ]
         results.mkdir(parents=True, exist_ok=True)
         path = results / f"{tier}.json"
-        fresh = path.with_name(f"{path.name}.new")
-        text = json.dumps(rounded(content), ensure_ascii=False, allow_nan=False, indent=1)
-        fresh.write_text(text + "\n", encoding="utf-8")
-        fresh.replace(path)
+        write_json(path, rounded(content), indent=1)
         written.append(path)
     return written
 

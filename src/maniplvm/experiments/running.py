@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from maniplvm.errors import UserError
+from maniplvm.files import write_json
+from maniplvm.process import peak_rss_mb
 
 RECORDS = "stages.json"
 
@@ -108,10 +110,10 @@ def run_stages(
             records[stage.name] = StageRecord(
                 stage.command,
                 round(spent + time.monotonic() - started, 3),
-                round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1),
+                peak_rss_mb(resource.RUSAGE_CHILDREN),
                 code == 0,
             )
-            _write(folder / RECORDS, records)
+            write_json(folder / RECORDS, {name: asdict(own) for name, own in records.items()})
         if code:
             raise UserError(
                 f"stage {stage.name} ended with status {code}; run the same command again to go on"
@@ -133,10 +135,3 @@ def read_records(folder: Path) -> dict[str, StageRecord]:
         return {name: StageRecord(**record) for name, record in plain.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error}); remove it") from error
-
-
-def _write(path: Path, records: dict[str, StageRecord]) -> None:
-    plain = {name: asdict(record) for name, record in records.items()}
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)

@@ -12,6 +12,7 @@ from typing import Any
 
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
+from maniplvm.files import write_json
 from maniplvm.simulation.plan import Job, Plan
 from maniplvm.simulation.splits import SPLITS
 from maniplvm.tasks.sample import Sample
@@ -39,7 +40,7 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / _PLAN
         if not path.exists():
-            _write_json(path, wanted)
+            write_json(path, wanted)
         elif json.loads(path.read_text(encoding="utf-8")) != wanted:
             raise UserError(
                 f"{self.folder}: holds an unfinished run with other settings; finish that one with "
@@ -54,7 +55,7 @@ class Parts:
         """Keep what a job made; the summary is written last and marks it as finished."""
         if samples:
             write_dataset(self.folder / job.name, samples, name=job.name, overwrite=True)
-        _write_json(self._summary(job), {"samples": len(samples), "drops": drops})
+        write_json(self._summary(job), {"samples": len(samples), "drops": drops})
 
     def drops(self, job: Job) -> Drops:
         """What a finished job gave up."""
@@ -86,9 +87,3 @@ class Parts:
 def _turn(sample: Sample) -> tuple[int, str, int, str]:
     record = sample.provenance
     return record["seed"], record["task"], record["view"], str(sample.task)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(path)

@@ -13,8 +13,8 @@ from typing import Any
 from accelerate import PartialState
 from transformers import TrainerCallback
 
+from maniplvm.files import write_json
 from maniplvm.training.clock import Clock
-from maniplvm.training.files import write_json
 
 MARK = "complete.json"
 """Written last: a checkpoint without it was cut off and is not used."""

@@ -48,6 +48,7 @@ class PhysicsReward:
     def __init__(self, settings: PhysicsSettings) -> None:
         require_mujoco()
         self._settings = settings
+        self._tasks = {task for task in Task if task is Task.POINTING or settings.terms_of(task)}
         self._known: dict[_Key, Terms] = {}
         self._pool: ExecutionPool | None = None
         self.lost = 0
@@ -62,7 +63,10 @@ class PhysicsReward:
         Raises:
             UserError: a sample does not come from simulation, or its world cannot be opened.
         """
-        keys = [_key(score.answer, each) for score, each in zip(scores, samples, strict=True)]
+        keys = [
+            _key(score.answer, each) if each.task in self._tasks else None
+            for score, each in zip(scores, samples, strict=True)
+        ]
         wanted = {
             key: (each, score.answer)
             for key, score, each in zip(keys, scores, samples, strict=True)
@@ -114,21 +118,17 @@ class PhysicsReward:
         return self._pool
 
     def _of_trace(self, outcome: Execution) -> Terms:
-        paid = {"solved": self._settings.solved * float(outcome.success)}
-        return paid | self._optional("progress", outcome.progress)
+        shares = {"solved": float(outcome.success), "progress": outcome.progress}
+        return self._paid(Task.TRAJECTORY, shares)
 
     def _of_box(self, outcome: Touch) -> Terms:
-        paid = {"touch": self._settings.touch * float(outcome.helps)}
-        return paid | self._optional("fit", outcome.fit)
+        return self._paid(Task.AFFORDANCE, {"touch": float(outcome.helps), "fit": outcome.fit})
 
-    def _optional(self, name: str, share: float) -> Terms:
-        weight: float = getattr(self._settings, name)
-        return {name: weight * share} if weight else {}
+    def _paid(self, task: Task, shares: Mapping[str, float]) -> Terms:
+        return {name: w * shares[name] for name, w in self._settings.terms_of(task).items()}
 
     def _nothing(self, task: Task) -> Terms:
-        if task is Task.TRAJECTORY:
-            return {"solved": 0.0, **self._optional("progress", 0.0)}
-        return {"touch": 0.0, **self._optional("fit", 0.0)}
+        return dict.fromkeys(self._settings.terms_of(task), 0.0)
 
 
 def _key(answer: Answer, sample: Sample) -> _Key | None:

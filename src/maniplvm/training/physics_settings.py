@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maniplvm.errors import UserError
+from maniplvm.tasks import Task
 
 
 @dataclass(frozen=True)
 class PhysicsSettings:
     """Reward terms that no label enters; they are added to those of the preset.
+
+    A term of weight 0 is left out; answers of a task without any are not tried.
 
     Attributes:
         solved: Weight, for a trace that does its task when it is followed.
@@ -31,5 +34,12 @@ class PhysicsSettings:
         for name in ("solved", "progress", "touch", "fit"):
             if getattr(self, name) < 0:
                 raise UserError(f"rewards.physics.{name}: must not be negative")
+        if not (self.terms_of(Task.TRAJECTORY) or self.terms_of(Task.AFFORDANCE)):
+            raise UserError("rewards.physics: pays nothing; give one of its terms a weight above 0")
         if self.workers < 1 or not self.timeout > 0:
             raise UserError("rewards.physics: needs workers of at least 1 and a timeout above 0")
+
+    def terms_of(self, task: Task) -> dict[str, float]:
+        """Weights of the terms that a task's answers can earn; none where all are 0."""
+        names = {Task.TRAJECTORY: ("solved", "progress"), Task.AFFORDANCE: ("touch", "fit")}
+        return {name: w for name in names.get(task, ()) if (w := float(getattr(self, name))) > 0}

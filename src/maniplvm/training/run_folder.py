@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import maniplvm
 from maniplvm.errors import UserError
-from maniplvm.training.files import UNFINISHED, write_json, write_whole
+from maniplvm.files import UNFINISHED, write_json, write_whole
+from maniplvm.process import package_versions, peak_rss_mb
 from maniplvm.training.recipe import Recipe, build_recipe, first_difference
 from maniplvm.training.yaml_text import read_yaml, write_yaml
 
@@ -158,24 +155,8 @@ def write_record(
         "command": list(command),
         "seed": recipe.seed,
         "recipe": recipe.to_mapping(),
-        "versions": _versions(),
+        "versions": package_versions(_PACKAGES),
         "peak_rss_mb": peak_rss_mb(),
         **progress,
     }
     write_json(folder.record, content)
-
-
-def peak_rss_mb() -> float:
-    """The most memory that this process has held [MB]."""
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(largest / (2**20 if sys.platform == "darwin" else 2**10), 1)
-
-
-def _versions() -> dict[str, str]:
-    found = {"maniplvm": maniplvm.__version__, "python": sys.version.split()[0]}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

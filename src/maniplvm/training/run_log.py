@@ -10,9 +10,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from maniplvm.files import write_whole
 from maniplvm.training.clock import Clock
 from maniplvm.training.collapse import CollapseWatch
-from maniplvm.training.files import write_whole
 
 RENAMED: Mapping[str, str] = {
     "loss": "loss",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from maniplvm.files import UNFINISHED
 from maniplvm.models import LoadedModel
-from maniplvm.training.files import UNFINISHED
 from maniplvm.training.run_folder import RunFolder
 
 _PICKLED = "training_args.bin"

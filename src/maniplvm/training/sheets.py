@@ -10,9 +10,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from maniplvm.data import Remark, contact_sheet, scene_of
+from maniplvm.files import write_whole
 from maniplvm.rewards import Score
 from maniplvm.tasks import Sample
-from maniplvm.training.files import write_whole
 from maniplvm.training.rewarding import ScoredBatch
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maniplvm.evaluation.folder import replace_text
 from maniplvm.evaluation.predictions import Prediction, read_predictions
+from maniplvm.files import write_json
 
 USAGE_FILE = "usage.json"
 _FORMAT = "maniplvm.usage/1"
@@ -109,7 +108,7 @@ def record_usage(folder: Path, model: str, prices: Prices | None) -> Usage:
     """
     usage = sum_usage(read_predictions(folder / "predictions.jsonl"))
     content = usage.to_json(model, prices)
-    replace_text(folder / USAGE_FILE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / USAGE_FILE, content)
     return usage
 
 

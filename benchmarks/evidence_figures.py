@@ -1,0 +1,160 @@
+"""The five figures of docs/evidence.md, from the tiers that `evidence_page` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from evidence_values import GREEDY, HEADLINES, Tier
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+COLOURS = {"grpo": "#0b6e4f", "sft": "#b5530b", None: "#666666"}
+
+
+def draw_levels(found: dict[str, Tier]) -> Any:
+    """Every arm of the main tier on every split, with intervals."""
+    arms = found["main"]["arms"]
+    names = list(arms)[::-1]
+    figure, axes = plt.subplots(2, 4, figsize=(13, 6.5), sharey=True, layout="constrained")
+    for row, (task, measure, heading) in zip(axes, HEADLINES[:2], strict=True):
+        for axis, split in zip(row, GREEDY, strict=True):
+            for place, name in enumerate(names):
+                own = arms[name]["splits"].get(split, {}).get(task, {}).get(measure)
+                if own is not None:
+                    dot(axis, own, place, COLOURS[arms[name]["method"]])
+            axis.set_yticks(range(len(names)), names)
+            axis.set_title(split)
+            axis.set_xlabel(heading)
+    return figure
+
+
+def draw_fractions(found: dict[str, Tier]) -> Any:
+    """How much data each way of learning needs."""
+    arms = found["main"]["arms"]
+    base = arms[found["main"]["base"]]
+    places = (("adapt_test", *HEADLINES[0]), ("ood_tasks", *HEADLINES[0]))
+    places += (("adapt_test", *HEADLINES[1]), ("ood_tasks", *HEADLINES[1]))
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
+    for axis, (split, task, measure, heading) in zip(axes, places, strict=True):
+        for kind in ("grpo", "sft"):
+            own = [arms[name] for name in arms if name.rpartition("-")[0] == kind]
+            own = sorted((arm for arm in own if arm["fraction"]), key=lambda arm: arm["fraction"])
+            values = [arm["splits"][split][task][measure] for arm in own]
+            axis.errorbar(
+                [100 * arm["fraction"] for arm in own],
+                [value["mean"] for value in values],
+                yerr=[
+                    [value["mean"] - value["low"] for value in values],
+                    [value["high"] - value["mean"] for value in values],
+                ],
+                color=COLOURS[kind],
+                marker="o",
+                capsize=3,
+                label=kind.upper(),
+            )
+        axis.axhline(base["splits"][split][task][measure]["mean"], color="#999999", ls=":")
+        axis.set(title=split, xlabel="share of the scenes, %", ylabel=heading)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def draw_physics(found: dict[str, Tier]) -> Any:
+    """What physics alone teaches, per minute and per sample."""
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharey="row", layout="constrained")
+    terms = ("reward/trajectory/solved", "reward/affordance/touch")
+    for row, term in zip(axes, terms, strict=True):
+        for axis, unit, scale in zip(row, ("seconds", "samples"), (60, 1), strict=True):
+            for number, (name, arm) in enumerate(found["physics"]["arms"].items()):
+                for curve in arm.get("curves", []):
+                    points = [point for point in curve["points"] if term in point]
+                    label = name if curve is arm["curves"][0] else None
+                    axis.plot(
+                        [point[unit] / scale for point in points],
+                        [point[term] for point in points],
+                        color=f"C{number}",
+                        alpha=0.7,
+                        label=label,
+                    )
+            axis.set_xlabel({"seconds": "minutes", "samples": "prompts"}[unit])
+        row[0].set_ylabel(term.removeprefix("reward/"))
+    axes[0][0].legend(frameon=False)
+    return figure
+
+
+def draw_changes(found: dict[str, Tier]) -> Any:
+    """What each change of reward or algorithm does, against its reference."""
+    pairs = [
+        pair
+        for tier in ("rewards", "algorithms", "physics")
+        if tier in found
+        for pair in found[tier]["pairs"]
+        if pair["before"] == "dense"
+    ][::-1]
+    figure, axes = plt.subplots(1, 3, figsize=(13, 0.34 * len(pairs) + 1.2), sharey=True)
+    figure.set_layout_engine("constrained")
+    for axis, (task, measure, heading) in zip(axes, HEADLINES, strict=True):
+        for place, pair in enumerate(pairs):
+            own = pair["splits"].get("adapt_test", {}).get(task, {}).get(measure)
+            if own is not None:
+                dot(axis, own["difference"], place, "#0b6e4f")
+        axis.axvline(0, color="#999999", ls=":")
+        axis.set_yticks(range(len(pairs)), [pair["after"] for pair in pairs])
+        axis.set_xlabel(f"change of {heading}, adapt_test")
+    return figure
+
+
+def draw_forgetting(found: dict[str, Tier]) -> Any:
+    """What is learned against what is forgotten."""
+    figure, axis = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    for tier in found.values():
+        for name, arm in tier["arms"].items():
+            own = arm.get("against_base")
+            if own is None or arm["method"] is None or not {"adapt_test", "id_test"} <= set(own):
+                continue
+            if any("affordance" not in own[split] for split in ("adapt_test", "id_test")):
+                continue
+            learned, kept = (
+                own[split]["affordance"]["iou"]["difference"]["mean"]
+                for split in ("adapt_test", "id_test")
+            )
+            axis.scatter(learned, kept, color=COLOURS[arm["method"]], s=18)
+            axis.annotate(
+                name, (learned, kept), fontsize=7, xytext=(3, 3), textcoords="offset points"
+            )
+    axis.axhline(0, color="#999999", ls=":")
+    axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the known tasks")
+    return figure
+
+
+def dot(axis: Any, own: dict[str, float], place: int, colour: str) -> None:
+    """A mean with its interval on a line."""
+    axis.plot([own["low"], own["high"]], [place, place], color=colour, lw=1.5)
+    axis.plot([own["mean"]], [place], "o", color=colour, ms=4)
+
+
+FIGURES: dict[str, tuple[str, Callable[[dict[str, Tier]], Any]]] = {
+    "evidence-levels.svg": ("main", draw_levels),
+    "evidence-fractions.svg": ("main", draw_fractions),
+    "evidence-physics.svg": ("physics", draw_physics),
+    "evidence-changes.svg": ("rewards", draw_changes),
+    "evidence-forgetting.svg": ("forgetting", draw_forgetting),
+}
+"""Five figures, and the tier without which each makes no sense."""
+
+
+def draw(found: dict[str, Tier], folder: Path) -> list[Path]:
+    """Draw what can be; the same results give the same bytes."""
+    mpl.rcParams.update({"svg.hashsalt": "evidence", "font.size": 9, "axes.spines.top": False})
+    drawn = list[Path]()
+    for name, (needed, make) in FIGURES.items():
+        if needed in found:
+            figure = make(found)
+            figure.savefig(folder / name, metadata={"Date": None})
+            plt.close(figure)
+            drawn.append(folder / name)
+    return drawn

@@ -1,0 +1,113 @@
+"""What results/evidence/*.json holds, and how a page shows it: levels, changes, costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, TypeAlias
+
+from pages import ROOT
+
+RESULTS = ROOT / "results" / "evidence"
+GREEDY = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
+DRAWN = "adapt_test_sampled"
+SPLITS = {
+    "adapt_test": "new tasks",
+    DRAWN: "new tasks, drawn answers",
+    "id_test": "known tasks",
+    "ood_tasks": "tasks never trained",
+    "ood_robot": "another robot",
+}
+HEADLINES = (
+    ("affordance", "iou", "box: IoU"),
+    ("trajectory", "dfd_diagonal", "trace: DFD / diagonal"),
+    ("trajectory", "execution", "trace: solved, %"),
+)
+"""The measures of every table; more is in the JSON."""
+EXTRAS = (
+    ("affordance", "success", "box: IoU > .5, %"),
+    ("affordance", "area_ratio", "box: area ratio"),
+    ("affordance", "diversity", "box: diversity"),
+    ("affordance", "part_named", "part named, %"),
+    ("trajectory", "hd", "trace: HD, px"),
+    ("trajectory", "rmse", "trace: RMSE, px"),
+    ("trajectory", "end", "trace: end, px"),
+    ("trajectory", "parse_rate", "trace: readable, %"),
+    ("trajectory", "tokens", "trace: tokens"),
+)
+PERCENT = frozenset({"execution", "success", "parse_rate", "part_named"})
+COARSE = frozenset({"hd", "rmse", "end", "tokens"})
+LESS_IS_BETTER = frozenset({"dfd_diagonal", "dfd", "hd", "rmse", "end"})
+
+Tier: TypeAlias = dict[str, Any]
+
+
+def tiers(folder: Path = RESULTS) -> dict[str, Tier]:
+    """What has been measured, by the file's name."""
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.json"))
+    }
+
+
+def shown(name: str, value: float, sign: str = "") -> str:
+    """A value as tables show it."""
+    if name in PERCENT:
+        return f"{100 * value:{sign}.1f}"
+    return f"{value:{sign}.1f}" if name in COARSE else f"{value:{sign}.3f}"
+
+
+def spread(name: str, own: dict[str, float], sign: str = "") -> str:
+    """A mean with its interval."""
+    mean, low, high = (shown(name, own[key], sign) for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
+
+
+def level(tasks: dict[str, Any], task: str, name: str) -> str:
+    """What an arm reaches, with its interval where it has one; a dash where it was not measured."""
+    own = tasks.get(task, {}).get(name)
+    if own is None:
+        return "-"
+    return spread(name, own) if isinstance(own, dict) else shown(name, own)
+
+
+def change(tasks: dict[str, Any], task: str, name: str) -> str:
+    """A paired difference with its interval, bold where the interval leaves out 0."""
+    own = tasks.get(task, {}).get(name)
+    if own is None:
+        return "-"
+    text = spread(name, own["difference"], "+")
+    return f"**{text}**" if is_clear(own) else text
+
+
+def is_clear(own: dict[str, Any]) -> bool:
+    """Whether the interval of a difference leaves out 0."""
+    return own["difference"]["low"] > 0 or own["difference"]["high"] < 0
+
+
+def gain(own: dict[str, Any], name: str) -> dict[str, float]:
+    """A difference in percent of what was before, counted so that more is better."""
+    scale = 100 / own["before"] * (-1 if name in LESS_IS_BETTER else 1)
+    low, high = sorted(scale * own["difference"][key] for key in ("low", "high"))
+    return {"mean": scale * own["difference"]["mean"], "low": low, "high": high}
+
+
+def compared(tier: Tier, before: str, after: str) -> dict[str, Any]:
+    """Differences of two arms by split.
+
+    Raises:
+        SystemExit: the tier does not compare them.
+    """
+    if before == tier["base"]:
+        return tier["arms"][after]["against_base"]
+    for pair in tier["pairs"]:
+        if (pair["before"], pair["after"]) == (before, after):
+            return pair["splits"]
+    raise SystemExit(f"tier {tier['tier']}: {before} and {after} are not a pair of the grid")
+
+
+def average(values: Sequence[float] | None, scale: float = 1) -> str:
+    """The mean over seeds; a dash without training."""
+    return "-" if not values else f"{fmean(values) / scale:,.0f}"
