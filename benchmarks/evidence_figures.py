@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from evidence_values import GREEDY, HEADLINES, Tier
+from evidence_values import GREEDY, HEADLINES, PERCENT, Tier
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -20,14 +20,16 @@ def draw_levels(found: dict[str, Tier]) -> Any:
     """Every arm of the main tier on every split, with intervals."""
     arms = found["main"]["arms"]
     names = list(arms)[::-1]
-    figure, axes = plt.subplots(2, 4, figsize=(13, 6.5), sharey=True, layout="constrained")
-    for row, (task, measure, heading) in zip(axes, HEADLINES[:2], strict=True):
+    figure, axes = plt.subplots(3, 4, figsize=(13, 9), sharey=True, layout="constrained")
+    for row, (task, measure, heading) in zip(axes, HEADLINES, strict=True):
         for axis, split in zip(row, GREEDY, strict=True):
             for place, name in enumerate(names):
                 own = arms[name]["splits"].get(split, {}).get(task, {}).get(measure)
                 if own is not None:
-                    dot(axis, own, place, COLOURS[arms[name]["method"]])
+                    dot(axis, in_units(measure, own), place, COLOURS[arms[name]["method"]])
+            axis.set_visible(axis.has_data())
             axis.set_yticks(range(len(names)), names)
+            axis.set_ylim(-0.6, len(names) - 0.4)
             axis.set_title(split)
             axis.set_xlabel(heading)
     return figure
@@ -37,14 +39,14 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
     """How much data each way of learning needs."""
     arms = found["main"]["arms"]
     base = arms[found["main"]["base"]]
-    places = (("adapt_test", *HEADLINES[0]), ("ood_tasks", *HEADLINES[0]))
-    places += (("adapt_test", *HEADLINES[1]), ("ood_tasks", *HEADLINES[1]))
+    places = [("adapt_test", *headline) for headline in HEADLINES]
+    places.append(("ood_tasks", *HEADLINES[0]))
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
     for axis, (split, task, measure, heading) in zip(axes, places, strict=True):
         for kind in ("grpo", "sft"):
             own = [arms[name] for name in arms if name.rpartition("-")[0] == kind]
             own = sorted((arm for arm in own if arm["fraction"]), key=lambda arm: arm["fraction"])
-            values = [arm["splits"][split][task][measure] for arm in own]
+            values = [in_units(measure, arm["splits"][split][task][measure]) for arm in own]
             axis.errorbar(
                 [100 * arm["fraction"] for arm in own],
                 [value["mean"] for value in values],
@@ -57,7 +59,8 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
                 capsize=3,
                 label=kind.upper(),
             )
-        axis.axhline(base["splits"][split][task][measure]["mean"], color="#999999", ls=":")
+        start = in_units(measure, base["splits"][split][task][measure])
+        axis.axhline(start["mean"], color="#999999", ls=":")
         axis.set(title=split, xlabel="share of the scenes, %", ylabel=heading)
     axes[0].legend(frameon=False)
     return figure
@@ -101,7 +104,7 @@ def draw_changes(found: dict[str, Tier]) -> Any:
         for place, pair in enumerate(pairs):
             own = pair["splits"].get("adapt_test", {}).get(task, {}).get(measure)
             if own is not None:
-                dot(axis, own["difference"], place, "#0b6e4f")
+                dot(axis, in_units(measure, own["difference"]), place, "#0b6e4f")
         axis.axvline(0, color="#999999", ls=":")
         axis.set_yticks(range(len(pairs)), [pair["after"] for pair in pairs])
         axis.set_xlabel(f"change of {heading}, adapt_test")
@@ -131,6 +134,12 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
     return figure
 
 
+def in_units(measure: str, own: dict[str, float]) -> dict[str, float]:
+    """A mean with its interval, shares in percent."""
+    scale = 100 if measure in PERCENT else 1
+    return {key: scale * own[key] for key in ("mean", "low", "high")}
+
+
 def dot(axis: Any, own: dict[str, float], place: int, colour: str) -> None:
     """A mean with its interval on a line."""
     axis.plot([own["low"], own["high"]], [place, place], color=colour, lw=1.5)
@@ -142,7 +151,7 @@ FIGURES: dict[str, tuple[str, Callable[[dict[str, Tier]], Any]]] = {
     "evidence-fractions.svg": ("main", draw_fractions),
     "evidence-physics.svg": ("physics", draw_physics),
     "evidence-changes.svg": ("rewards", draw_changes),
-    "evidence-forgetting.svg": ("forgetting", draw_forgetting),
+    "evidence-forgetting.svg": ("main", draw_forgetting),
 }
 """Five figures, and the tier without which each makes no sense."""
 

@@ -11,12 +11,21 @@ from maniplvm.geometry import (
     hausdorff,
     resample,
     rmse,
+    startpoint_distance,
+    time_warping,
     trace_distances,
 )
 from maniplvm.geometry.curves import pack
 from tests.strategies import traces
 
-METRICS = [discrete_frechet, hausdorff, rmse, endpoint_distance]
+METRICS = [
+    discrete_frechet,
+    hausdorff,
+    rmse,
+    endpoint_distance,
+    startpoint_distance,
+    time_warping,
+]
 ALL = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__name__)
 
 
@@ -84,6 +93,20 @@ def test_frechet_agrees_with_an_independent_implementation(p, q):
 
 
 @given(p=traces(), q=traces())
+def test_warping_agrees_with_an_independent_implementation(p, q):
+    oracle, _ = similaritymeasures.dtw(resample(p), resample(q))
+    assert time_warping(p, q) == pytest.approx(oracle / 20, abs=1e-9)
+
+
+def test_warping_feels_a_cut_corner_that_the_worst_distance_hides():
+    """Both miss the end by as much; one of them cuts the corner on the way."""
+    target = [[0, 0], [40, 0], [40, 60]]
+    right, cut = [[0, 0], [40, 0], [70, 60]], [[0, 0], [25, 15], [70, 60]]
+    assert discrete_frechet(right, target) == discrete_frechet(cut, target) == 30
+    assert time_warping(cut, target) > 1.1 * time_warping(right, target)
+
+
+@given(p=traces(), q=traces())
 def test_hausdorff_agrees_with_scipy(p, q):
     oracle = max(directed_hausdorff(p, q)[0], directed_hausdorff(q, p)[0])
     assert hausdorff(p, q) == pytest.approx(oracle, abs=1e-9)
@@ -111,6 +134,7 @@ def test_known_distances():
     assert discrete_frechet(p, q) == 4
     assert hausdorff(p, q) == 4
     assert endpoint_distance(p, q) == 4
+    assert startpoint_distance(p, q) == 3
     backwards = q[::-1]
     assert discrete_frechet(p, backwards) > 8
     assert hausdorff(p, backwards) == 4

@@ -54,6 +54,16 @@ def test_the_weights_of_the_published_code_are_in_the_weighted_preset():
     )
 
 
+def test_the_start_and_every_bend_can_be_paid_for():
+    terms = {name: {"weight": 0.5, "shape": "rational"} for name in ("start", "dtw")}
+    preset = {"name": "bends", "affordance": {}, "trajectory": terms}
+    shifted = score(wrap(TRACE.target.points + [40, 0]), TRACE, preset)  # 5 % of the diagonal
+    assert shifted.terms["start"] == pytest.approx(0.5 / 1.5)
+    assert 0.5 / 1.5 < shifted.terms["dtw"] < 0.5
+    assert score(wrap(TRACE.target.points), TRACE, preset).total == pytest.approx(1)
+    assert score("no answer", TRACE, preset).terms == {"start": 0, "dtw": 0}
+
+
 def test_the_reward_does_not_depend_on_resolution():
     double = Sample("d", Task.TRAJECTORY, "x", (1280, 960), TraceTarget(TRACE.target.points * 2))
     shifted = TRACE.target.points + 13

@@ -171,14 +171,16 @@ def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
 def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
     """Evaluation folders by the suffix of their splits' names, and by seed."""
     arm = runs[0].arm
-    if not arm.trains:
-        folders: dict[str, _BySeed] = {"": {None: runs[0].greedy}}
-        seeds = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
-    else:
+    folders: dict[str, _BySeed]
+    drawn: _BySeed
+    if arm.trains:
         folders = {"": {run.seed: run.greedy for run in runs}}
-        seeds = {run.seed: run.sampled(run.seed) for run in runs}
+        drawn = {run.seed: run.sampled(run.seed) for run in runs}
+    else:
+        folders = {"": {None: runs[0].greedy}}
+        drawn = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
     if grid.measured_of(arm).sampled and arm.baseline is None:
-        folders["_sampled"] = dict(seeds)
+        folders["_sampled"] = drawn
     return folders
 
 

@@ -8,6 +8,8 @@ from maniplvm.geometry.curves import (
     hausdorff,
     resample,
     rmse,
+    startpoint_distance,
+    time_warping,
     trace_distances,
 )
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
@@ -38,6 +40,8 @@ __all__ = [
     "resample",
     "resolve_frame",
     "rmse",
+    "startpoint_distance",
     "thin_out",
+    "time_warping",
     "trace_distances",
 ]

@@ -68,6 +68,29 @@ def endpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
     return pair.result(_endpoint(pair.p, pair.q))
 
 
+def startpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
+    """Euclidean distance between the first points.
+
+    Arguments, result and errors as in `discrete_frechet`.
+    """
+    pair = _Pair.of(p, q)
+    return pair.result(np.hypot(*(pair.p[:, 0] - pair.q[:, 0]).T))
+
+
+def time_warping(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
+    """Dynamic time warping (Sakoe & Chiba 1978) of both traces at equal arc length, per point.
+
+    The least sum of distances of any two ordered walks along `points` points of each trace, divided by
+    `points`. Discrete Frechet and Hausdorff are the worst distance and blind to all smaller ones; this
+    is an average that feels every bend, and unlike `rmse` it does not mind which of the two is ahead.
+
+    Arguments, result and errors as in `discrete_frechet`; `points >= 2`.
+    """
+    pair = _Pair.of(p, q)
+    sampled = (_resample(side, points).transpose(2, 1, 0) for side in (pair.p, pair.q))
+    return pair.result(_warped(_point_distances(*sampled)) / points)
+
+
 def resample(trace: Traces, points: int = RESAMPLED_POINTS) -> FloatArray:
     """Points at equal arc length along a trace, both ends included.
 
@@ -189,6 +212,16 @@ def _hausdorff(table: FloatArray) -> FloatArray:
 
 
 def _frechet(table: FloatArray) -> FloatArray:
+    """The least possible worst distance of two walks."""
+    return _walked(table, np.maximum)
+
+
+def _warped(table: FloatArray) -> FloatArray:
+    """The least possible sum of distances of two walks."""
+    return _walked(table, np.add)
+
+
+def _walked(table: FloatArray, joined: np.ufunc) -> FloatArray:
     """Dynamic programme by anti-diagonals, all rows and the whole batch at once.
 
     `skewed[s, i] = table[i, s - i]`, infinite outside the table, so that a step looks only at the
@@ -205,7 +238,7 @@ def _frechet(table: FloatArray) -> FloatArray:
         step = np.full((n + 1, batch), np.inf)
         reach = np.minimum(last[1:], last[:-1])
         np.minimum(reach, before[:-1], out=reach)
-        np.maximum(reach, diagonal, out=step[1:])
+        joined(reach, diagonal, out=step[1:])
         before, last = last, step
     return last[n]
 

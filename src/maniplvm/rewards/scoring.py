@@ -10,7 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from maniplvm.geometry import corner_distance, giou, iou, trace_distances
+from maniplvm.geometry import (
+    corner_distance,
+    giou,
+    iou,
+    startpoint_distance,
+    time_warping,
+    trace_distances,
+)
 from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
 from maniplvm.rewards.presets import Preset, resolve_preset
 from maniplvm.rewards.terms import Distance, NearMiss, Term
@@ -168,13 +175,18 @@ def _measure_traces(
     values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> dict[str, FloatArray]:
     targets = [s.target.points for s in samples if isinstance(s.target, TraceTarget)]
-    distances = trace_distances(values_px, targets)
+    shared = vars(trace_distances(values_px, targets))
     diagonals = _diagonals(samples)
-    return {
-        name: term.reward(getattr(distances, name), diagonals)
-        for name, term in terms.items()
-        if isinstance(term, Distance)
-    }
+    values: dict[str, FloatArray] = {}
+    for name, term in terms.items():
+        if isinstance(term, Distance):
+            apart = shared[name] if name in shared else _APART[name](values_px, targets)
+            values[name] = term.reward(np.asarray(apart), diagonals)
+    return values
+
+
+_APART = {"start": startpoint_distance, "dtw": time_warping}
+"""Distances that few presets ask for, measured only then."""
 
 
 def _measure_points(

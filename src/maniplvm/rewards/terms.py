@@ -97,9 +97,11 @@ TRAJECTORY_TERMS: Mapping[str, type[Term]] = {
     "hd": Distance,
     "rmse": Distance,
     "end": Distance,
+    "start": Distance,
+    "dtw": Distance,
 }
-"""What a trace answer can be scored by: discrete Frechet, Hausdorff, RMSE after resampling, and
-the distance of the last points."""
+"""What a trace answer can be scored by: discrete Frechet, Hausdorff, RMSE after resampling, the
+distances of the last and of the first points, and dynamic time warping."""
 
 POINTING_TERMS: Mapping[str, type[Term]] = {"format": Flat, "inside": Flat}
 """What a pointing answer can be scored by: the share of its points that lie in the region."""
