@@ -34,6 +34,8 @@ EXTRAS = (
     ("trajectory", "hd", "trace: HD, px"),
     ("trajectory", "rmse", "trace: RMSE, px"),
     ("trajectory", "end", "trace: end, px"),
+    ("trajectory", "start_diagonal", "trace: start / diagonal"),
+    ("trajectory", "length_ratio", "trace: length ratio"),
     ("trajectory", "parse_rate", "trace: readable, %"),
     ("trajectory", "tokens", "trace: tokens"),
 )

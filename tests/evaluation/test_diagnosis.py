@@ -1,6 +1,13 @@
+import numpy as np
 import pytest
 
-from maniplvm.evaluation.diagnosis import area_ratio, diversity, part_named
+from maniplvm.evaluation.diagnosis import (
+    area_ratio,
+    diversity,
+    length_ratio,
+    part_named,
+    start_diagonal,
+)
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import BOX, right, said, sample
 from tests.evaluation.test_aggregation import scored
@@ -59,3 +66,23 @@ def test_the_area_ratio_is_a_median_over_readable_boxes():
     assert area_ratio(scored(samples, [right(samples[0]), double, huge, "?"])) == 2
     trace = sample(Task.TRAJECTORY)
     assert area_ratio(scored([trace], [right(trace)])) is None
+
+
+def test_traces_that_cut_a_corner_are_short_and_a_late_start_is_seen():
+    traces = [sample(Task.TRAJECTORY, seed=seed) for seed in range(3)]
+    target = traces[0].target.points
+    cut = said([target[0].tolist(), ((target[0] + target[-1]) / 2).tolist(), target[-1].tolist()])
+    own = scored(traces, [cut, cut, "?"])
+    length = np.linalg.norm(np.diff(target, axis=0), axis=1).sum()
+    assert length_ratio(own) == pytest.approx(np.linalg.norm(target[-1] - target[0]) / length)
+    assert start_diagonal(own) == 0
+    late = said((target + [3, 4]).tolist())
+    assert start_diagonal(scored(traces, [late] * 3)) == pytest.approx(5 / 80)
+    assert length_ratio(scored(traces, [late] * 3)) == pytest.approx(1)
+
+
+def test_boxes_have_no_length_and_nothing_read_has_none():
+    box, trace = sample(Task.AFFORDANCE), sample(Task.TRAJECTORY)
+    for own in (scored([box], [right(box)]), scored([trace], ["?"])):
+        assert length_ratio(own) is None
+        assert start_diagonal(own) is None

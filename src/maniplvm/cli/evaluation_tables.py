@@ -112,6 +112,8 @@ def _task_table(task: Task, rows: dict[str, TaskResult], result: Evaluation) -> 
         ("part named", [_share(result.part_named) for result in results]),
         ("diversity", [_cell(result.diversity) for result in results]),
         ("area ratio", [_plain(result.area_ratio) for result in results]),
+        ("length ratio", [_plain(result.length_ratio) for result in results]),
+        ("start, of the diagonal", [_plain(result.start_diagonal) for result in results]),
     ):
         if set(cells) != {"-"}:
             table.add_row(heading, *cells)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from maniplvm.evaluation.diagnosis import area_ratio, diversity, part_named
+from maniplvm.evaluation.diagnosis import (
+    area_ratio,
+    diversity,
+    length_ratio,
+    part_named,
+    start_diagonal,
+)
 from maniplvm.evaluation.intervals import Interval, bootstrap_mean
 from maniplvm.evaluation.protocols import Habit, Protocol, TaskProtocol
 from maniplvm.evaluation.results import CategoryResult, TaskResult
@@ -65,6 +71,8 @@ def summarise_task(
         part_named=part_named(samples, seed),
         diversity=diversity(samples, seed),
         area_ratio=area_ratio(samples),
+        length_ratio=length_ratio(samples),
+        start_diagonal=start_diagonal(samples),
         tokens=sum(lengths) / len(lengths) if lengths and len(lengths) == len(answered) else None,
     )
 

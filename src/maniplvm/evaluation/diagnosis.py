@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from maniplvm.evaluation.intervals import Interval, bootstrap_mean
 from maniplvm.evaluation.scored import ScoredSample
-from maniplvm.geometry import discrete_frechet, hausdorff, iou
+from maniplvm.geometry import discrete_frechet, hausdorff, iou, startpoint_distance
 from maniplvm.tasks import Task
 from maniplvm.tasks.blocks import read_blocks
 
@@ -49,11 +49,42 @@ def diversity(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None
 
 def area_ratio(samples: Sequence[ScoredSample]) -> float | None:
     """Median of predicted by true area of the boxes that could be read: 1 is the right size."""
-    read = [s for s in samples if s.task is Task.AFFORDANCE and s.answer is not None]
+    read = [sample for sample in samples if _is_read(sample, Task.AFFORDANCE)]
     if not read:
         return None
     said, right = (_areas([getattr(s, side) for s in read]) for side in ("answer", "target"))
     return float(np.median(said / right))
+
+
+def length_ratio(samples: Sequence[ScoredSample]) -> float | None:
+    """Median of said by true length of the traces that could be read: below 1 they cut corners."""
+    ratios = [_length(said) / true for said, right in _traces(samples) if (true := _length(right))]
+    return float(np.median(ratios)) if ratios else None
+
+
+def start_diagonal(samples: Sequence[ScoredSample]) -> float | None:
+    """Median distance of the first points of readable traces from where they belong, in diagonals.
+
+    No measure of the paper's looks there: it has a term for the end alone.
+    """
+    sizes = [np.hypot(*s.image_size) for s in samples if _is_read(s, Task.TRAJECTORY)]
+    pairs = list(_traces(samples))
+    apart = startpoint_distance([said for said, _ in pairs], [right for _, right in pairs])
+    return float(np.median(np.asarray(apart) / sizes)) if pairs else None
+
+
+def _is_read(sample: ScoredSample, task: Task) -> bool:
+    return sample.task is task and sample.answer is not None
+
+
+def _traces(samples: Sequence[ScoredSample]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for sample in samples:
+        if _is_read(sample, Task.TRAJECTORY):
+            yield np.array(sample.answer, dtype=np.float64), np.array(sample.target)
+
+
+def _length(trace: np.ndarray) -> float:
+    return float(np.linalg.norm(np.diff(trace, axis=0), axis=1).sum())
 
 
 def _names(reasoning: str, part: str) -> bool:

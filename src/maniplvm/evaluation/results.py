@@ -55,6 +55,8 @@ class TaskResult:
             None with one draw.
         area_ratio: Median of predicted by true area of the boxes that could be read; None for
             traces.
+        length_ratio: Median of said by true length of the traces that could be read.
+        start_diagonal: Median distance of their first points from where they belong [diagonals].
         tokens: Mean length of a completion, or None where it is not known.
         coverage: Share of what was asked that was answered at all; below 1 only for a predictions
             file that leaves samples out.
@@ -73,6 +75,8 @@ class TaskResult:
     part_named: Interval | None = None
     diversity: Interval | None = None
     area_ratio: float | None = None
+    length_ratio: float | None = None
+    start_diagonal: float | None = None
     tokens: float | None = None
     coverage: float = 1.0
 
@@ -193,7 +197,7 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 def _fields_of(cls: type[TaskResult | Evaluation], plain: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that are there; one that later versions added may be missing."""
-    added = ("coverage", "measures", "not_measured", "rescored")
+    added = ("coverage", "measures", "not_measured", "rescored", "length_ratio", "start_diagonal")
     return {f.name: plain[f.name] for f in fields(cls) if f.name not in added or f.name in plain}
 
 

@@ -210,7 +210,7 @@ def _figures(result: TaskResult) -> dict[str, Any]:
             figures[name] = _interval(value)
     plain = {
         name: getattr(result, name)
-        for name in ("count", "scenes", "area_ratio", "tokens")
+        for name in ("count", "scenes", "area_ratio", "length_ratio", "start_diagonal", "tokens")
         if getattr(result, name) is not None
     }
     return {**plain, **figures}
