@@ -1,4 +1,4 @@
-"""Tables, numbers and figures of docs/evidence.md, and the README's numbers, from results/evidence/*.json.
+"""Tables, numbers and figures of docs/evidence.md, redrawn from results/evidence/*.json.
 
 Tables stand between `<!-- begin: results/evidence/TIER.json SECTION -->` and `<!-- end -->`. A number in
 the text stands between `<!--= QUESTION -->` and `<!--/-->`, where the question is one of
@@ -37,7 +37,6 @@ from evidence_values import (
 from pages import ROOT, fill
 
 PAGE = ROOT / "docs" / "evidence.md"
-PAGES = (PAGE, ROOT / "README.md")
 IMAGES = ROOT / "docs" / "images"
 NUMBER = re.compile(r"<!--= (.*?) -->(.*?)<!--/-->", re.DOTALL)
 TABLE = re.compile(r"<!-- begin: (results/evidence/([\w-]+)\.json ([\w-]+)) -->")
@@ -159,9 +158,7 @@ def main() -> None:
         raise SystemExit("results/evidence is empty; run maniplvm experiment first")
     for path in draw(found, IMAGES):
         print(f"drawn: {path.relative_to(ROOT)}")
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        page.write_text(filled(text, found), encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     for source, tier, section in TABLE.findall(PAGE.read_text(encoding="utf-8")):
         if tier not in found or section not in SECTIONS:
             raise SystemExit(f"{PAGE.name}: {source}: no such results or table")

@@ -23,9 +23,8 @@ def values(benchmark):
     return benchmark("evidence_values")
 
 
-@pytest.mark.parametrize("name", ["docs/evidence.md", "README.md"])
-def test_numbers_in_the_text_are_the_measured_ones(page, values, name):
-    text = (ROOT / name).read_text(encoding="utf-8")
+def test_numbers_in_the_text_are_the_measured_ones(page, values):
+    text = PAGE.read_text(encoding="utf-8")
     assert page.NUMBER.search(text)
     assert page.filled(text, values.tiers()) == text
 

@@ -210,3 +210,13 @@ def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
 def test_how_an_arm_is_measured_is_checked(grid, own, message):
     with pytest.raises(UserError, match=message):
         grid(GRID, ("tier: other,", f"tier: other, evaluate: {own},"))
+
+
+def test_an_arm_may_have_seeds_of_its_own(grid, tmp_path):
+    seen = "seen: {like: sft, "
+    own = grid(GRID, (seen, f"{seen}seeds: [3], "))
+    names = [run.name for run in runs_of(own, tmp_path, ["seen"])]
+    assert "seen seed 3" in names
+    assert "seen seed 4" not in names
+    with pytest.raises(UserError, match=r"arms\.seen\.seeds: expected a list, got 3"):
+        grid(GRID, (seen, f"{seen}seeds: 3, "))

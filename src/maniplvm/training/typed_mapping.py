@@ -120,6 +120,8 @@ def _fits(hint: Any, value: Any) -> bool:
     origin = get_origin(hint)
     if is_dataclass(hint) or (origin is not None and issubclass(origin, Mapping)):
         return isinstance(value, Mapping)
+    if origin is tuple:
+        return isinstance(value, list | tuple)
     if hint is bool:
         return isinstance(value, bool)
     if hint is float:
