@@ -91,7 +91,7 @@ bench-memory: env ## memory estimates of the recipes -> results/memory.json
 figures: ## every marked figure of README and docs, from results/
 	$(BIN)/python benchmarks/figures.py
 
-evidence: env ## rewards against supervision, every arm -> results/evidence/ (9 h; resumable; TIER=main for a part)
+evidence: env ## rewards against supervision, every arm -> results/evidence/ (6 h; resumable; TIER=main for a part)
 	$(BIN)/maniplvm experiment recipes/experiments/evidence.yaml --jobs $(JOBS) $(if $(TIER),--only $(TIER))
 	$(BIN)/python benchmarks/evidence_page.py
 
