@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import matplotlib as mpl
@@ -67,14 +68,14 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
 
 
 def draw_physics(found: dict[str, Tier]) -> Any:
-    """What physics alone teaches, per minute and per sample."""
+    """What physics alone teaches, per minute and per sample: running means, a line for each seed."""
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharey="row", layout="constrained")
     terms = ("reward/trajectory/solved", "reward/affordance/touch")
     for row, term in zip(axes, terms, strict=True):
         for axis, unit, scale in zip(row, ("seconds", "samples"), (60, 1), strict=True):
             for number, (name, arm) in enumerate(found["physics"]["arms"].items()):
                 for curve in arm.get("curves", []):
-                    points = [point for point in curve["points"] if term in point]
+                    points = smoothed([point for point in curve["points"] if term in point], term)
                     label = name if curve is arm["curves"][0] else None
                     axis.plot(
                         [point[unit] / scale for point in points],
@@ -132,6 +133,14 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
     axis.axhline(0, color="#999999", ls=":")
     axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the known tasks")
     return figure
+
+
+def smoothed(points: list[dict[str, float]], term: str, width: int = 8) -> list[dict[str, float]]:
+    """Means of a term over so many neighbouring points, at the last one's place."""
+    return [
+        {**points[end - 1], term: fmean(point[term] for point in points[end - width : end])}
+        for end in range(width, len(points) + 1)
+    ]
 
 
 def in_units(measure: str, own: dict[str, float]) -> dict[str, float]:
