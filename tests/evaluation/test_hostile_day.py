@@ -128,19 +128,19 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_written(data, tmp_pa
 def test_a_disk_that_is_full_when_the_result_is_written_leaves_the_predictions(
     data, tmp_path, monkeypatch
 ):
-    real = Path.write_text
+    real = Path.open
 
-    def full(path, text, **settings):
+    def full(path, *settings, **named):
         if path.name.startswith("samples.jsonl"):
-            real(path, text[:100], **settings)
+            real(path, "w").close()
             raise OSError(28, "No space left on device")
-        return real(path, text, **settings)
+        return real(path, *settings, **named)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(UserError, match=r"samples\.jsonl: cannot be written \(No space left"):
         evaluate(Counting(), data, tmp_path / "out")
     monkeypatch.undo()
-    assert not list((tmp_path / "out").glob("*.new"))
+    assert not list((tmp_path / "out").glob("*.unfinished"))
     again = Counting()
     evaluate(again, data, tmp_path / "out")
     assert not again.asked

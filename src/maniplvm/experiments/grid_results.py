@@ -94,7 +94,7 @@ def _tier(
         "experiment": grid.name,
         "tier": tier,
         "grid": Path(grid.where).name,
-        "seeds": list(grid.seeds),
+        "seed": list(grid.seeds),
         "base": grid.base,
         "versions": {**first.versions, "python": sys.version.split()[0]},
         "cores": os.cpu_count(),
