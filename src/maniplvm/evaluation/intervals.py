@@ -82,8 +82,7 @@ def bootstrap_mean(
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     sums, sizes = _by_group(array, groups)
     means = _resampled_means(sums, sizes, np.random.default_rng(seed), resamples)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(array.mean()), float(low), float(high), len(array))
+    return _percentile(array, means, level)
 
 
 def bootstrap_runs(
@@ -128,8 +127,12 @@ def bootstrap_runs(
     runs = rng.multinomial(len(array), np.full(len(array), 1 / len(array)), resamples)
     drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)
     means = ((runs @ sums) * drawn).sum(axis=1) / (len(array) * (drawn @ sizes))
+    return _percentile(array, means, level)
+
+
+def _percentile(values: FloatArray, means: FloatArray, level: float) -> Interval:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(array.mean()), float(low), float(high), array.size)
+    return Interval(float(values.mean()), float(low), float(high), values.size)
 
 
 def _by_group(
