@@ -2,6 +2,9 @@
 
 import fcntl
 import json
+import re
+import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,8 @@ from maniplvm.experiments import (
     thinned,
     write_evidence,
 )
+from maniplvm.training import read_recipe
+from maniplvm.training.run_folder import RunFolder
 from tests.evaluation.scenery import Counting, right, said, small_set, stored
 from tests.experiments.test_grid import GRPO, SFT, TRAINER
 
@@ -71,7 +76,8 @@ class Commands:
 
     @staticmethod
     def _train(words, out):
-        out.mkdir(parents=True)
+        changes = [value for key, value in pairwise(words) if key == "--set"]
+        RunFolder(out).claim(read_recipe(words[2], changes))
         lines = [
             {"step": n, "seconds": 2.0 * n, "reward": n / 100, "other": 1} for n in range(1, 101)
         ]
@@ -101,10 +107,11 @@ def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
     assert "working" in (work / "good" / "seed-1" / "output.log").read_text()
     run_grid(grid, work, runs, 2)
     assert len(commands.run) == 15
-    written = write_evidence(grid, work, tmp_path / "results", ["maniplvm", "experiment"])
+    written = write_evidence(grid, work, tmp_path / "results")
     assert [path.name for path in written] == ["small.json", "main.json"]
     content = json.loads(written[1].read_text())
-    assert (content["command"], content["unfinished"]) == ("maniplvm experiment", [])
+    assert content["command"] == f"maniplvm experiment {grid.where} --only main"
+    assert content["unfinished"] == []
     good = content["arms"]["good"]
     box = good["splits"][SPLIT]["affordance"]
     assert box["iou"]["mean"] == 1
@@ -119,6 +126,56 @@ def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
     assert len(points) <= 40
     assert points[-1]["samples"] == 1600
     assert "other" not in points[0]
+
+
+def test_a_finished_run_is_never_taken_for_one_of_other_settings(grid, commands, tmp_path):
+    work = tmp_path / "work"
+    run_grid(grid, work, runs_of(grid, work), 1)
+    file = Path(grid.where)
+    file.write_text(file.read_text().replace("trainer.max_steps: 10", "trainer.max_steps: 11"))
+    changed = read_grid(file)
+    message = r"good.seed-0: holds another experiment \(train was .*=10.* now .*=11.*; remove that"
+    for use in (
+        lambda: run_grid(changed, work, runs_of(changed, work), 1),
+        lambda: forecast(changed, work, runs_of(changed, work)),
+        lambda: write_evidence(changed, work, tmp_path / "results"),
+    ):
+        with pytest.raises(UserError, match=message):
+            use()
+    before = len(commands.run)
+    for seed in (0, 1):
+        shutil.rmtree(work / "good" / f"seed-{seed}")
+    run_grid(changed, work, runs_of(changed, work, ["good"]), 1)
+    assert len(commands.run) == before + 2 * 3
+
+
+def test_neither_is_one_that_was_made_from_another_recipe(commands, tmp_path):
+    data = stored(tmp_path / "data", small_set())
+    recipe = tmp_path / "grpo.yaml"
+    recipe.write_text(Path(GRPO).read_text())
+    file = tmp_path / "grid.yaml"
+    grid_file(tmp_path, data)
+    file.write_text(file.read_text().replace(str(GRPO), str(recipe)))
+    grid, work = read_grid(file), tmp_path / "work"
+    run_grid(grid, work, runs_of(grid, work), 1)
+    text = recipe.read_text()
+    assert "learning_rate:" in text
+    recipe.write_text(re.sub(r"learning_rate: \S+", "learning_rate: 0.5", text))
+    with pytest.raises(UserError, match=r"good.seed-0.run: holds a run of another recipe .*learn"):
+        run_grid(grid, work, runs_of(grid, work), 1)
+
+
+def test_one_seed_of_everything_comes_first_if_asked_for(grid, commands, tmp_path):
+    work = tmp_path / "work"
+    runs = runs_of(grid, work, seeds=[1])
+    assert [run.name for run in runs] == ["base", "good seed 1", "same seed 1"]
+    run_grid(grid, work, runs, 2)
+    _, path = write_evidence(grid, work, tmp_path / "results")
+    content = json.loads(path.read_text())
+    assert content["unfinished"] == ["good", "same"]
+    assert content["arms"]["good"]["seeds"] == [1]
+    with pytest.raises(UserError, match=r"no seed 7; choose from \[0, 1\]"):
+        runs_of(grid, work, seeds=[7])
 
 
 def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +28,10 @@ def experiment(
         list[str] | None,
         typer.Option(help="This arm or tier, and what it needs; may be given several times."),
     ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="Runs of this seed alone; may be given several times."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of all runs; default: runs/ and the grid's name.")
     ] = None,
@@ -40,7 +43,7 @@ def experiment(
     grid = read_grid(file)
     work = Path("runs") / grid.name if out is None else out
     at_once = default_jobs() if jobs is None else jobs
-    runs = runs_of(grid, work, only or ())
+    runs = runs_of(grid, work, only or (), seed or ())
     console = Console()
     if listed:
         console.print(_table(forecast(grid, work, runs), at_once, grid.name))
@@ -48,8 +51,7 @@ def experiment(
     try:
         run_grid(grid, work, runs, at_once, lambda text: console.print(text, highlight=False))
     finally:
-        command = ["maniplvm", *sys.argv[1:]]
-        for path in write_evidence(grid, work, results, command):
+        for path in write_evidence(grid, work, results):
             console.print(f"written: {path}", highlight=False)
 
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from maniplvm.experiments.grid import Grid
 from maniplvm.experiments.grid_stages import (
     Run,
+    is_finished,
     needed_runs,
     run_of,
     samples_a_step,
@@ -59,6 +60,9 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
         grid: From `read_grid`.
         work: The grid's folder.
         runs: From `runs_of`.
+
+    Raises:
+        UserError: a finished run was made by other commands than the grid now asks for.
     """
     records = {run.name: read_records(run.folder) for run in runs}
     expected = _Expected(grid, work, runs, records)
@@ -68,6 +72,7 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
     }
     listed = list[RunStatus]()
     for run in runs:
+        is_finished(grid, work, run)
         own, names = records[run.name], stage_names(grid, run)
         open_stages = [name for name in names if not _is_done(own, name)]
         left = 0.0

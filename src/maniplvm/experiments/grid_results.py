@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,16 +36,13 @@ INTERVALS = (
 )
 
 
-def write_evidence(
-    grid: Grid, work: Path, results: Path, command: Sequence[str] = ()
-) -> list[Path]:
+def write_evidence(grid: Grid, work: Path, results: Path) -> list[Path]:
     """Write what is finished of every tier; a tier without a finished arm is left out.
 
     Args:
         grid: From `read_grid`.
         work: The grid's folder.
         results: Where the files go, `TIER.json` each.
-        command: What was typed.
 
     Returns:
         The files.
@@ -59,7 +57,7 @@ def write_evidence(
         if not shown or (shown == [grid.arms[grid.base]] and len(own) > 1):
             continue
         content = _tier(grid, work, tier, shown, finished)
-        content["command"] = " ".join(command)
+        content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
         content["unfinished"] = [
             arm.name for arm in own if len(finished.get(arm.name, [])) < _wanted(grid, arm)
         ]
@@ -73,7 +71,7 @@ def write_evidence(
 def _finished(grid: Grid, work: Path, arm: Arm) -> list[Run]:
     seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
     runs = [run_of(grid, work, arm, seed) for seed in seeds]
-    return [run for run in runs if is_finished(grid, run)]
+    return [run for run in runs if is_finished(grid, work, run)]
 
 
 def _wanted(grid: Grid, arm: Arm) -> int:

@@ -44,9 +44,10 @@ def run_grid(
         announce: Told about every stage that begins and every run that ends.
 
     Raises:
-        UserError: a file is missing, the folder is in use, or runs failed.
+        UserError: a file is missing, the folder is in use or holds another grid's runs, or runs
+            failed.
     """
-    left = [run for run in runs if not is_finished(grid, run)]
+    left = [run for run in runs if not is_finished(grid, work, run)]
     if not left:
         return
     check_files(grid, left)
@@ -88,7 +89,7 @@ def _ready(grid: Grid, work: Path, left: Sequence[Run]) -> list[Run]:
     return [
         run
         for run in left
-        if all(is_finished(grid, needed) for needed in needed_runs(grid, work, run))
+        if all(is_finished(grid, work, needed) for needed in needed_runs(grid, work, run))
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.experiments.grid import Arm, Grid, model_arguments
-from maniplvm.experiments.running import Stage, read_records
+from maniplvm.experiments.running import Stage, read_records, refuse_other
 from maniplvm.models.embedded import EMBEDDED
 from maniplvm.training import read_recipe
 from maniplvm.training.run_folder import RunFolder, read_record
@@ -60,15 +60,24 @@ class Run:
         return self.folder / ("sampled" if self.arm.trains else f"sampled-{seed}")
 
 
-def runs_of(grid: Grid, work: Path, only: Sequence[str] = ()) -> list[Run]:
+def runs_of(
+    grid: Grid, work: Path, only: Sequence[str] = (), seeds: Sequence[int] = ()
+) -> list[Run]:
     """All runs of some arms, in the order in which they may be run.
 
     Args:
         grid: From `read_grid`.
         work: The grid's folder.
         only: Names of arms or tiers; what they need is added. Nothing takes all.
+        seeds: Of the trainings. Nothing takes all; an arm without training has no seed to choose.
+
+    Raises:
+        UserError: no arm, tier or training has that name or seed.
     """
     runs = list[Run]()
+    known = sorted({seed for arm in grid.arms.values() for seed in grid.seeds_of(arm)})
+    if unknown := sorted(set(seeds) - set(known)):
+        raise UserError(f"{grid.where}: no seed {unknown[0]}; choose from {known}")
     waiting = grid.chosen(only)
     waiting.sort(key=lambda arm: arm.name != grid.base)
     placed = set[str]()
@@ -76,8 +85,9 @@ def runs_of(grid: Grid, work: Path, only: Sequence[str] = ()) -> list[Run]:
         arm = next(arm for arm in waiting if placed.issuperset(grid.needs(arm)))
         waiting.remove(arm)
         placed.add(arm.name)
-        seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
-        runs += [run_of(grid, work, arm, seed) for seed in seeds]
+        own = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
+        chosen = [seed for seed in own if not arm.trains or not seeds or seed in seeds]
+        runs += [run_of(grid, work, arm, seed) for seed in chosen]
     return runs
 
 
@@ -109,10 +119,24 @@ def stage_names(grid: Grid, run: Run) -> list[str]:
     return ["train", *blended, *measured, *(["page"] if wanted.pages else [])]
 
 
-def is_finished(grid: Grid, run: Run) -> bool:
-    """Whether all its stages are."""
+def is_finished(grid: Grid, work: Path, run: Run) -> bool:
+    """Whether all its stages are, and those of the runs that it needs.
+
+    Raises:
+        UserError: its folder was made by other commands, or from another recipe, than the grid now
+            asks for.
+    """
     records = read_records(run.folder)
-    return all(name in records and records[name].finished for name in stage_names(grid, run))
+    if not all(name in records and records[name].finished for name in stage_names(grid, run)):
+        return False
+    if not all(is_finished(grid, work, needed) for needed in needed_runs(grid, work, run)):
+        return False
+    for stage in stages_of(grid, work, run):
+        refuse_other(run.folder, stage, records[stage.name])
+    if run.arm.trains:
+        recipe = read_recipe(str(run.arm.recipe), changes_of(grid, work, run))
+        run.training.check(recipe, str(run.arm.method))
+    return True
 
 
 def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:

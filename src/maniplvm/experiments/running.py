@@ -93,13 +93,10 @@ def run_stages(
     records = read_records(folder)
     for stage in stages:
         known = records.get(stage.name)
-        if known is not None and known.command != stage.command:
-            raise UserError(
-                f"{folder}: holds another experiment ({stage.name} was `{known.command}`); "
-                "choose another folder"
-            )
-        if known is not None and known.finished:
-            continue
+        if known is not None:
+            refuse_other(folder, stage, known)
+            if known.finished:
+                continue
         announce(stage)
         started = time.monotonic()
         spent = 0.0 if known is None else known.seconds
@@ -119,6 +116,19 @@ def run_stages(
                 f"stage {stage.name} ended with status {code}; run the same command again to go on"
             )
     return records
+
+
+def refuse_other(folder: Path, stage: Stage, known: StageRecord) -> None:
+    """Make sure that a stage was made by the command that is asked for now.
+
+    Raises:
+        UserError: it was another.
+    """
+    if known.command != stage.command:
+        raise UserError(
+            f"{folder}: holds another experiment ({stage.name} was `{known.command}`, and is now "
+            f"`{stage.command}`); remove that folder, or choose another"
+        )
 
 
 def read_records(folder: Path) -> dict[str, StageRecord]:
