@@ -4,7 +4,7 @@ Tables stand between `<!-- begin: results/evidence/TIER.json SECTION -->` and `<
 the text stands between `<!--= QUESTION -->` and `<!--/-->`, where the question is one of
 
     TIER ARM SPLIT TASK.MEASURE level | mean
-    TIER BEFORE>AFTER SPLIT TASK.MEASURE change | difference | gain
+    TIER BEFORE>AFTER SPLIT TASK.MEASURE change | difference | gain | p
     TIER ARM cost minutes | samples | steps
     TIER ARM curve NAME first | last
 
@@ -29,6 +29,7 @@ from evidence_values import (
     change,
     compared,
     gain,
+    holm,
     level,
     shown,
     spread,
@@ -82,16 +83,31 @@ def level_rows(tier: Tier, split: str, columns: Any = HEADLINES) -> Iterator[str
 
 
 def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
-    """One row for each pair and split: the second minus the first."""
+    """One row for each pair and split, the second minus the first; starred after `holm` by split."""
     yield f"| | split | {' | '.join(each[2] for each in HEADLINES)} |"
     yield "|---" * (len(HEADLINES) + 2) + "|"
-    for pair in tier["pairs"]:
+    starred = {split: _certain(tier, split) for split in splits}
+    for number, pair in enumerate(tier["pairs"]):
         for split in splits:
             tasks = pair["splits"].get(split)
             if tasks is not None:
-                cells = [change(tasks, task, name) for task, name, _ in HEADLINES]
+                cells = [
+                    change(tasks, task, name) + " *" * ((number, name) in starred[split])
+                    for task, name, _ in HEADLINES
+                ]
                 row = f"`{pair['after']}` - `{pair['before']}` | `{split}` | {' | '.join(cells)}"
                 yield f"| {row} |"
+
+
+def _certain(tier: Tier, split: str) -> set[tuple[int, str]]:
+    """Which differences of all pairs on a split stay clear when corrected for their number."""
+    found = {
+        (number, name): pair["splits"][split][task][name]["p"]
+        for number, pair in enumerate(tier["pairs"])
+        for task, name, _ in HEADLINES
+        if name in pair["splits"].get(split, {}).get(task, {})
+    }
+    return {key for key, p in zip(found, holm(list(found.values())), strict=True) if p < 0.05}
 
 
 SECTIONS: dict[str, Callable[[Tier], Iterator[str]]] = {
@@ -131,6 +147,7 @@ def answer(found: dict[str, Tier], question: str) -> str:
         return {
             "change": spread(measure, own["difference"], "+"),
             "difference": shown(measure, own["difference"]["mean"], "+"),
+            "p": f"{own['p']:.3f}",
             "gain": f"{share['mean']} % ({share['low']} to {share['high']})",
         }[form]
     except (KeyError, ValueError, IndexError) as error:

@@ -84,6 +84,16 @@ def change(tasks: dict[str, Any], task: str, name: str) -> str:
     return f"**{text}**" if is_clear(own) else text
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """p-values corrected for how many there are (Holm 1979)."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    corrected, worst = [1.0] * len(ps), 0.0
+    for rank, place in enumerate(order):
+        worst = max(worst, min(1.0, (len(ps) - rank) * ps[place]))
+        corrected[place] = worst
+    return corrected
+
+
 def is_clear(own: dict[str, Any]) -> bool:
     """Whether the interval of a difference leaves out 0."""
     return own["difference"]["low"] > 0 or own["difference"]["high"] < 0

@@ -107,6 +107,7 @@ def test_two_folders_are_compared_and_the_result_is_written(tmp_path):
         "after",
         "difference",
         "pairs",
+        "p",
     }
 
 
@@ -125,7 +126,7 @@ def test_evaluations_without_a_common_sample_are_refused(tmp_path):
     [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0, 1, False)],
 )
 def test_a_difference_is_clear_when_its_interval_leaves_out_zero(low, high, clear):
-    assert Difference(0, 0, Interval((low + high) / 2, low, high, 5), 5).is_clear is clear
+    assert Difference(0, 0, Interval((low + high) / 2, low, high, 5), 5, 0.05).is_clear is clear
 
 
 def test_evaluations_under_different_protocols_are_refused(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maniplvm.evaluation import Interval, bootstrap_mean
-from maniplvm.evaluation.intervals import bootstrap_runs
+from maniplvm.evaluation.intervals import bootstrap_runs, bootstrap_test
 
 
 def test_an_interval_holds_its_mean_and_shrinks_with_more_values():
@@ -128,6 +128,38 @@ def test_runs_cover_the_truth_more_often_than_scenes_alone():
         hits["scenes"] += alone.low <= 0 <= alone.high
     assert hits["runs"] >= 88
     assert hits["scenes"] <= hits["runs"] - 10
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_the_p_value_says_what_the_interval_says(runs):
+    rng = np.random.default_rng(runs)
+    small = 0
+    for trial in range(60):
+        values = rng.normal(0.15, 1, (runs, 80))
+        own, p = bootstrap_test(values, groups=range(80), seed=trial, resamples=1000)
+        assert own == bootstrap_runs(values, groups=range(80), seed=trial, resamples=1000)
+        if abs(p - 0.05) > 0.005:
+            assert (p < 0.05) == (own.low > 0 or own.high < 0)
+        small += p < 0.05
+    assert 0 < small < 60
+
+
+def test_p_is_rarely_small_where_there_is_nothing():
+    rng = np.random.default_rng(7)
+    groups = [n // 2 for n in range(120)]
+    found = [
+        bootstrap_test(rng.normal(0, 1, (1, 120)), groups=groups, seed=n, resamples=400)[1]
+        for n in range(200)
+    ]
+    assert sum(p < 0.05 for p in found) <= 20
+    assert 0.35 < np.mean(found) < 0.65
+
+
+def test_p_has_ends():
+    _, sure = bootstrap_test(np.ones((2, 9)), groups=range(9))
+    _, same = bootstrap_test(np.zeros((2, 9)), groups=range(9))
+    _, none = bootstrap_test(np.zeros((2, 0)), groups=[])
+    assert (sure, same, none) == (2 / 2001, 1, 1)
 
 
 @pytest.mark.parametrize("values", [[0.0, 1.0], [[0.0, float("nan")]]])

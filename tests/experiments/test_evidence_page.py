@@ -21,7 +21,7 @@ def arm(method, mean, fraction=None):
     }
     changes = {
         task: {
-            name: {"before": 0.5, "difference": interval(0.05)}
+            name: {"before": 0.5, "difference": interval(0.05), "p": 0.02}
             for name in own
             if name != "area_ratio"
         }
@@ -75,6 +75,24 @@ def test_tables_show_means_intervals_and_what_it_cost(page, found):
     assert text.count("| -10.0 |") == 4, "farther away is worse"
 
 
+def test_stars_stay_where_the_number_of_comparisons_is_corrected_for(page, found):
+    star = "** * |"
+    pair = found["main"]["pairs"][0]["splits"]["id_test"]
+    assert star not in "\n".join(page.SECTIONS["pairs"](found["main"]))
+    pair["affordance"]["iou"]["p"] = 0.001
+    rows = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
+    assert [row.count(star) for row in rows] == [3], "two of 0.02 stay below 0.05 as well"
+    pair["trajectory"]["execution"]["p"] = 0.2
+    rows = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
+    assert [row.count(star) for row in rows] == [2]
+
+
+def test_holm_corrects_in_order(page):
+    assert page.holm([0.03, 0.01, 0.6, 0.03]) == pytest.approx([0.09, 0.04, 0.6, 0.09])
+    assert page.holm([0.9, 0.8]) == [1, 1]
+    assert page.holm([]) == []
+
+
 @pytest.mark.parametrize(
     ("question", "said"),
     [
@@ -83,6 +101,7 @@ def test_tables_show_means_intervals_and_what_it_cost(page, found):
         ("main sft-100>grpo-50 id_test affordance.iou change", "+0.050 (+0.040 to +0.060)"),
         ("main base>grpo-50 id_test trajectory.execution difference", "+5.0"),
         ("main sft-100>grpo-50 id_test affordance.iou gain", "+10.0 % (+8.0 to +12.0)"),
+        ("main sft-100>grpo-50 id_test affordance.iou p", "0.020"),
         ("main grpo-50 cost minutes", "15"),
         ("physics dense curve reward/trajectory/solved last", "0.85"),
     ],

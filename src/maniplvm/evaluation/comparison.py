@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.intervals import Interval, bootstrap_runs
+from maniplvm.evaluation.intervals import Interval, bootstrap_test
 from maniplvm.evaluation.protocols import PROTOCOLS
 from maniplvm.evaluation.results import read_evaluation
 from maniplvm.evaluation.scored import ScoredSample, read_samples
@@ -63,12 +63,14 @@ class Difference:
         after: Mean.
         difference: After minus before, sample by sample, bootstrapped over scenes and runs.
         pairs: Samples, in each run.
+        p: Of no difference, two-sided (`bootstrap_test`); not corrected for how much is compared.
     """
 
     before: float
     after: float
     difference: Interval
     pairs: int
+    p: float
 
     @property
     def is_clear(self) -> bool:
@@ -100,6 +102,7 @@ class Comparison:
                         "after": d.after,
                         "difference": d.difference.to_json(),
                         "pairs": d.pairs,
+                        "p": d.p,
                     }
                     for name, d in metrics.items()
                 }
@@ -154,7 +157,7 @@ def compare_runs(
     Args:
         runs: Scored samples before and after, of each run. Samples are paired by id, several draws of
             one averaged; those that a side of a run lacks are left out.
-        seed: Of the bootstrap, which draws runs and scenes (`bootstrap_runs`).
+        seed: Of the bootstrap, which draws runs and scenes (`bootstrap_test`).
     """
     sides = [(_by_id(before), _by_id(after)) for before, after in runs]
     common: dict[str, dict[Task, list[str]]] = {}
@@ -223,8 +226,8 @@ def _paired(
     if not common:
         return None
     first, second = (np.array([[both[k][id] for id in common] for both in runs]) for k in (0, 1))
-    changes = bootstrap_runs(second - first, groups=[scenes[id] for id in common], seed=seed)
-    return Difference(fmean(first.flat), fmean(second.flat), changes, len(common))
+    changes, p = bootstrap_test(second - first, groups=[scenes[id] for id in common], seed=seed)
+    return Difference(fmean(first.flat), fmean(second.flat), changes, len(common), p)
 
 
 def _values(metric: str, ids: list[str], samples: _ById) -> dict[str, float]:

@@ -112,22 +112,44 @@ def bootstrap_runs(
     Raises:
         ValueError: values that are not two-dimensional or not finite, or another number of groups.
     """
+    interval, _ = bootstrap_test(values, groups=groups, level=level, seed=seed, resamples=resamples)
+    return interval
+
+
+def bootstrap_test(
+    values: ArrayLike,
+    *,
+    groups: Sequence[Hashable],
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> tuple[Interval, float]:
+    """`bootstrap_runs`, and the p-value of a mean of 0: of differences, a paired test.
+
+    The two-sided p-value is the one whose interval just reaches 0 (Davison & Hinkley 1997, on tests
+    by inverted intervals), counted so that it is never 0: at least 2 / (resamples + 1).
+
+    Returns:
+        The interval, and p in (0, 1]; 1 without values.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not np.isfinite(array).all():
         raise ValueError("bootstrap: expected a two-dimensional array of finite numbers")
     if len(groups) != array.shape[1]:
         raise ValueError(f"bootstrap: {len(groups)} groups for {array.shape[1]} values of each run")
-    if len(array) < 2 or not array.size:
-        return bootstrap_mean(
-            array.reshape(-1), groups=groups, level=level, seed=seed, resamples=resamples
-        )
+    if not array.size:
+        return bootstrap_mean([]), 1.0
     by_run = [_by_group(row, groups) for row in array]
     sums, sizes = np.stack([own for own, _ in by_run]), by_run[0][1]
     rng = np.random.default_rng(seed)
-    runs = rng.multinomial(len(array), np.full(len(array), 1 / len(array)), resamples)
-    drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)
-    means = ((runs @ sums) * drawn).sum(axis=1) / (len(array) * (drawn @ sizes))
-    return _percentile(array, means, level)
+    if len(array) == 1:
+        means = _resampled_means(sums[0], sizes, rng, resamples)
+    else:
+        runs = rng.multinomial(len(array), np.full(len(array), 1 / len(array)), resamples)
+        drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)
+        means = ((runs @ sums) * drawn).sum(axis=1) / (len(array) * (drawn @ sizes))
+    beyond = min((means <= 0).sum(), (means >= 0).sum())
+    return _percentile(array, means, level), float(min(1, 2 * (1 + beyond) / (resamples + 1)))
 
 
 def _percentile(values: FloatArray, means: FloatArray, level: float) -> Interval:

@@ -32,7 +32,8 @@ CURVE = (
 """What a learning curve keeps, with all terms of the reward."""
 INTERVALS = (
     "95 %, bootstrap; of a level over scenes, all seeds' answers together; of a difference, paired by "
-    "sample and seed, over scenes and seeds both; `seeds` holds each seed's own mean"
+    "sample and seed, over scenes and seeds both; `seeds` holds each seed's own mean, `p` is two-sided "
+    "and not corrected for how much is compared"
 )
 
 
@@ -259,6 +260,7 @@ def _difference(pooled: Difference, alone: Sequence[Difference]) -> dict[str, An
         "after": pooled.after,
         "difference": _interval(pooled.difference),
         "pairs": pooled.pairs,
+        "p": pooled.p,
         "seeds": [own.difference.mean for own in alone],
     }
 

@@ -15,7 +15,7 @@ TASK_OF = {"iou": Task.AFFORDANCE, "dfd_diagonal": Task.TRAJECTORY, "execution":
 
 def change(split, key, low, high):
     mean = (low + high) / 2
-    found = Difference(0.5, 0.5 + mean, Interval(mean, low, high, 9), 9)
+    found = Difference(0.5, 0.5 + mean, Interval(mean, low, high, 9), 9, 0.05)
     return Change(split, metric_of(TASK_OF[key], key), found)
 
 
