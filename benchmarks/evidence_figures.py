@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
@@ -9,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from evidence_values import GREEDY, HEADLINES, PERCENT, Tier
+from evidence_values import GREEDY, HEADLINES, PERCENT, Tier, fewer_seeds
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -45,8 +46,8 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
     for axis, (split, task, measure, heading) in zip(axes, places, strict=True):
         for kind in ("grpo", "sft"):
-            own = [arms[name] for name in arms if name.rpartition("-")[0] == kind]
-            own = sorted((arm for arm in own if arm["fraction"]), key=lambda arm: arm["fraction"])
+            shares = [name for name in arms if re.fullmatch(rf"{kind}-\d+", name)]
+            own = sorted((arms[name] for name in shares), key=lambda arm: arm["fraction"])
             values = [in_units(measure, arm["splits"][split][task][measure]) for arm in own]
             axis.errorbar(
                 [100 * arm["fraction"] for arm in own],
@@ -68,24 +69,28 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
 
 
 def draw_physics(found: dict[str, Tier]) -> Any:
-    """What physics alone teaches, per minute and per sample: running means, a line for each seed."""
+    """What physics alone teaches, per minute and per sample: running means, a line for each seed.
+
+    A term is shown as a share of what it could pay, whatever its weight.
+    """
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharey="row", layout="constrained")
     terms = ("reward/trajectory/solved", "reward/affordance/touch")
     for row, term in zip(axes, terms, strict=True):
         for axis, unit, scale in zip(row, ("seconds", "samples"), (60, 1), strict=True):
             for number, (name, arm) in enumerate(found["physics"]["arms"].items()):
+                weight = arm["set"]["rewards.physics"][term.rpartition("/")[2]]
                 for curve in arm.get("curves", []):
                     points = smoothed([point for point in curve["points"] if term in point], term)
                     label = name if curve is arm["curves"][0] else None
                     axis.plot(
                         [point[unit] / scale for point in points],
-                        [point[term] for point in points],
+                        [point[term] / weight for point in points],
                         color=f"C{number}",
                         alpha=0.7,
                         label=label,
                     )
             axis.set_xlabel({"seconds": "minutes", "samples": "prompts"}[unit])
-        row[0].set_ylabel(term.removeprefix("reward/"))
+        row[0].set_ylabel(f"{term.removeprefix('reward/')}, share")
     axes[0][0].legend(frameon=False)
     return figure
 
@@ -93,7 +98,10 @@ def draw_physics(found: dict[str, Tier]) -> Any:
 def draw_changes(found: dict[str, Tier]) -> Any:
     """What each change of reward or algorithm does, against its reference."""
     pairs = [
-        pair
+        (
+            pair,
+            pair["after"] + fewer_seeds(found[tier], found[tier]["arms"][pair["after"]]["seeds"]),
+        )
         for tier in ("rewards", "algorithms", "physics")
         if tier in found
         for pair in found[tier]["pairs"]
@@ -102,21 +110,23 @@ def draw_changes(found: dict[str, Tier]) -> Any:
     figure, axes = plt.subplots(1, 3, figsize=(13, 0.34 * len(pairs) + 1.2), sharey=True)
     figure.set_layout_engine("constrained")
     for axis, (task, measure, heading) in zip(axes, HEADLINES, strict=True):
-        for place, pair in enumerate(pairs):
+        for place, (pair, _) in enumerate(pairs):
             own = pair["splits"].get("adapt_test", {}).get(task, {}).get(measure)
             if own is not None:
                 dot(axis, in_units(measure, own["difference"]), place, "#0b6e4f")
         axis.axvline(0, color="#999999", ls=":")
-        axis.set_yticks(range(len(pairs)), [pair["after"] for pair in pairs])
+        axis.set_yticks(range(len(pairs)), [label for _, label in pairs])
         axis.set_xlabel(f"change of {heading}, adapt_test")
     return figure
 
 
 def draw_forgetting(found: dict[str, Tier]) -> Any:
-    """What is learned against what is forgotten."""
-    figure, axis = plt.subplots(figsize=(6, 4.5), layout="constrained")
-    for tier in found.values():
-        for name, arm in tier["arms"].items():
+    """What is learned against what is forgotten: the main arms, and those with another mix or KL."""
+    figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
+    for tier in ("main", "forgetting", "rewards"):
+        for name, arm in found.get(tier, {"arms": {}})["arms"].items():
+            if tier == "rewards" and name not in ("dense", "beta-0"):
+                continue
             own = arm.get("against_base")
             if own is None or arm["method"] is None or not {"adapt_test", "id_test"} <= set(own):
                 continue

@@ -20,14 +20,16 @@ from typing import Any
 
 from evidence_figures import draw
 from evidence_values import (
+    BOX_HABITS,
     DRAWN,
-    EXTRAS,
     HEADLINES,
     SPLITS,
+    TRACE_HABITS,
     Tier,
     average,
     change,
     compared,
+    fewer_seeds,
     gain,
     holm,
     level,
@@ -69,17 +71,21 @@ def claim_rows(tier: Tier) -> Iterator[str]:
             yield f"| {heading} | {' | '.join(cells)} |"
 
 
-def level_rows(tier: Tier, split: str, columns: Any = HEADLINES) -> Iterator[str]:
+def level_rows(
+    tier: Tier, split: str, columns: Any = HEADLINES, *, costs: bool = True
+) -> Iterator[str]:
     """One row for each arm, with what it cost."""
-    yield f"| `{split}` | {' | '.join(each[2] for each in columns)} | samples seen | minutes |"
-    yield "|---" * (len(columns) + 3) + "|"
+    headings = [each[2] for each in columns] + ["samples seen", "minutes"] * costs
+    yield f"| `{split}` | {' | '.join(headings)} |"
+    yield "|---" * (len(headings) + 1) + "|"
     for name, arm in tier["arms"].items():
         tasks = arm["splits"].get(split)
         if tasks is not None:
             cells = [level(tasks, task, measure) for task, measure, _ in columns]
-            for key, scale in (COSTS["samples"], COSTS["minutes"]):
+            for key, scale in (COSTS["samples"], COSTS["minutes"]) * costs:
                 cells.append(average(arm["cost"].get(key), scale))
-            yield f"| `{name}`: {arm['about']} | {' | '.join(cells)} |"
+            label = f"`{name}`: {arm['about']}{fewer_seeds(tier, arm['seeds'])}"
+            yield f"| {label} | {' | '.join(cells)} |"
 
 
 def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
@@ -95,17 +101,21 @@ def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
                     change(tasks, task, name) + " *" * ((number, name) in starred[split])
                     for task, name, _ in HEADLINES
                 ]
-                row = f"`{pair['after']}` - `{pair['before']}` | `{split}` | {' | '.join(cells)}"
-                yield f"| {row} |"
+                (first, *_) = (own for measures in tasks.values() for own in measures.values())
+                label = f"`{pair['after']}` - `{pair['before']}`{fewer_seeds(tier, first['seeds'])}"
+                yield f"| {label} | `{split}` | {' | '.join(cells)} |"
 
 
 def _certain(tier: Tier, split: str) -> set[tuple[int, str]]:
-    """Which differences of all pairs on a split stay clear when corrected for their number."""
+    """Which differences of all pairs on a split stay clear when corrected for their number.
+
+    Of one seed nothing is certain: its interval knows scenes only.
+    """
     found = {
-        (number, name): pair["splits"][split][task][name]["p"]
+        (number, name): own["p"]
         for number, pair in enumerate(tier["pairs"])
         for task, name, _ in HEADLINES
-        if name in pair["splits"].get(split, {}).get(task, {})
+        if (own := pair["splits"].get(split, {}).get(task, {}).get(name)) and len(own["seeds"]) > 1
     }
     return {key for key, p in zip(found, holm(list(found.values())), strict=True) if p < 0.05}
 
@@ -113,7 +123,8 @@ def _certain(tier: Tier, split: str) -> set[tuple[int, str]]:
 SECTIONS: dict[str, Callable[[Tier], Iterator[str]]] = {
     "claim": claim_rows,
     **{split: lambda tier, split=split: level_rows(tier, split) for split in SPLITS},
-    "habits": lambda tier: level_rows(tier, DRAWN, EXTRAS),
+    "box-habits": lambda tier: level_rows(tier, DRAWN, BOX_HABITS, costs=False),
+    "trace-habits": lambda tier: level_rows(tier, DRAWN, TRACE_HABITS, costs=False),
     "pairs": lambda tier: pair_rows(tier, tuple(SPLITS)),
     "pairs-short": lambda tier: pair_rows(tier, ("adapt_test", "id_test")),
 }

@@ -26,18 +26,23 @@ HEADLINES = (
     ("trajectory", "execution", "trace: solved, %"),
 )
 """The measures of every table; more is in the JSON."""
-EXTRAS = (
-    ("affordance", "success", "box: IoU > .5, %"),
-    ("affordance", "area_ratio", "box: area ratio"),
-    ("affordance", "diversity", "box: diversity"),
+BOX_HABITS = (
+    ("affordance", "success", "IoU > .5, %"),
+    ("affordance", "area_ratio", "area ratio"),
     ("affordance", "part_named", "part named, %"),
-    ("trajectory", "hd", "trace: HD, px"),
-    ("trajectory", "rmse", "trace: RMSE, px"),
-    ("trajectory", "end", "trace: end, px"),
-    ("trajectory", "start_diagonal", "trace: start / diagonal"),
-    ("trajectory", "length_ratio", "trace: length ratio"),
-    ("trajectory", "parse_rate", "trace: readable, %"),
-    ("trajectory", "tokens", "trace: tokens"),
+    ("affordance", "diversity", "diversity"),
+    ("affordance", "parse_rate", "readable, %"),
+    ("affordance", "tokens", "tokens"),
+)
+TRACE_HABITS = (
+    ("trajectory", "hd", "HD, px"),
+    ("trajectory", "rmse", "RMSE, px"),
+    ("trajectory", "end", "end, px"),
+    ("trajectory", "start_diagonal", "start / diagonal"),
+    ("trajectory", "length_ratio", "length ratio"),
+    ("trajectory", "diversity", "diversity"),
+    ("trajectory", "parse_rate", "readable, %"),
+    ("trajectory", "tokens", "tokens"),
 )
 PERCENT = frozenset({"execution", "success", "parse_rate", "part_named"})
 COARSE = frozenset({"hd", "rmse", "end", "tokens"})
@@ -82,6 +87,13 @@ def change(tasks: dict[str, Any], task: str, name: str) -> str:
         return "-"
     text = spread(name, own["difference"], "+")
     return f"**{text}**" if is_clear(own) else text
+
+
+def fewer_seeds(tier: Tier, seeds: Sequence[Any]) -> str:
+    """A remark where not all seeds of the grid are there; nothing where they are."""
+    if len(seeds) == len(tier["seed"]):
+        return ""
+    return f" ({len(seeds)} seed{'s' * (len(seeds) > 1)})"
 
 
 def holm(ps: Sequence[float]) -> list[float]:

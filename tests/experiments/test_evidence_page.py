@@ -21,7 +21,7 @@ def arm(method, mean, fraction=None):
     }
     changes = {
         task: {
-            name: {"before": 0.5, "difference": interval(0.05), "p": 0.02}
+            name: {"before": 0.5, "difference": interval(0.05), "p": 0.02, "seeds": [0.04, 0.06]}
             for name in own
             if name != "area_ratio"
         }
@@ -33,6 +33,8 @@ def arm(method, mean, fraction=None):
     ]
     return {
         "about": "made up",
+        "set": {"rewards.physics": {"solved": 1.0, "touch": 0.5}},
+        "seeds": [0, 1],
         "method": method,
         "fraction": fraction,
         "cost": {"wall_seconds_in_all": [600, 1200], "samples_seen_in_all": [1000, 3000]},
@@ -44,7 +46,7 @@ def arm(method, mean, fraction=None):
 
 def tier(before, after, **arms):
     pair = {"before": before, "after": after, "splits": arm("grpo", 0.6)["against_base"]}
-    return {"tier": "any", "base": "base", "arms": arms, "pairs": [pair]}
+    return {"tier": "any", "seed": [0, 1], "base": "base", "arms": arms, "pairs": [pair]}
 
 
 @pytest.fixture
@@ -85,6 +87,20 @@ def test_stars_stay_where_the_number_of_comparisons_is_corrected_for(page, found
     pair["trajectory"]["execution"]["p"] = 0.2
     rows = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
     assert [row.count(star) for row in rows] == [2]
+
+
+def test_fewer_seeds_are_said_and_one_earns_no_star(page, found):
+    assert "seed" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
+    found["main"]["arms"]["grpo-50"]["seeds"] = [1]
+    own = found["main"]["pairs"][0]["splits"]["id_test"]["affordance"]["iou"]
+    own |= {"seeds": [0.05], "p": 0.0001}
+    assert "| `grpo-50`: made up (1 seed) | 0.700" in "\n".join(
+        page.SECTIONS["id_test"](found["main"])
+    )
+    (row,) = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
+    assert row.startswith("| `grpo-50` - `sft-100` (1 seed) | `id_test` | **+0.050")
+    assert "** * |" in row.split("|", 4)[4]
+    assert "** * |" not in row.split("|", 4)[3] + "|"
 
 
 def test_holm_corrects_in_order(page):
