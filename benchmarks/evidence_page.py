@@ -84,7 +84,8 @@ def level_rows(
             cells = [level(tasks, task, measure) for task, measure, _ in columns]
             for key, scale in (COSTS["samples"], COSTS["minutes"]) * costs:
                 cells.append(average(arm["cost"].get(key), scale))
-            label = f"`{name}`: {arm['about']}{fewer_seeds(tier, arm['seeds'])}"
+            remark = fewer_seeds(tier, arm["seeds"]) if arm["method"] else ""
+            label = f"`{name}`: {arm['about']}{remark}"
             yield f"| {label} | {' | '.join(cells)} |"
 
 

@@ -29,6 +29,11 @@ def test_numbers_in_the_text_are_the_measured_ones(page, values):
     assert page.filled(text, values.tiers()) == text
 
 
+def test_no_line_starts_with_a_mark():
+    """Markdown takes such a line for a block of HTML, and cuts the paragraph there."""
+    assert re.findall(r"(?m)^\s*(?:- )?<!--=.*", PAGE.read_text(encoding="utf-8")) == []
+
+
 def test_tables_are_the_measured_ones(page, values):
     text, found = PAGE.read_text(encoding="utf-8"), values.tiers()
     places = page.TABLE.findall(text)
