@@ -85,19 +85,22 @@ def bootstrap_mean(
     return _percentile(array, means, level)
 
 
-def bootstrap_runs(
+def bootstrap_test(
     values: ArrayLike,
     *,
     groups: Sequence[Hashable],
     level: float = 0.95,
     seed: int = 0,
     resamples: int = RESAMPLES,
-) -> Interval:
-    """The mean over several runs of the same samples; its interval knows both kinds of chance.
+) -> tuple[Interval, float]:
+    """The mean over several runs of the same samples, and whether it is 0; of differences, a paired test.
 
     Runs and groups are drawn with replacement, independently of each other (the pigeonhole bootstrap,
-    Owen 2007), so that neither a lucky seed nor an easy scene passes for an effect. With one run it is
-    `bootstrap_mean`, which says nothing of other seeds.
+    Owen 2007), so that neither a lucky seed nor an easy scene passes for an effect. With one run the
+    interval is `bootstrap_mean`'s, which says nothing of other seeds.
+
+    The two-sided p-value is the one whose interval just reaches 0 (Davison & Hinkley 1997, on tests
+    by inverted intervals), counted so that it is never 0: at least 2 / (resamples + 1).
 
     Args:
         values: `(R, N)` finite numbers: N samples measured in each of R runs.
@@ -107,30 +110,10 @@ def bootstrap_runs(
         resamples: How many bootstrap samples.
 
     Returns:
-        The interval; all NaN and a count of 0 without values.
+        The interval, all NaN and a count of 0 without values; and p in (0, 1], 1 without values.
 
     Raises:
         ValueError: values that are not two-dimensional or not finite, or another number of groups.
-    """
-    interval, _ = bootstrap_test(values, groups=groups, level=level, seed=seed, resamples=resamples)
-    return interval
-
-
-def bootstrap_test(
-    values: ArrayLike,
-    *,
-    groups: Sequence[Hashable],
-    level: float = 0.95,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> tuple[Interval, float]:
-    """`bootstrap_runs`, and the p-value of a mean of 0: of differences, a paired test.
-
-    The two-sided p-value is the one whose interval just reaches 0 (Davison & Hinkley 1997, on tests
-    by inverted intervals), counted so that it is never 0: at least 2 / (resamples + 1).
-
-    Returns:
-        The interval, and p in (0, 1]; 1 without values.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not np.isfinite(array).all():

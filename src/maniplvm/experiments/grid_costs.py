@@ -66,13 +66,9 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
     """
     records = {run.name: read_records(run.folder) for run in runs}
     expected = _Expected(grid, work, runs, records)
-    finished = {
-        run.name: all(_is_done(records[run.name], name) for name in stage_names(grid, run))
-        for run in runs
-    }
+    finished = {run.name: is_finished(grid, work, run) for run in runs}
     listed = list[RunStatus]()
     for run in runs:
-        is_finished(grid, work, run)
         own, names = records[run.name], stage_names(grid, run)
         open_stages = [name for name in names if not _is_done(own, name)]
         left = 0.0

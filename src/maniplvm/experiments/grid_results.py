@@ -13,7 +13,14 @@ from maniplvm.evaluation import TaskResult, read_evaluation
 from maniplvm.evaluation.comparison import Difference
 from maniplvm.evaluation.intervals import Interval
 from maniplvm.experiments.grid import Arm, Grid
-from maniplvm.experiments.grid_stages import Run, is_finished, run_of, samples_a_step, samples_seen
+from maniplvm.experiments.grid_stages import (
+    Run,
+    is_finished,
+    run_of,
+    runs_of_arm,
+    samples_a_step,
+    samples_seen,
+)
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.running import read_records
 from maniplvm.files import write_json
@@ -60,7 +67,9 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> list[Path]:
         content = _tier(grid, work, tier, shown, finished)
         content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
         content["unfinished"] = [
-            arm.name for arm in own if len(finished.get(arm.name, [])) < _wanted(grid, arm)
+            arm.name
+            for arm in own
+            if len(finished.get(arm.name, [])) < len(runs_of_arm(grid, work, arm))
         ]
         results.mkdir(parents=True, exist_ok=True)
         path = results / f"{tier}.json"
@@ -70,13 +79,7 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> list[Path]:
 
 
 def _finished(grid: Grid, work: Path, arm: Arm) -> list[Run]:
-    seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
-    runs = [run_of(grid, work, arm, seed) for seed in seeds]
-    return [run for run in runs if is_finished(grid, work, run)]
-
-
-def _wanted(grid: Grid, arm: Arm) -> int:
-    return len(grid.seeds_of(arm)) if arm.trains else 1
+    return [run for run in runs_of_arm(grid, work, arm) if is_finished(grid, work, run)]
 
 
 def _tier(

@@ -85,10 +85,15 @@ def runs_of(
         arm = next(arm for arm in waiting if placed.issuperset(grid.needs(arm)))
         waiting.remove(arm)
         placed.add(arm.name)
-        own = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
-        chosen = [seed for seed in own if not arm.trains or not seeds or seed in seeds]
-        runs += [run_of(grid, work, arm, seed) for seed in chosen]
+        own = runs_of_arm(grid, work, arm)
+        runs += [run for run in own if not arm.trains or not seeds or run.seed in seeds]
     return runs
+
+
+def runs_of_arm(grid: Grid, work: Path, arm: Arm) -> list[Run]:
+    """One run for each seed, or one in all where nothing is trained."""
+    seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
+    return [run_of(grid, work, arm, seed) for seed in seeds]
 
 
 def run_of(grid: Grid, work: Path, arm: Arm, seed: int) -> Run:
