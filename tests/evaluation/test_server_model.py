@@ -314,7 +314,9 @@ def test_too_many_failures_in_a_row_end_it_and_keep_what_there_is():
     ):
         got.extend(predictor(server, concurrency=1).predict(small_set()))
     assert len(got) == 5
-    assert len(server.requests) == 5 + 3 * (1 + QUICK.retries)
+    spent = 5 + 3 * (1 + QUICK.retries)
+    # The thread may have sent its next question once before the third failure was read.
+    assert spent <= len(server.requests) <= spent + 1
 
 
 def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
