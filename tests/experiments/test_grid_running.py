@@ -107,7 +107,7 @@ def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
     assert "working" in (work / "good" / "seed-1" / "output.log").read_text()
     run_grid(grid, work, runs, 2)
     assert len(commands.run) == 15
-    written = write_evidence(grid, work, tmp_path / "results")
+    written = list(write_evidence(grid, work, tmp_path / "results"))
     assert [path.name for path in written] == ["small.json", "main.json"]
     content = json.loads(written[1].read_text())
     assert content["command"] == f"maniplvm experiment {grid.where} --only main"
@@ -170,12 +170,67 @@ def test_one_seed_of_everything_comes_first_if_asked_for(grid, commands, tmp_pat
     runs = runs_of(grid, work, seeds=[1])
     assert [run.name for run in runs] == ["base", "good seed 1", "same seed 1"]
     run_grid(grid, work, runs, 2)
-    _, path = write_evidence(grid, work, tmp_path / "results")
+    path = list(write_evidence(grid, work, tmp_path / "results"))[1]
     content = json.loads(path.read_text())
     assert content["unfinished"] == ["good", "same"]
     assert content["arms"]["good"]["seeds"] == [1]
     with pytest.raises(UserError, match=r"no seed 7; choose from \[0, 1\]"):
         runs_of(grid, work, seeds=[7])
+
+
+def test_results_of_runs_that_are_elsewhere_are_kept(grid, commands, tmp_path):
+    results, here, there = tmp_path / "results", tmp_path / "here", tmp_path / "there"
+    path = results / "main.json"
+    run_grid(grid, there, runs_of(grid, there), 1)
+    write_evidence(grid, there, results)
+    whole = json.loads(path.read_text())
+
+    run_grid(grid, here, runs_of(grid, here, ["good"], seeds=[1]), 1)
+    assert write_evidence(grid, here, results)[path] == ["good", "same"]
+    assert json.loads(path.read_text()) == whole
+    run_grid(grid, here, runs_of(grid, here, ["good"]), 1)
+    assert write_evidence(grid, here, results)[path] == ["same"]
+    content = json.loads(path.read_text())
+    assert content["pairs"] == whole["pairs"]
+    assert content["unfinished"] == []
+    assert "here" in content["arms"]["good"]["commands"][0]
+    assert "there" in content["arms"]["same"]["commands"][0]
+
+
+def test_but_neither_under_settings_that_did_not_make_them_nor_unmarked(grid, commands, tmp_path):
+    results, here, there = tmp_path / "results", tmp_path / "here", tmp_path / "there"
+    path = results / "main.json"
+    run_grid(grid, there, runs_of(grid, there), 1)
+    write_evidence(grid, there, results)
+    older = json.loads(path.read_text())
+    older["versions"]["torch"] = "1.0"
+    path.write_text(json.dumps(older))
+
+    run_grid(grid, here, runs_of(grid, here, ["good"]), 1)
+    assert write_evidence(grid, here, results)[path] == ["same"]
+    content = json.loads(path.read_text())
+    assert content["versions"]["torch"] != "1.0"
+    assert content["arms"]["same"]["versions"]["torch"] == "1.0"
+    assert "versions" not in content["arms"]["good"]
+    file = Path(grid.where)
+    file.write_text(file.read_text().replace("minutes_of: good", "samples_of: good"))
+    changed = read_grid(file)
+    assert write_evidence(changed, here, results)[path] == []
+    content = json.loads(path.read_text())
+    assert list(content["arms"]) == ["good"]
+    assert content["pairs"] == []
+    assert content["unfinished"] == ["same"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}'])
+def test_what_is_no_results_file_is_not_overwritten(text, grid, commands, tmp_path):
+    work, results = tmp_path / "work", tmp_path / "results"
+    run_grid(grid, work, runs_of(grid, work, ["good"], seeds=[0]), 1)
+    results.mkdir()
+    (results / "main.json").write_text(text)
+    with pytest.raises(UserError, match=r"main.json: .*; remove it, or choose another --results"):
+        write_evidence(grid, work, results)
+    assert (results / "main.json").read_text() == text
 
 
 def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands, tmp_path):

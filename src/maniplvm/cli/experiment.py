@@ -51,8 +51,9 @@ def experiment(
     try:
         run_grid(grid, work, runs, at_once, lambda text: console.print(text, highlight=False))
     finally:
-        for path in write_evidence(grid, work, results):
-            console.print(f"written: {path}", highlight=False)
+        for path, kept in write_evidence(grid, work, results).items():
+            there = f"; kept of earlier runs: {', '.join(kept)}" if kept else ""
+            console.print(f"written: {path}{there}", highlight=False)
 
 
 def _table(statuses: list[RunStatus], jobs: int, name: str) -> Table:

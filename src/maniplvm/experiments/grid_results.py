@@ -21,6 +21,7 @@ from maniplvm.experiments.grid_stages import (
     samples_a_step,
     samples_seen,
 )
+from maniplvm.experiments.kept_results import keep_earlier, read_results
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.running import read_records
 from maniplvm.files import write_json
@@ -44,8 +45,10 @@ INTERVALS = (
 )
 
 
-def write_evidence(grid: Grid, work: Path, results: Path) -> list[Path]:
+def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str]]:
     """Write what is finished of every tier; a tier without a finished arm is left out.
+
+    What a file holds of runs that are not here stays in it (`keep_earlier`).
 
     Args:
         grid: From `read_grid`.
@@ -53,9 +56,13 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> list[Path]:
         results: Where the files go, `TIER.json` each.
 
     Returns:
-        The files.
+        The files, each with the arms that were kept as they were.
+
+    Raises:
+        UserError: a finished run was made by other commands than the grid asks for, or a file there
+            is something else.
     """
-    written = list[Path]()
+    written = dict[Path, list[str]]()
     finished = {
         arm.name: runs for arm in grid.arms.values() if (runs := _finished(grid, work, arm))
     }
@@ -64,17 +71,19 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> list[Path]:
         shown = [arm for arm in own if arm.name in finished]
         if not shown or (shown == [grid.arms[grid.base]] and len(own) > 1):
             continue
-        content = _tier(grid, work, tier, shown, finished)
+        path = results / f"{tier}.json"
+        content = rounded(_tier(grid, work, tier, shown, finished))
+        asked = {arm.name: rounded(_settings(grid, arm)) for arm in own}
+        kept = keep_earlier(grid, content, read_results(path, FORMAT), asked)
         content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
         content["unfinished"] = [
             arm.name
             for arm in own
-            if len(finished.get(arm.name, [])) < len(runs_of_arm(grid, work, arm))
+            if len(content["arms"].get(arm.name, {"seeds": ()})["seeds"]) < len(grid.seeds_of(arm))
         ]
         results.mkdir(parents=True, exist_ok=True)
-        path = results / f"{tier}.json"
-        write_json(path, rounded(content), indent=1)
-        written.append(path)
+        write_json(path, content, indent=1)
+        written[path] = kept
     return written
 
 
@@ -117,6 +126,22 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
     runs = finished[arm.name]
     content: dict[str, Any] = {
         "about": arm.about,
+        **_settings(grid, arm),
+        "seeds": [run.seed for run in runs] if arm.trains else list(grid.seeds_of(arm)),
+        "cost": _cost(grid, work, runs),
+        "splits": _splits(grid, runs),
+    }
+    if arm.name != grid.base and grid.base in finished:
+        content["against_base"] = _compared(grid, finished[grid.base], runs)
+    if arm.trains:
+        content["commands"] = [read_records(run.folder)["train"].command for run in runs]
+        content["curves"] = [{"seed": run.seed, "points": _curve(run)} for run in runs]
+    return content
+
+
+def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
+    """How an arm is made."""
+    return {
         "method": arm.method,
         "recipe": arm.recipe,
         "set": dict(arm.set),
@@ -128,16 +153,7 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
         "budget": None
         if arm.budget is None
         else {k: v for k, v in vars(arm.budget).items() if v is not None},
-        "seeds": [run.seed for run in runs] if arm.trains else list(grid.seeds_of(arm)),
-        "cost": _cost(grid, work, runs),
-        "splits": _splits(grid, runs),
     }
-    if arm.name != grid.base and grid.base in finished:
-        content["against_base"] = _compared(grid, finished[grid.base], runs)
-    if arm.trains:
-        content["commands"] = [read_records(run.folder)["train"].command for run in runs]
-        content["curves"] = [{"seed": run.seed, "points": _curve(run)} for run in runs]
-    return content
 
 
 def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""What a results file already holds: arms and pairs whose runs are not here are kept in it.
+
+Runs are large and stay where they were made; their results are small and travel. So a grid can be gone
+on with elsewhere, an arm at a time, and nothing that took hours is overwritten by less.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from maniplvm.errors import UserError
+from maniplvm.experiments.grid import Grid
+
+
+def read_results(path: Path, form: str) -> dict[str, Any]:
+    """A results file; empty if there is none.
+
+    Args:
+        path: The file.
+        form: The `format` that it must say.
+
+    Raises:
+        UserError: it is something else, which must not be overwritten.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); remove it, or choose another --results"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise UserError(
+            f"{path}: not results of an experiment; remove it, or choose another --results"
+        )
+    return content
+
+
+def keep_earlier(
+    grid: Grid,
+    new: dict[str, Any],
+    earlier: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Put into a tier's results what earlier ones hold besides.
+
+    An arm is kept if the grid still asks for it with the same settings and fewer of its seeds are
+    finished here; a pair, if its arms are and fewer of its seeds are finished here.
+    What is kept from other versions says which.
+
+    Args:
+        grid: From `read_grid`.
+        new: The tier's results from what is finished here; changed in place.
+        earlier: The file's, of the same tier; empty if there is none.
+        settings: What the grid asks for: for every arm of the tier what its entry says of how it is made.
+
+    Returns:
+        Names of the arms that were kept.
+    """
+    if not earlier or earlier.get("experiment") != grid.name or earlier["base"] != grid.base:
+        return []
+    kept = [
+        name
+        for name, arm in earlier["arms"].items()
+        if name in settings
+        and all(_same(value, arm.get(key)) for key, value in settings[name].items())
+        and len(arm["seeds"]) > len(new["arms"].get(name, {"seeds": ()})["seeds"])
+    ]
+    other = {} if earlier["versions"] == new["versions"] else {"versions": earlier["versions"]}
+    arms = {**new["arms"], **{name: other | earlier["arms"][name] for name in kept}}
+    new["arms"] = {name: arms[name] for name in grid.arms if name in arms}
+    outdated = set(earlier["arms"]) - set(arms)
+    pairs = {_names(pair): pair for pair in new["pairs"]}
+    for pair in earlier["pairs"]:
+        names = _names(pair)
+        if outdated.isdisjoint(names) and _seeds(pair) > _seeds(pairs.get(names)):
+            pairs[names] = pair
+    new["pairs"] = [pairs[pair] for pair in grid.pairs if pair in pairs]
+    return kept
+
+
+def _same(asked: Any, written: Any) -> bool:
+    """Whether plain data is what a file has, where tuples are lists."""
+    return json.loads(json.dumps(asked)) == written
+
+
+def _names(pair: Mapping[str, Any]) -> tuple[str, ...]:
+    return pair["before"], pair["after"]
+
+
+def _seeds(pair: Mapping[str, Any] | None) -> int:
+    """Of a pair's differences."""
+    if pair is None:
+        return 0
+    return max(
+        len(own["seeds"])
+        for tasks in pair["splits"].values()
+        for measures in tasks.values()
+        for own in measures.values()
+    )
