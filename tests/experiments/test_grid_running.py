@@ -243,6 +243,8 @@ def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands
     listed = {status.run.name: status for status in forecast(grid, work, runs)}
     assert listed["same seed 0"].waits_for == ("good seed 0",)
     assert listed["same seed 1"].state == "done"
+    assert listed["good seed 0"].state == "begun"
+    assert listed["same seed 0"].state == "left"
     *_, path = write_evidence(grid, work, tmp_path / "results")
     assert json.loads(path.read_text())["unfinished"] == ["good", "same"]
     commands.fail = ""

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -18,6 +19,22 @@ def test_stages_run_in_order_and_are_recorded(tmp_path):
     assert records["good"].seconds > 0
     assert records["good"].peak_rss_mb > 0
     assert records["good"].command == "maniplvm --version"
+
+
+def test_a_stage_under_way_is_recorded_whatever_may_become_of_it(tmp_path):
+    seen = []
+
+    def killed(stage):
+        time.sleep(0.002)
+        seen.append(read_records(tmp_path)["good"])
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run_stages([GOOD], tmp_path, lambda stage: None, killed)
+    assert not any(record.finished for record in seen)
+    first, second = (record.seconds for record in seen)
+    assert first == 0 < second
 
 
 def test_a_finished_stage_is_not_run_again(tmp_path):

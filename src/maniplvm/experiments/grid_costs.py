@@ -33,7 +33,8 @@ class RunStatus:
         run: Which.
         done: Finished stages.
         stages: All stages.
-        spent: So far [s].
+        begun: Whether any stage is, or was.
+        spent: In attempts that ended [s].
         left: Expected [s].
         waits_for: Unfinished runs that it needs.
     """
@@ -41,6 +42,7 @@ class RunStatus:
     run: Run
     done: int
     stages: int
+    begun: bool
     spent: float
     left: float
     waits_for: tuple[str, ...]
@@ -50,7 +52,7 @@ class RunStatus:
         """In a word."""
         if self.done == self.stages:
             return "done"
-        return "begun" if self.spent else "left"
+        return "begun" if self.begun else "left"
 
 
 def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
@@ -77,9 +79,8 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
             left += max(0.0, expected.seconds(run, name) - begun)
         waits = [n.name for n in needed_runs(grid, work, run) if not finished.get(n.name, False)]
         spent = sum(record.seconds for record in own.values())
-        listed.append(
-            RunStatus(run, len(names) - len(open_stages), len(names), spent, left, tuple(waits))
-        )
+        done = len(names) - len(open_stages)
+        listed.append(RunStatus(run, done, len(names), bool(own), spent, left, tuple(waits)))
     return listed
 
 

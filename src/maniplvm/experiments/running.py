@@ -46,11 +46,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a finished stage took.
+    """What a stage took so far.
 
     Attributes:
         command: That was run.
-        seconds: Wall time, interrupted attempts included.
+        seconds: Wall time, interrupted attempts included; the one that is under way is not.
         peak_rss_mb: Largest memory of any process so far [MB].
         finished: Whether it came to its end.
     """
@@ -100,22 +100,26 @@ def run_stages(
         announce(stage)
         started = time.monotonic()
         spent = 0.0 if known is None else known.seconds
+        _note(folder, records, stage, spent, finished=False)
         code = None
         try:
             code = launch(stage)
         finally:
-            records[stage.name] = StageRecord(
-                stage.command,
-                round(spent + time.monotonic() - started, 3),
-                peak_rss_mb(resource.RUSAGE_CHILDREN),
-                code == 0,
-            )
-            write_json(folder / RECORDS, {name: asdict(own) for name, own in records.items()})
+            spent += time.monotonic() - started
+            _note(folder, records, stage, spent, finished=code == 0)
         if code:
             raise UserError(
                 f"stage {stage.name} ended with status {code}; run the same command again to go on"
             )
     return records
+
+
+def _note(
+    folder: Path, records: dict[str, StageRecord], stage: Stage, seconds: float, *, finished: bool
+) -> None:
+    peak = peak_rss_mb(resource.RUSAGE_CHILDREN)
+    records[stage.name] = StageRecord(stage.command, round(seconds, 3), peak, finished)
+    write_json(folder / RECORDS, {name: asdict(own) for name, own in records.items()})
 
 
 def refuse_other(folder: Path, stage: Stage, known: StageRecord) -> None:
