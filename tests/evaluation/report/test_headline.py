@@ -109,3 +109,18 @@ def test_the_page_speaks_of_the_test_of_what_was_trained(folders, tmp_path, afte
 def test_a_difference_is_written_with_its_sign_and_unit(key, value, written):
     task = Task.AFFORDANCE if key == "iou" else Task.TRAJECTORY
     assert metric_of(task, key).show_difference(value) == written
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [
+        ("runs/quickstart/grpo/model", "grpo"),
+        ("runs/evidence/grpo-25/seed-0/model", "grpo-25 seed-0"),
+        ("seed-0/model", "seed-0"),
+        ("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen2.5-VL-3B-Instruct"),
+        ("runs/model", "model"),
+    ],
+)
+def test_a_model_is_called_by_the_telling_end_of_its_path(folders, tmp_path, model, label):
+    written = write_evaluation(tmp_path / "eval", folders.samples[:1], 0.1, model=model)
+    assert read_measured(written).label == label

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from maniplvm.evaluation.scored import ScoredSample, read_samples
 from maniplvm.tasks import Task
 
 RUN_FORMAT = "maniplvm.run/1"
+_SEED = re.compile(r"seed-\d+")
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ class Measured:
 
     @property
     def label(self) -> str:
-        """A short name of the model: the last telling part of its path."""
+        """A short name of the model: the last telling part of its path, with its seed."""
         parts = [part for part in self.result.model.replace("\\", "/").split("/") if part]
         telling = [part for part in parts if part not in ("model", "checkpoints", "runs", ".")]
-        return telling[-1] if telling else "model"
+        last = -2 if telling and _SEED.fullmatch(telling[-1]) else -1
+        return " ".join(telling[last:]) or "model"
 
     def task(self, split: str, task: Task) -> TaskResult | None:
         """The figures of one split and task; None where it holds none."""
