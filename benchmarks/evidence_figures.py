@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,6 +15,8 @@ from evidence_values import GREEDY, HEADLINES, PERCENT, Tier, fewer_seeds
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 COLOURS = {"grpo": "#0b6e4f", "sft": "#b5530b", None: "#666666"}
 
@@ -141,8 +144,28 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
                 name, (learned, kept), fontsize=7, xytext=(3, 3), textcoords="offset points"
             )
     axis.axhline(0, color="#999999", ls=":")
+    axis.margins(x=0.15)
     axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the known tasks")
+    part_labels(figure, [text for text in axis.texts if isinstance(text, Annotation)])
     return figure
+
+
+def part_labels(figure: Any, labels: list[Annotation]) -> None:
+    """Put every label of a point beside it where it covers least of the points and of other labels."""
+    figure.draw_without_rendering()
+    transform = figure.axes[0].transData.transform
+    taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in (transform(own.xy) for own in labels)]
+
+    def covered(label: Annotation, place: tuple[int, int]) -> int:
+        x, y = place
+        label.set(ha="left" if x > 0 else "right", va="bottom" if y > 0 else "top")
+        label.xyann = place
+        return label.get_window_extent().count_overlaps(taken)
+
+    for label in labels:
+        places = list(product((4, -4), (3, -3)))
+        covered(label, min(places, key=lambda place, label=label: covered(label, place)))
+        taken.append(label.get_window_extent())
 
 
 def smoothed(points: list[dict[str, float]], term: str, width: int = 8) -> list[dict[str, float]]:
