@@ -33,6 +33,7 @@ from evidence_values import (
     gain,
     holm,
     level,
+    made_again,
     shown,
     spread,
     tiers,
@@ -103,7 +104,8 @@ def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
                     for task, name, _ in HEADLINES
                 ]
                 (first, *_) = (own for measures in tasks.values() for own in measures.values())
-                label = f"`{pair['after']}` - `{pair['before']}`{fewer_seeds(tier, first['seeds'])}"
+                remark = fewer_seeds(tier, first["seeds"]) + made_again(tier, pair, split)
+                label = f"`{pair['after']}` - `{pair['before']}`{remark}"
                 yield f"| {label} | `{split}` | {' | '.join(cells)} |"
 
 

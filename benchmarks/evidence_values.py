@@ -96,6 +96,19 @@ def fewer_seeds(tier: Tier, seeds: Sequence[Any]) -> str:
     return f" ({len(seeds)} seed{'s' * (len(seeds) > 1)})"
 
 
+def made_again(tier: Tier, pair: dict[str, Any], split: str) -> str:
+    """A remark where a pair stands for other runs of an arm than the arm's own entry."""
+    names = list[str]()
+    for side in ("before", "after"):
+        arm = tier["arms"].get(pair[side], {"seeds": (), "splits": {}})
+        for task, name, _ in HEADLINES:
+            level = arm["splits"].get(split, {}).get(task, {}).get(name)
+            own = pair["splits"][split].get(task, {}).get(name)
+            if None not in (level, own) and len(arm["seeds"]) == len(own["seeds"]):
+                names += [pair[side]] * (abs(level["mean"] - own[side]) > 5e-4)
+    return "".join(f" (`{name}` made again)" for name in dict.fromkeys(names))
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """p-values corrected for how many there are (Holm 1979)."""
     order = sorted(range(len(ps)), key=ps.__getitem__)

@@ -46,6 +46,11 @@ def arm(method, mean, fraction=None):
 
 def tier(before, after, **arms):
     pair = {"before": before, "after": after, "splits": arm("grpo", 0.6)["against_base"]}
+    for split, tasks in pair["splits"].items():
+        for task, measures in tasks.items():
+            for name, own in measures.items():
+                for side in ("before", "after"):
+                    own[side] = arms[pair[side]]["splits"][split][task][name]["mean"]
     return {"tier": "any", "seed": [0, 1], "base": "base", "arms": arms, "pairs": [pair]}
 
 
@@ -70,11 +75,11 @@ def test_tables_show_means_intervals_and_what_it_cost(page, found):
     assert "| `paper` - `dense` | `id_test` | **+0.050 (+0.040 to +0.060)**" in text
     text = "\n".join(page.SECTIONS["claim"](found["main"]))
     assert (
-        "| box: IoU | 0.500 | 0.600 | 0.700 | 0.700 | **+0.050 (+0.040 to +0.060)** | +10.0 |"
+        "| box: IoU | 0.500 | 0.600 | 0.700 | 0.700 | **+0.050 (+0.040 to +0.060)** | +8.3 |"
         in text
     )
     assert "| trace: DFD / diagonal | 0.200 | 0.200 | 0.200 | 0.200 | **+0.050" in text
-    assert text.count("| -10.0 |") == 4, "farther away is worse"
+    assert text.count("| -25.0 |") == 4, "farther away is worse"
 
 
 def test_stars_stay_where_the_number_of_comparisons_is_corrected_for(page, found):
@@ -103,6 +108,14 @@ def test_fewer_seeds_are_said_and_one_earns_no_star(page, found):
     assert "** * |" not in row.split("|", 4)[3] + "|"
 
 
+def test_a_pair_of_other_runs_than_the_arms_own_says_so(page, found):
+    assert "again" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
+    own = found["main"]["pairs"][0]["splits"]["id_test"]["affordance"]["iou"]
+    own["after"] += 0.002
+    (row,) = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
+    assert row.startswith("| `grpo-50` - `sft-100` (`grpo-50` made again) | `id_test` |")
+
+
 def test_holm_corrects_in_order(page):
     assert page.holm([0.03, 0.01, 0.6, 0.03]) == pytest.approx([0.09, 0.04, 0.6, 0.09])
     assert page.holm([0.9, 0.8]) == [1, 1]
@@ -116,7 +129,7 @@ def test_holm_corrects_in_order(page):
         ("main grpo-50 id_test affordance.area_ratio mean", "1.250"),
         ("main sft-100>grpo-50 id_test affordance.iou change", "+0.050 (+0.040 to +0.060)"),
         ("main base>grpo-50 id_test trajectory.execution difference", "+5.0"),
-        ("main sft-100>grpo-50 id_test affordance.iou gain", "+10.0 % (+8.0 to +12.0)"),
+        ("main sft-100>grpo-50 id_test affordance.iou gain", "+8.3 % (+6.7 to +10.0)"),
         ("main sft-100>grpo-50 id_test affordance.iou p", "0.020"),
         ("main grpo-50 cost minutes", "15"),
         ("physics dense curve reward/trajectory/solved last", "0.85"),

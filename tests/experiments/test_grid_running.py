@@ -52,7 +52,7 @@ class Commands:
     """Stands in for `maniplvm`: trains by writing a record, evaluates with fixed answers."""
 
     def __init__(self):
-        self.run, self.fail = [], ""
+        self.run, self.fail, self.seconds = [], "", 200.0
 
     def __call__(self, stage, log, lock, environment):
         words = list(stage.arguments)
@@ -74,8 +74,7 @@ class Commands:
             evaluate(Counting(text), words[words.index("--data") + 1], out)
         return 0
 
-    @staticmethod
-    def _train(words, out):
+    def _train(self, words, out):
         changes = [value for key, value in pairwise(words) if key == "--set"]
         RunFolder(out).claim(read_recipe(words[2], changes))
         lines = [
@@ -83,7 +82,7 @@ class Commands:
         ]
         (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         content = {"format": "maniplvm.run/1", "method": words[1], "finished": True, "steps": 100}
-        content |= {"wall_seconds": 200.0, "recipe": {"trainer": TRAINER}, "samples": 50}
+        content |= {"wall_seconds": self.seconds, "recipe": {"trainer": TRAINER}, "samples": 50}
         (out / "run.json").write_text(json.dumps(content))
 
 
@@ -195,6 +194,23 @@ def test_results_of_runs_that_are_elsewhere_are_kept(grid, commands, tmp_path):
     assert content["unfinished"] == []
     assert "here" in content["arms"]["good"]["commands"][0]
     assert "there" in content["arms"]["same"]["commands"][0]
+
+
+def test_a_run_made_once_more_does_not_take_the_place_of_the_first(grid, commands, tmp_path):
+    results, here, there = tmp_path / "results", tmp_path / "here", tmp_path / "there"
+    path = results / "main.json"
+    run_grid(grid, there, runs_of(grid, there, seeds=[0]), 1)
+    write_evidence(grid, there, results)
+    first = json.loads(path.read_text())
+    commands.seconds = 300.0
+    run_grid(grid, here, runs_of(grid, here, seeds=[0]), 1)
+    assert write_evidence(grid, here, results)[path] == ["good", "same"]
+    assert json.loads(path.read_text()) == first
+    run_grid(grid, here, runs_of(grid, here), 1)
+    assert write_evidence(grid, here, results)[path] == []
+    content = json.loads(path.read_text())
+    assert content["arms"]["same"]["cost"]["wall_seconds"] == [300, 300]
+    assert content["pairs"] != first["pairs"]
 
 
 def test_but_neither_under_settings_that_did_not_make_them_nor_unmarked(grid, commands, tmp_path):

@@ -48,9 +48,10 @@ def keep_earlier(
 ) -> list[str]:
     """Put into a tier's results what earlier ones hold besides.
 
-    An arm is kept if the grid still asks for it with the same settings and fewer of its seeds are
-    finished here; a pair, if its arms are and fewer of its seeds are finished here.
-    What is kept from other versions says which.
+    An arm is kept if the grid still asks for it with the same settings, and fewer of its seeds are
+    finished here, or as many that are other runs: a run made once more does not take the place of
+    the first. A pair is kept with its arms, unless more of its seeds are finished here. What is kept from
+    other versions says which.
 
     Args:
         grid: From `read_grid`.
@@ -68,7 +69,7 @@ def keep_earlier(
         for name, arm in earlier["arms"].items()
         if name in settings
         and all(_same(value, arm.get(key)) for key, value in settings[name].items())
-        and len(arm["seeds"]) > len(new["arms"].get(name, {"seeds": ()})["seeds"])
+        and _is_more(arm, new["arms"].get(name))
     ]
     other = {} if earlier["versions"] == new["versions"] else {"versions": earlier["versions"]}
     arms = {**new["arms"], **{name: other | earlier["arms"][name] for name in kept}}
@@ -77,10 +78,18 @@ def keep_earlier(
     pairs = {_names(pair): pair for pair in new["pairs"]}
     for pair in earlier["pairs"]:
         names = _names(pair)
-        if outdated.isdisjoint(names) and _seeds(pair) > _seeds(pairs.get(names)):
+        more = _seeds(pair) - _seeds(pairs.get(names))
+        if outdated.isdisjoint(names) and (more > 0 or (more == 0 and {*names} & {*kept})):
             pairs[names] = pair
     new["pairs"] = [pairs[pair] for pair in grid.pairs if pair in pairs]
     return kept
+
+
+def _is_more(earlier: Mapping[str, Any], new: Mapping[str, Any] | None) -> bool:
+    """Whether an arm's earlier entry is not to be replaced: it stands for more seeds, or for others' runs."""
+    if new is None or len(earlier["seeds"]) != len(new["seeds"]):
+        return new is None or len(earlier["seeds"]) > len(new["seeds"])
+    return earlier["cost"].get("wall_seconds") != new["cost"].get("wall_seconds")
 
 
 def _same(asked: Any, written: Any) -> bool:
