@@ -12,6 +12,7 @@ import pytest
 from maniplvm.errors import UserError
 from maniplvm.evaluation import evaluate
 from maniplvm.experiments import (
+    check_results,
     forecast,
     grid_running,
     read_grid,
@@ -238,14 +239,22 @@ def test_but_neither_under_settings_that_did_not_make_them_nor_unmarked(grid, co
     assert content["unfinished"] == ["same"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}'])
-def test_what_is_no_results_file_is_not_overwritten(text, grid, commands, tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"format": "other"}', '{"format": "maniplvm.evidence/1", "experiment": "other"}'],
+)
+def test_what_is_no_results_file_of_ours_is_not_overwritten(text, grid, commands, tmp_path):
     work, results = tmp_path / "work", tmp_path / "results"
     run_grid(grid, work, runs_of(grid, work, ["good"], seeds=[0]), 1)
+    check_results(grid, results)
     results.mkdir()
     (results / "main.json").write_text(text)
-    with pytest.raises(UserError, match=r"main.json: .*; remove it, or choose another --results"):
-        write_evidence(grid, work, results)
+    for use in (
+        lambda: check_results(grid, results),
+        lambda: write_evidence(grid, work, results),
+    ):
+        with pytest.raises(UserError, match=r"main.json: .*; remove it, or choose another --res"):
+            use()
     assert (results / "main.json").read_text() == text
 
 

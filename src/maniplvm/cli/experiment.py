@@ -14,6 +14,7 @@ from maniplvm.experiments.grid_costs import RunStatus, forecast
 from maniplvm.experiments.grid_results import write_evidence
 from maniplvm.experiments.grid_running import default_jobs, run_grid
 from maniplvm.experiments.grid_stages import runs_of
+from maniplvm.experiments.kept_results import check_results
 
 
 def experiment(
@@ -48,6 +49,7 @@ def experiment(
     if listed:
         console.print(_table(forecast(grid, work, runs), at_once, grid.name))
         return
+    check_results(grid, results)
     try:
         run_grid(grid, work, runs, at_once, lambda text: console.print(text, highlight=False))
     finally:

@@ -5,6 +5,7 @@ from maniplvm.experiments.grid_costs import RunStatus, forecast
 from maniplvm.experiments.grid_results import write_evidence
 from maniplvm.experiments.grid_running import default_jobs, run_grid
 from maniplvm.experiments.grid_stages import Run, runs_of, stages_of
+from maniplvm.experiments.kept_results import check_results
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.quickstart import (
     EVALUATED,
@@ -28,6 +29,7 @@ __all__ = [
     "RunStatus",
     "Stage",
     "StageRecord",
+    "check_results",
     "default_jobs",
     "figures_of",
     "forecast",

@@ -234,6 +234,11 @@ class Grid:
         """What an arm is part of."""
         return arm.tier or self.name
 
+    @property
+    def tiers(self) -> list[str]:
+        """What the arms are part of, in the file's order; each names a results file."""
+        return list(dict.fromkeys(map(self.tier_of, self.arms.values())))
+
     def needs(self, arm: Arm) -> tuple[str, ...]:
         """Arms whose run of the same seed must be finished first."""
         reference = None if arm.budget is None else arm.budget.reference
@@ -253,8 +258,7 @@ class Grid:
                 arm.name for arm in self.arms.values() if name in (arm.name, self.tier_of(arm))
             ]
             if not found:
-                tiers = dict.fromkeys(self.tier_of(arm) for arm in self.arms.values())
-                raise UserError(f"--only: {unknown_key(name, [*tiers, *self.arms])}")
+                raise UserError(f"--only: {unknown_key(name, [*self.tiers, *self.arms])}")
             wanted.update(found)
         while True:
             more = {need for name in wanted for need in self.needs(self.arms[name])} - wanted

@@ -21,13 +21,12 @@ from maniplvm.experiments.grid_stages import (
     samples_a_step,
     samples_seen,
 )
-from maniplvm.experiments.kept_results import keep_earlier, read_results
+from maniplvm.experiments.kept_results import FORMAT, keep_earlier, read_results
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.running import read_records
 from maniplvm.files import write_json
 from maniplvm.training.run_folder import read_record
 
-FORMAT = "maniplvm.evidence/1"
 _BySeed: TypeAlias = dict[int | None, Path]
 MEASURES = ("iou", "success", "dfd", "hd", "rmse", "end", "dfd_diagonal")
 """Of the protocol, where a task has them."""
@@ -66,7 +65,7 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str
     finished = {
         arm.name: runs for arm in grid.arms.values() if (runs := _finished(grid, work, arm))
     }
-    for tier in dict.fromkeys(grid.tier_of(arm) for arm in grid.arms.values()):
+    for tier in grid.tiers:
         own = [arm for arm in grid.arms.values() if grid.tier_of(arm) == tier]
         shown = [arm for arm in own if arm.name in finished]
         if not shown or (shown == [grid.arms[grid.base]] and len(own) > 1):
@@ -74,7 +73,7 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str
         path = results / f"{tier}.json"
         content = rounded(_tier(grid, work, tier, shown, finished))
         asked = {arm.name: rounded(_settings(grid, arm)) for arm in own}
-        kept = keep_earlier(grid, content, read_results(path, FORMAT), asked)
+        kept = keep_earlier(grid, content, read_results(path, grid), asked)
         content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
         content["unfinished"] = [
             arm.name

@@ -14,16 +14,14 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.experiments.grid import Grid
 
+FORMAT = "maniplvm.evidence/1"
 
-def read_results(path: Path, form: str) -> dict[str, Any]:
-    """A results file; empty if there is none.
 
-    Args:
-        path: The file.
-        form: The `format` that it must say.
+def read_results(path: Path, grid: Grid) -> dict[str, Any]:
+    """A tier's results file; empty if there is none.
 
     Raises:
-        UserError: it is something else, which must not be overwritten.
+        UserError: it is something else, or of another experiment, and must not be overwritten.
     """
     if not path.exists():
         return {}
@@ -33,11 +31,26 @@ def read_results(path: Path, form: str) -> dict[str, Any]:
         raise UserError(
             f"{path}: cannot be read ({error}); remove it, or choose another --results"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != form:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(
             f"{path}: not results of an experiment; remove it, or choose another --results"
         )
+    if content.get("experiment") != grid.name:
+        raise UserError(
+            f"{path}: holds results of the experiment {content.get('experiment')}, not of "
+            f"{grid.name}; remove it, or choose another --results"
+        )
     return content
+
+
+def check_results(grid: Grid, results: Path) -> None:
+    """Make sure that the results can be written, before hours of work.
+
+    Raises:
+        UserError: as in `read_results`.
+    """
+    for tier in grid.tiers:
+        read_results(results / f"{tier}.json", grid)
 
 
 def keep_earlier(
@@ -62,7 +75,7 @@ def keep_earlier(
     Returns:
         Names of the arms that were kept.
     """
-    if not earlier or earlier.get("experiment") != grid.name or earlier["base"] != grid.base:
+    if not earlier or earlier["base"] != grid.base:
         return []
     kept = [
         name
