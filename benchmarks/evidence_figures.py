@@ -126,6 +126,7 @@ def draw_changes(found: dict[str, Tier]) -> Any:
 def draw_forgetting(found: dict[str, Tier]) -> Any:
     """What is learned against what is forgotten: the main arms, and those with another mix or KL."""
     figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
+    labels = list[Annotation]()
     for tier in ("main", "forgetting", "rewards"):
         for name, arm in found.get(tier, {"arms": {}})["arms"].items():
             if tier == "rewards" and name not in ("dense", "beta-0"):
@@ -140,13 +141,15 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
                 for split in ("adapt_test", "id_test")
             )
             axis.scatter(learned, kept, color=COLOURS[arm["method"]], s=18)
-            axis.annotate(
-                name, (learned, kept), fontsize=7, xytext=(3, 3), textcoords="offset points"
+            labels.append(
+                axis.annotate(
+                    name, (learned, kept), fontsize=7, xytext=(3, 3), textcoords="offset points"
+                )
             )
     axis.axhline(0, color="#999999", ls=":")
     axis.margins(x=0.15)
     axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the known tasks")
-    part_labels(figure, [text for text in axis.texts if isinstance(text, Annotation)])
+    part_labels(figure, labels)
     return figure
 
 

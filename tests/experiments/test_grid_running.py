@@ -178,12 +178,17 @@ def test_one_seed_of_everything_comes_first_if_asked_for(grid, commands, tmp_pat
         runs_of(grid, work, seeds=[7])
 
 
+def written_elsewhere(grid, tmp_path, seeds=()):
+    """The tier's results file of runs in another folder, and what it says."""
+    there, path = tmp_path / "there", tmp_path / "results" / "main.json"
+    run_grid(grid, there, runs_of(grid, there, seeds=seeds), 1)
+    write_evidence(grid, there, path.parent)
+    return path, json.loads(path.read_text())
+
+
 def test_results_of_runs_that_are_elsewhere_are_kept(grid, commands, tmp_path):
-    results, here, there = tmp_path / "results", tmp_path / "here", tmp_path / "there"
-    path = results / "main.json"
-    run_grid(grid, there, runs_of(grid, there), 1)
-    write_evidence(grid, there, results)
-    whole = json.loads(path.read_text())
+    path, whole = written_elsewhere(grid, tmp_path)
+    results, here = path.parent, tmp_path / "here"
 
     run_grid(grid, here, runs_of(grid, here, ["good"], seeds=[1]), 1)
     assert write_evidence(grid, here, results)[path] == ["good", "same"]
@@ -198,11 +203,8 @@ def test_results_of_runs_that_are_elsewhere_are_kept(grid, commands, tmp_path):
 
 
 def test_a_run_made_once_more_does_not_take_the_place_of_the_first(grid, commands, tmp_path):
-    results, here, there = tmp_path / "results", tmp_path / "here", tmp_path / "there"
-    path = results / "main.json"
-    run_grid(grid, there, runs_of(grid, there, seeds=[0]), 1)
-    write_evidence(grid, there, results)
-    first = json.loads(path.read_text())
+    path, first = written_elsewhere(grid, tmp_path, seeds=[0])
+    results, here = path.parent, tmp_path / "here"
     commands.seconds = 300.0
     run_grid(grid, here, runs_of(grid, here, seeds=[0]), 1)
     assert write_evidence(grid, here, results)[path] == ["good", "same"]
@@ -215,11 +217,8 @@ def test_a_run_made_once_more_does_not_take_the_place_of_the_first(grid, command
 
 
 def test_but_neither_under_settings_that_did_not_make_them_nor_unmarked(grid, commands, tmp_path):
-    results, here, there = tmp_path / "results", tmp_path / "here", tmp_path / "there"
-    path = results / "main.json"
-    run_grid(grid, there, runs_of(grid, there), 1)
-    write_evidence(grid, there, results)
-    older = json.loads(path.read_text())
+    path, older = written_elsewhere(grid, tmp_path)
+    results, here = path.parent, tmp_path / "here"
     older["versions"]["torch"] = "1.0"
     path.write_text(json.dumps(older))
 

@@ -70,7 +70,8 @@ def keep_earlier(
         grid: From `read_grid`.
         new: The tier's results from what is finished here; changed in place.
         earlier: The file's, of the same tier; empty if there is none.
-        settings: What the grid asks for: for every arm of the tier what its entry says of how it is made.
+        settings: What the grid asks for: for every arm of the tier what its entry says of how it is made,
+            `rounded` as the file is.
 
     Returns:
         Names of the arms that were kept.
@@ -81,7 +82,7 @@ def keep_earlier(
         name
         for name, arm in earlier["arms"].items()
         if name in settings
-        and all(_same(value, arm.get(key)) for key, value in settings[name].items())
+        and all(arm.get(key) == value for key, value in settings[name].items())
         and _is_more(arm, new["arms"].get(name))
     ]
     other = {} if earlier["versions"] == new["versions"] else {"versions": earlier["versions"]}
@@ -100,14 +101,11 @@ def keep_earlier(
 
 def _is_more(earlier: Mapping[str, Any], new: Mapping[str, Any] | None) -> bool:
     """Whether an arm's earlier entry is not to be replaced: it stands for more seeds, or for others' runs."""
-    if new is None or len(earlier["seeds"]) != len(new["seeds"]):
-        return new is None or len(earlier["seeds"]) > len(new["seeds"])
-    return earlier["cost"].get("wall_seconds") != new["cost"].get("wall_seconds")
-
-
-def _same(asked: Any, written: Any) -> bool:
-    """Whether plain data is what a file has, where tuples are lists."""
-    return json.loads(json.dumps(asked)) == written
+    if new is None:
+        return True
+    more = len(earlier["seeds"]) - len(new["seeds"])
+    others = earlier["cost"].get("wall_seconds") != new["cost"].get("wall_seconds")
+    return more > 0 or (more == 0 and others)
 
 
 def _names(pair: Mapping[str, Any]) -> tuple[str, ...]:
