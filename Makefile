@@ -12,7 +12,7 @@ JOBS ?= 2
 
 .PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
   bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence \
-  figures-evidence data figures pictures coverage clean
+  figures-evidence data figures images coverage clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -103,7 +103,7 @@ data: env ## the shipped data set, again, in build/sim-small (10 min)
 	  --per-task train=15 --per-task id_test=4 --per-task adapt=25 --per-task adapt_test=18 \
 	  --per-task ood_tasks=14 --per-task ood_robot=25 --workers 2
 
-pictures: env ## the pictures of README and docs
+images: env ## the images of README and docs
 	$(BIN)/maniplvm score docs/examples/predictions.jsonl --data datasets/sim-small --sheet docs/images/scored.jpg
 	$(BIN)/maniplvm doctor --data datasets/sim-small --split train --task trajectory --preset paper --preset dense \
 	  --preset docs/examples/published-constants.yaml --out docs/images/doctor.png --json results/doctor.json \

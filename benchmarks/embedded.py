@@ -1,4 +1,4 @@
-"""What the embedded model can do, beside baselines that look at no picture.
+"""What the embedded model can do, beside baselines that look at no image.
 
 Run: python benchmarks/embedded.py --out results/embedded.json
 """
@@ -24,8 +24,8 @@ from maniplvm.evaluation import (
     TaskResult,
     evaluate,
 )
-from maniplvm.models.embedded import shipped_folder
-from maniplvm.models.replies import Decoding
+from maniplvm.models.generation import Decoding
+from maniplvm.models.shipped import shipped_folder
 from maniplvm.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -50,8 +50,8 @@ def chosen(count: int) -> tuple[Selection, list[Sample]]:
         selection = Selection(SPLITS, None, limit)
         ids = {sample.id for sample in selection.samples(dataset)}
         if len(ids) >= count:
-            pictured = (each for split in SPLITS for each in dataset.samples(split))
-            return selection, [each for each in pictured if each.id in ids]
+            has_image = (each for split in SPLITS for each in dataset.samples(split))
+            return selection, [each for each in has_image if each.id in ids]
     raise SystemExit(f"{DATA} holds fewer than {count} samples in {', '.join(SPLITS)}")
 
 

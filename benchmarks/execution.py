@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from maniplvm.data import open_dataset
 from maniplvm.evaluation import bootstrap_mean
 from maniplvm.simulation.execution import Execution, ExecutionPool, Job
-from maniplvm.simulation.generate import generate
-from maniplvm.simulation.plan import Plan
+from maniplvm.simulation.generation.generate import generate
+from maniplvm.simulation.generation.plan import Plan
 from maniplvm.simulation.worlds import world
 from maniplvm.tasks import Sample, TraceTarget
 

@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from maniplvm.simulation.cameras import Camera
 from maniplvm.simulation.execution import Execution, Scenes, follow_trace
+from maniplvm.simulation.generation.sampler import Studio
+from maniplvm.simulation.generation.splits import SPLITS
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.randomisation import Variety
-from maniplvm.simulation.rendering import Renderer
-from maniplvm.simulation.splits import SPLITS
-from maniplvm.simulation.studio import Studio
+from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.simulation.scene.cameras import Camera
+from maniplvm.simulation.scene.rendering import Renderer
 from maniplvm.simulation.worlds import world
 
 Floats = NDArray[np.float64]
 
 SHOWN = 24
-"""Pictures shown of each execution, at equal steps."""
+"""Images shown of each execution, at equal steps."""
 _CAPTION = 15
 _HELD = 8
 _LINE, _SOLVED, _FAILED = (255, 0, 200), (30, 140, 60), (190, 40, 40)
@@ -38,12 +38,12 @@ class Film:
     """One execution, drawn.
 
     Attributes:
-        pictures: RGB, in the order of time.
+        images: RGB, in the order of time.
         caption: What is shown.
         execution: How it ended.
     """
 
-    pictures: Sequence[Image.Image]
+    images: Sequence[Image.Image]
     caption: str
     execution: Execution
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument(
         "--tasks", default="drawer-open-v3,pick-place-v3,button-press-topdown-v3,door-open-v3"
     )
-    parser.add_argument("--side", type=int, default=168, help="of one picture [px]")
+    parser.add_argument("--side", type=int, default=168, help="of one image [px]")
     parser.add_argument("--noise", type=float, default=12.0, help="[px of 192]")
     parser.add_argument("--seed", type=int, default=3)
     arguments = parser.parse_args()
@@ -118,12 +118,12 @@ def _film(
     scale = side / reference.camera.size[0]
     camera = replace(reference.camera, size=(side, side))
     chosen = np.linspace(0, len(states) - 1, SHOWN).round().astype(int)
-    pictures = [_picture(states[index], camera, renderer, trace * scale) for index in chosen]
-    return Film(pictures, caption, execution)
+    images = [_image(states[index], camera, renderer, trace * scale) for index in chosen]
+    return Film(images, caption, execution)
 
 
-def _picture(state: mujoco.MjData, camera: Camera, renderer: Renderer, path: Floats) -> Image.Image:
-    image = Image.fromarray(renderer.picture(state, camera))
+def _image(state: mujoco.MjData, camera: Camera, renderer: Renderer, path: Floats) -> Image.Image:
+    image = Image.fromarray(renderer.image(state, camera))
     pen = ImageDraw.Draw(image)
     points = [(float(x), float(y)) for x, y in path]
     pen.line(points, fill=_LINE, width=2)
@@ -138,7 +138,7 @@ def _sheet(columns: Sequence[Sequence[Film]], index: int, side: int) -> Image.Im
     pen = ImageDraw.Draw(sheet)
     for column, row, film in _cells(columns):
         left, top = column * side, row * height
-        sheet.paste(film.pictures[min(index, SHOWN - 1)], (left, top + _CAPTION))
+        sheet.paste(film.images[min(index, SHOWN - 1)], (left, top + _CAPTION))
         pen.text((left + 3, top + 2), film.caption, fill="black")
         if index >= SHOWN - 1:
             colour = _SOLVED if film.execution.success else _FAILED

@@ -1,6 +1,6 @@
 """Memory on each GPU for every shipped recipe, and how near such estimates come on a CPU.
 
-Nothing here ran on a GPU. The table follows from `config.json` alone, for pictures of 640 x 480
+Nothing here ran on a GPU. The table follows from `config.json` alone, for images of 640 x 480
 pixels and a prompt of 200 words' tokens; the check measures small models of the same classes.
 
 Run: python benchmarks/memory_estimates.py --out results/memory.json
@@ -20,16 +20,16 @@ from typing import Any
 
 from maniplvm.geometry import SmartResize
 from maniplvm.training import read_recipe
-from maniplvm.training.launch import Launch, read_launch
-from maniplvm.training.plan import forecast_memory
-from maniplvm.training.token_lengths import TokenLengths
+from maniplvm.training.config.launch import Launch, read_launch
+from maniplvm.training.dry_run.plan import forecast_memory
+from maniplvm.training.dry_run.token_lengths import TokenLengths
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the measurement is the one that the tests hold the estimate to
 
 from tests.training.measuring import measured_peak  # noqa: E402
 
-PICTURE = (640, 480)
+IMAGE = (640, 480)
 TEXT_TOKENS, ANSWER_TOKENS = 200, 120
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 RESIZES = {
@@ -46,7 +46,7 @@ def estimated(path: Path) -> dict[str, Any]:
     resize = RESIZES[name]
     if recipe.model.max_pixels is not None:
         resize = SmartResize(resize.factor, resize.min_pixels, recipe.model.max_pixels)
-    width, height = resize.size(PICTURE)
+    width, height = resize.size(IMAGE)
     image = width * height // resize.factor**2
     lengths = TokenLengths((image,), (image + TEXT_TOKENS,), (ANSWER_TOKENS,))
     launch = launch_of(path)
@@ -91,7 +91,7 @@ def main() -> None:
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
         "seed": 0,
         "what": "GiB on each GPU, estimated; ratios: estimated over measured on a CPU",
-        "picture": list(PICTURE),
+        "picture": list(IMAGE),
         "text_tokens": TEXT_TOKENS,
         "recipes": recipes,
         "check": checked(),

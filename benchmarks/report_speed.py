@@ -1,6 +1,6 @@
 """How long a report of 5,000 samples takes, how large it is, and how fast it opens and searches.
 
-The pictures and targets are those of the shipped data set, each taken several times under a new name;
+The images and targets are those of the shipped data set, each taken several times under a new name;
 the completions are its targets, moved by chance, scored by the shipped evaluation. Opening and searching
 are measured in Chromium where there is one, as what a browser needs beyond an empty page.
 

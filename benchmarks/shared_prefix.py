@@ -3,7 +3,7 @@
 Run by `make bench-grpo`. Tiny Qwen2.5-VL and Qwen3-VL with random weights, one prompt of `G`
 completions a step; A B A B in one run, median of the ratios. Every rollout goes to the full
 length; completions are then cut to lengths between half and all of it, the same on both sides.
-With `--gpu`: the shape of Qwen2.5-VL-3B in bfloat16 with a picture of 640x480, without TRL; a step
+With `--gpu`: the shape of Qwen2.5-VL-3B in bfloat16 with an image of 640x480, without TRL; a step
 is then rollout and policy pass. Writes results/shared_prefix.json.
 """
 

@@ -1,7 +1,7 @@
-"""The picture and the figures of docs/shared-prefix.md.
+"""The image and the figures of docs/shared-prefix.md.
 
-Run: python benchmarks/shared_prefix_page.py. The picture is the layout of a real batch: four
-trajectory answers to one simulated picture, packed by the code that training runs. The figures are
+Run: python benchmarks/shared_prefix_page.py. The image is the layout of a real batch: four
+trajectory answers to one simulated image, packed by the code that training runs. The figures are
 those of results/shared_prefix.json, if it is there.
 """
 
@@ -35,7 +35,7 @@ from pages import ROOT, fill
 
 RESULTS = ROOT / "results" / "shared_prefix.json"
 PAGE = ROOT / "docs" / "shared-prefix.md"
-PICTURE = ROOT / "docs" / "images" / "shared-prefix.png"
+IMAGE = ROOT / "docs" / "images" / "shared-prefix.png"
 COLOURS = {"picture": "#4c78a8", "words": "#9ecae9"}
 ANSWERS = ("#f58518", "#e45756", "#72b7b2", "#54a24b")
 
@@ -68,7 +68,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def real_batch(folder: Path) -> PackedRows:
-    """Four answers to one picture of the shipped data, as one packed row."""
+    """Four answers to one image of the shipped data, as one packed row."""
     loaded = load_model(write_tiny_checkpoint(folder, "qwen3_vl"), device="cpu")
     samples = open_dataset(ROOT / "datasets" / "sim-small").samples("train", "trajectory")
     by_points: dict[int, Sample] = {}
@@ -96,17 +96,17 @@ def draw(packed: PackedRows, path: Path) -> None:
     """Tokens computed by either way, and who sees whom in the packed row."""
     segment = packed.segment[0].numpy()
     assert packed.token_types is not None
-    seen_as_picture = packed.token_types[0].numpy() == 1
-    kind = np.where(segment > 0, segment + 1, np.where(seen_as_picture, 0, 1))
+    seen_as_image = packed.token_types[0].numpy() == 1
+    kind = np.where(segment > 0, segment + 1, np.where(seen_as_image, 0, 1))
     colours = [*COLOURS.values(), *ANSWERS]
     prompt, words = int((segment == 0).sum()), np.flatnonzero(kind == 1)
-    before = int((words < seen_as_picture.argmax()).sum())
-    pictured = int(seen_as_picture.sum())
+    before = int((words < seen_as_image.argmax()).sum())
+    has_image = int(seen_as_image.sum())
 
     figure, (bars, matrix) = plt.subplots(
         1, 2, figsize=(12, 5.2), width_ratios=[1.15, 1], layout="constrained"
     )
-    parts = [(before, 1), (pictured, 0), (prompt - before - pictured, 1)]
+    parts = [(before, 1), (has_image, 0), (prompt - before - has_image, 1)]
     longest = max(int((segment == k).sum()) for k in range(1, 5))
     for number in range(1, 5):
         left = 0
@@ -146,7 +146,7 @@ def draw(packed: PackedRows, path: Path) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        draw(real_batch(Path(folder)), PICTURE)
+        draw(real_batch(Path(folder)), IMAGE)
     if RESULTS.exists():
         report = json.loads(RESULTS.read_text(encoding="utf-8"))
         fill(PAGE, "results/shared_prefix.json", markdown(report))

@@ -51,16 +51,16 @@ class Size:
     """One row of the table.
 
     Attributes:
-        prompt: Tokens of a prompt, its picture's included.
+        prompt: Tokens of a prompt, its image's included.
         completion: Tokens of the longest completion.
         group: Completions of a prompt.
-        picture: `(columns, rows)` of image tokens.
+        image: `(columns, rows)` of image tokens.
     """
 
     prompt: int
     completion: int
     group: int
-    picture: tuple[int, int]
+    image: tuple[int, int]
 
 
 def random_model(folder: Path, family: str, real: bool = False) -> LoadedModel:
@@ -94,10 +94,10 @@ def random_model(folder: Path, family: str, real: bool = False) -> LoadedModel:
 
 
 def question(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Image]:
-    """A text and a picture that make a prompt of exactly the size's tokens."""
+    """A text and an image that make a prompt of exactly the size's tokens."""
     block = loaded.model.config.vision_config
     side = block.patch_size * block.spatial_merge_size
-    shape = (size.picture[0] * side, size.picture[1] * side)
+    shape = (size.image[0] * side, size.image[1] * side)
     noise = torch.randint(0, 255, (shape[1], shape[0], 3), generator=torch.manual_seed(seed))
     image = Image.fromarray(noise.to(torch.uint8).numpy())
     text = "7" * (size.prompt - prompt_tokens(loaded, "", image))
@@ -106,7 +106,7 @@ def question(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Ima
 
 
 def prompt_tokens(loaded: LoadedModel, text: str, image: Image.Image) -> int:
-    """Tokens of a prompt, its picture's included."""
+    """Tokens of a prompt, its image's included."""
     content = [{"type": "image"}, {"type": "text", "text": text}]
     chat = [{"role": "user", "content": content}]
     written = loaded.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -117,7 +117,7 @@ def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
     """Multiplications of the plain pass over those that sharing cannot avoid.
 
     Linear layers by the token, attention by the pairs of tokens that may see each other, the head
-    where it predicts, the tower by the picture. The plain pass also computes its padding.
+    where it predicts, the tower by the image. The plain pass also computes its padding.
     """
     config = loaded.model.config
     text, vision = config.text_config, config.vision_config
@@ -127,7 +127,7 @@ def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
     linear, pair = text.num_hidden_layers * layer, 2 * text.num_hidden_layers * heads
     head = text.hidden_size * text.vocab_size
     merge = vision.spatial_merge_size**2
-    patches = size.picture[0] * size.picture[1] * merge
+    patches = size.image[0] * size.image[1] * merge
     gates = 3 if loaded.model.config.model_type == "qwen2_5_vl" else 2
     block = vision.hidden_size * (4 * vision.hidden_size + gates * vision.intermediate_size)
     wide = merge * vision.hidden_size

@@ -25,17 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.geometry.boxes import iou
-from maniplvm.simulation.affordance import touched_part, view_part
-from maniplvm.simulation.cameras import Camera
-from maniplvm.simulation.demonstrations import demonstrate
-from maniplvm.simulation.generate import generate
-from maniplvm.simulation.instructions import described_tasks
-from maniplvm.simulation.plan import Plan
+from maniplvm.simulation.generation.generate import generate
+from maniplvm.simulation.generation.plan import Plan
+from maniplvm.simulation.generation.sampler import EXPERT_FAILED, Studio
+from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.labels.affordance import touched_part, view_part
+from maniplvm.simulation.labels.demonstrations import demonstrate
+from maniplvm.simulation.labels.instructions import described_tasks
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.randomisation import Variety
-from maniplvm.simulation.rendering import Renderer
-from maniplvm.simulation.splits import SPLITS
-from maniplvm.simulation.studio import EXPERT_FAILED, Studio
+from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.simulation.scene.cameras import Camera
+from maniplvm.simulation.scene.rendering import Renderer
 from maniplvm.simulation.worlds import world
 from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
 
@@ -47,7 +47,7 @@ SCENES = 12  # of each task, in the measurement of throughput
 
 
 def measure_task(job: tuple[str, str, int, int]) -> dict[str, Any]:
-    """One row of the table: a task over many seeds, one picture each."""
+    """One row of the table: a task over many seeds, one image each."""
     name, task, seeds, size = job
     origin = world(name)
     dropped: Counter[str] = Counter()
@@ -164,21 +164,21 @@ def _cpu_seconds() -> float:
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     ious = [value for row in rows for value in row.pop("ious")]
     scenes = sum(row["seeds"] for row in rows)
-    pictures = [row["seeds"] * row["expert_success"] * row["usable"] for row in rows]
+    images = [row["seeds"] * row["expert_success"] * row["usable"] for row in rows]
     return {
         "tasks": len(rows),
         "seeds_per_task": rows[0]["seeds"],
         "expert_success": sum(row["expert_success"] * row["seeds"] for row in rows) / scenes,
-        "usable": sum(pictures) / sum(row["expert_success"] * row["seeds"] for row in rows),
+        "usable": sum(images) / sum(row["expert_success"] * row["seeds"] for row in rows),
         "box_side_percent": _median([row["box_side_percent"] for row in rows]),
         "visible_fraction": _median([row["visible_fraction"] for row in rows]),
         "iou_patch": _median(ious),
         "iou_patch_worst_task": min(row["iou_patch"] for row in rows),
         "iou_geoms": _median([row["iou_geoms"] for row in rows]),
         "tasks_with_iou_geoms_under_half": [r["task"] for r in rows if r["iou_geoms"] < 0.5],
-        "points_ok": float(np.average([row["points_ok"] for row in rows], weights=pictures)),
+        "points_ok": float(np.average([row["points_ok"] for row in rows], weights=images)),
         "trace_meets_box": float(
-            np.average([row["trace_meets_box"] for row in rows], weights=pictures)
+            np.average([row["trace_meets_box"] for row in rows], weights=images)
         ),
     }
 

@@ -1,6 +1,6 @@
-"""Draw the pictures of docs/simulation.md: every task once, and every kind of variety.
+"""Draw the images of docs/simulation.md: every task once, and every kind of variety.
 
-Run: python benchmarks/simulation_pictures.py --out docs/images
+Run: python benchmarks/simulation_images.py --out docs/images
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from maniplvm.data.drawing import Style, draw_answers
-from maniplvm.simulation.instructions import described_tasks
-from maniplvm.simulation.randomisation import Variety
-from maniplvm.simulation.splits import SPLITS
-from maniplvm.simulation.studio import Studio
+from maniplvm.data.drawing.answers import Style, draw_answers
+from maniplvm.simulation.generation.sampler import Studio
+from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.labels.instructions import described_tasks
+from maniplvm.simulation.randomization.appearance import Variety
 from maniplvm.simulation.worlds import world
 from maniplvm.tasks.sample import Sample
 
@@ -48,8 +48,8 @@ def variety_sheet() -> Image.Image:
     cells = []
     for label, variety in rows.items():
         samples = photograph("metaworld", VARIETY_TASK, variety, FIRST_SEED, 6)
-        pictures = [opened(sample) for sample in samples[::2]][:6]
-        cells += [(picture, label.replace("_", " ")) for picture in pictures]
+        images = [opened(sample) for sample in samples[::2]][:6]
+        cells += [(image, label.replace("_", " ")) for image in images]
     return sheet(cells, columns=6)
 
 
@@ -71,7 +71,7 @@ def drawn(samples: Sequence[Sample]) -> Image.Image:
 
 def opened(sample: Sample) -> Image.Image:
     if sample.image is None:
-        raise ValueError(f"{sample.id} has no picture")
+        raise ValueError(f"{sample.id} has no image")
     return Image.open(io.BytesIO(sample.image)).convert("RGB")
 
 
@@ -79,9 +79,9 @@ def sheet(cells: Sequence[tuple[Image.Image, str]], columns: int) -> Image.Image
     rows = -(-len(cells) // columns)
     whole = Image.new("RGB", (columns * SIZE, rows * (SIZE + CAPTION)), "white")
     pen, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
-    for number, (picture, caption) in enumerate(cells):
+    for number, (image, caption) in enumerate(cells):
         left, top = number % columns * SIZE, number // columns * (SIZE + CAPTION)
-        whole.paste(picture, (left, top + CAPTION))
+        whole.paste(image, (left, top + CAPTION))
         pen.text((left + 3, top), caption.removesuffix("-v3"), fill="black", font=font)
     return whole
 

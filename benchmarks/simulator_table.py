@@ -25,7 +25,7 @@ from maniplvm.evaluation import (
     read_evaluation,
     resolve_baseline,
 )
-from maniplvm.evaluation.baselines import PREFIX
+from maniplvm.evaluation.predictors.baselines import PREFIX
 from maniplvm.evaluation.tables import WRITERS, Comparing, Page, compare_runs
 from maniplvm.experiments import EVALUATED, Folders, rounded
 from maniplvm.models import Decoding

@@ -96,10 +96,10 @@ def test_a_split_and_a_limit_choose_the_samples(data: Path) -> None:
 def test_the_files_are_written_and_the_same_seed_gives_the_same_json(
     data: Path, tmp_path: Path
 ) -> None:
-    picture, first, second = (tmp_path / name for name in ("r.png", "a.json", "b.json"))
+    image, first, second = (tmp_path / name for name in ("r.png", "a.json", "b.json"))
     arguments = ("--data", data, "--preset", "dense", "--preset", "paper", "--seed", 3)
-    assert call(*arguments, "--out", picture, "--json", first).exit_code == 1
-    assert picture.read_bytes().startswith(PNG)
+    assert call(*arguments, "--out", image, "--json", first).exit_code == 1
+    assert image.read_bytes().startswith(PNG)
     report = json.loads(first.read_text(encoding="utf-8"))
     assert report["healthy"] is False
     assert report["seed"] == 3

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from maniplvm.cli import main
 from maniplvm.cli.app import app
-from tests.cli.pictures import png
-from tests.evaluation.chat_server import completion, saying, serving, status
+from tests.cli.images import png
+from tests.evaluation.predictors.server.chat_server import completion, saying, serving, status
 from tests.evaluation.scenery import small_set, stored
 
 
@@ -114,10 +114,10 @@ def test_options_of_a_server_need_one(tmp_path, data, monkeypatch, capsys):
     assert "--extra, --price-in would have no effect: only for a model behind a --server" in line
 
 
-def test_one_picture_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys):
-    picture = tmp_path / "kitchen.png"
-    picture.write_bytes(png(64, 48))
-    asked = ("predict", "qwen3-vl", picture, "open it", "--task", "affordance", "--json")
+def test_one_image_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys):
+    image = tmp_path / "kitchen.png"
+    image.write_bytes(png(64, 48))
+    asked = ("predict", "qwen3-vl", image, "open it", "--task", "affordance", "--json")
     said = "<think>a</think><answer>[250, 500, 500, 1000]</answer>"
     with serving(default=saying(completion(said))) as server:
         result = run(*asked, "--server", server.url)

@@ -10,7 +10,7 @@ from maniplvm.cli.execute import execute
 from maniplvm.data import write_dataset
 from maniplvm.errors import UserError
 from maniplvm.tasks import BoxTarget, Task
-from tests.cli.pictures import png
+from tests.cli.images import png
 
 pytestmark = [
     pytest.mark.sim,

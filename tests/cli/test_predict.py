@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from maniplvm.cli import main
 from maniplvm.cli.app import app
 from maniplvm.data import PREDICTION
-from maniplvm.evaluation import local_model
+from maniplvm.evaluation.predictors import local as local_model
 from maniplvm.models import write_tiny_checkpoint
-from maniplvm.models.replies import Reply
-from tests.cli.pictures import png
+from maniplvm.models.generation import Reply
+from tests.cli.images import png
 
 BOX = "<think>the [knob] is there</think><answer>[250, 500, 500, 1000]</answer>"
 
@@ -27,7 +27,7 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     path = tmp_path / "kitchen.png"
     path.write_bytes(png(64, 48))
     return path
@@ -58,16 +58,16 @@ def run(*arguments):
     return result.output
 
 
-def test_a_real_model_replies(tiny, picture):
-    asked = (tiny, picture, "open it", "--task", "trajectory", "--max-new-tokens", "4")
+def test_a_real_model_replies(tiny, image):
+    asked = (tiny, image, "open it", "--task", "trajectory", "--max-new-tokens", "4")
     assert "no answer could be read" in run(*asked)
     assert json.loads(run(*asked, "--json"))["answer"] is None
 
 
-def test_the_answer_is_in_pixels_of_the_picture_and_drawn_on_it(tiny, picture, tmp_path, says):
+def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_path, says):
     asked = says(BOX)
     out = tmp_path / "overlay.png"
-    output = run(tiny, picture, "open it", "--task", "affordance", "--out", out)
+    output = run(tiny, image, "open it", "--task", "affordance", "--out", out)
     assert "the [knob] is there" in output  # not taken for markup
     assert "[16.0, 24.0, 32.0, 48.0]" in output
     assert "open it" in asked[0].prompt
@@ -79,12 +79,10 @@ def test_the_answer_is_in_pixels_of_the_picture_and_drawn_on_it(tiny, picture, t
     assert marked[0].min() == pytest.approx(240, abs=12)
 
 
-def test_one_json_object_is_all_that_is_printed(tiny, picture, tmp_path, says):
+def test_one_json_object_is_all_that_is_printed(tiny, image, tmp_path, says):
     says(BOX)
     out = tmp_path / "overlay.png"
-    record = json.loads(
-        run(tiny, picture, "open it", "--task", "affordance", "--json", "--out", out)
-    )
+    record = json.loads(run(tiny, image, "open it", "--task", "affordance", "--json", "--out", out))
     assert record["answer"] == [16, 24, 32, 48]
     assert (record["image_size"], record["well_formed"]) == ([64, 48], True)
     assert record["reasoning"] == "the [knob] is there"
@@ -114,18 +112,18 @@ def test_a_photo_that_lies_on_its_side_is_turned_upright_first(tiny, tmp_path, s
     [
         (["{tiny}", "gone.png", "open it"], "gone.png cannot be read"),
         (["{tiny}", "{text}", "open it"], "is damaged or none of PNG, JPEG, WEBP"),
-        (["{tiny}", "{picture}", " "], "the instruction is empty"),
-        (["nowhere/at/all/here", "{picture}", "open it"], "no such folder"),
-        (["{tiny}", "{picture}", "open it", "--out", "no/folder/o.png"], "cannot be written"),
-        (["{tiny}", "{picture}", "open it", "--family", "x"], "unknown model family 'x'"),
+        (["{tiny}", "{image}", " "], "the instruction is empty"),
+        (["nowhere/at/all/here", "{image}", "open it"], "no such folder"),
+        (["{tiny}", "{image}", "open it", "--out", "no/folder/o.png"], "cannot be written"),
+        (["{tiny}", "{image}", "open it", "--family", "x"], "unknown model family 'x'"),
     ],
 )
 def test_what_cannot_be_asked_is_one_clear_line(
-    tiny, picture, tmp_path, monkeypatch, capsys, arguments, message
+    tiny, image, tmp_path, monkeypatch, capsys, arguments, message
 ):
     text = tmp_path / "text.png"
-    text.write_text("no picture")
-    names = {"tiny": tiny, "picture": picture, "text": text}
+    text.write_text("no image")
+    names = {"tiny": tiny, "picture": image, "text": text}
     filled = [argument.format(**names) for argument in arguments]
     monkeypatch.setattr("sys.argv", ["maniplvm", "predict", *filled, "--task", "affordance"])
     with pytest.raises(SystemExit) as stopped:
@@ -136,11 +134,9 @@ def test_what_cannot_be_asked_is_one_clear_line(
     assert error.count("\n") == 1
 
 
-def test_an_overlay_of_an_unknown_format_is_named(
-    tiny, picture, tmp_path, monkeypatch, capsys, says
-):
+def test_an_overlay_of_an_unknown_format_is_named(tiny, image, tmp_path, monkeypatch, capsys, says):
     says(BOX)
-    arguments = [str(tiny), str(picture), "open it", "--task", "affordance"]
+    arguments = [str(tiny), str(image), "open it", "--task", "affordance"]
     monkeypatch.setattr(
         "sys.argv", ["maniplvm", "predict", *arguments, "--out", str(tmp_path / "o.nonsense")]
     )

@@ -10,7 +10,7 @@ from maniplvm.cli.output import write_output
 from maniplvm.data import PREDICTION, TRUTH, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.rewards import score
-from tests.cli.pictures import png
+from tests.cli.images import png
 from tests.rewards.test_scoring import BOX, TRACE, wrap
 
 run = CliRunner().invoke

@@ -1,4 +1,4 @@
-"""Pictures, samples and record files for the tests of `maniplvm.data`."""
+"""Images, samples and record files for the tests of `maniplvm.data`."""
 
 import io
 import json
@@ -16,7 +16,7 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real" / "share
 
 
 def encoded(size=(64, 48), form="PNG", seed=0, **options) -> bytes:
-    """A noisy picture, so that it does not compress."""
+    """A noisy image, so that it does not compress."""
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, form, **options)

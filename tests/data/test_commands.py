@@ -6,7 +6,7 @@ from maniplvm.cli.data import app
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
 from tests.data.conftest import box_sample, encoded, trace_sample
-from tests.data.readers.test_umd import HAMMER, KNIFE, LADLE, Umd
+from tests.data.readers.umd.test_reader import HAMMER, KNIFE, LADLE, Umd
 
 
 def run(*arguments):
@@ -113,7 +113,7 @@ def test_show_can_be_limited_to_a_split_or_a_task(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "sheet.gif"], r"sheet.gif: a picture's name ends in .png"),
+        (["--out", "sheet.gif"], r"sheet.gif: an image's name ends in .png"),
         (["--out", "gone/sheet.png"], "the folder gone does not exist"),
         (["--out", "sheet.png", "--count", "0"], "--count needs at least 1"),
         (["--out", "sheet.png", "--seed", "-1"], "--seed at least 0"),

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from maniplvm.data.images import check_picture, decode, read_picture, resolve_image
-from maniplvm.data.problems import Cause, RecordError
+from maniplvm.data.images import check_image, decode, read_image, resolve_image
+from maniplvm.data.record_errors import Cause, RecordError
 from tests.data.conftest import encoded
 
 
@@ -38,39 +38,39 @@ def turned(form, orientation=6, mode="RGB"):
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_a_good_picture_keeps_its_bytes(tmp_path, form):
+def test_a_good_image_keeps_its_bytes(tmp_path, form):
     (tmp_path / "p").write_bytes(encoded((70, 50), form))
-    picture = read_picture(tmp_path / "p")
-    assert picture.data == encoded((70, 50), form)
-    assert picture.size == (70, 50)
-    assert decode(picture.data).size == (70, 50)
+    image = read_image(tmp_path / "p")
+    assert image.data == encoded((70, 50), form)
+    assert image.size == (70, 50)
+    assert decode(image.data).size == (70, 50)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_an_exif_orientation_is_baked_in(form):
-    picture = check_picture(turned(form), "p")
-    assert picture.size == (20, 40)
-    pixels = np.asarray(decode(picture.data).convert("L"))
+    image = check_image(turned(form), "p")
+    assert image.size == (20, 40)
+    pixels = np.asarray(decode(image.data).convert("L"))
     assert pixels.shape == (40, 20)
     assert pixels[5].mean() < 10
     assert pixels[35].mean() > 245
-    again = Image.open(io.BytesIO(picture.data))
+    again = Image.open(io.BytesIO(image.data))
     assert again.format == form
     assert again.getexif().get(0x0112, 1) == 1
-    assert check_picture(picture.data, "p") == picture
+    assert check_image(image.data, "p") == image
 
 
 def test_a_palette_survives_being_turned():
-    picture = check_picture(turned("PNG", mode="P"), "p")
-    assert Image.open(io.BytesIO(picture.data)).mode == "P"
-    assert np.asarray(decode(picture.data))[35].mean() > 245
+    image = check_image(turned("PNG", mode="P"), "p")
+    assert Image.open(io.BytesIO(image.data)).mode == "P"
+    assert np.asarray(decode(image.data))[35].mean() > 245
 
 
 def test_an_upright_orientation_changes_nothing():
-    assert check_picture(turned("JPEG", orientation=1), "p").data == turned("JPEG", orientation=1)
+    assert check_image(turned("JPEG", orientation=1), "p").data == turned("JPEG", orientation=1)
 
 
-def test_transparent_pictures_decode_to_their_colours():
+def test_transparent_images_decode_to_their_colours():
     buffer = io.BytesIO()
     Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(buffer, "PNG")
     assert decode(buffer.getvalue()).getpixel((0, 0)) == (10, 20, 30)
@@ -87,7 +87,7 @@ def test_transparent_pictures_decode_to_their_colours():
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width, height):
     (tmp_path / "bomb.png").write_bytes(png_header(width, height))
     with pytest.raises(RecordError, match=r"bomb.png .*64,000,000 pixels; scale it down") as caught:
-        read_picture(tmp_path / "bomb.png")
+        read_image(tmp_path / "bomb.png")
     assert caught.value.cause is Cause.OVERSIZED_IMAGE
 
 
@@ -96,22 +96,22 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     with (tmp_path / "huge.png").open("wb") as stream:
         stream.truncate(2**20 + 1)
     with pytest.raises(RecordError, match=r"huge.png is larger than 1 MiB"):
-        read_picture(tmp_path / "huge.png")
+        read_image(tmp_path / "huge.png")
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
-def test_a_truncated_picture_is_unreadable(form, share):
+def test_a_truncated_image_is_unreadable(form, share):
     data = encoded((70, 50), form)
     with pytest.raises(RecordError, match="p is damaged or none of PNG, JPEG, WEBP") as caught:
-        check_picture(data[: int(share * len(data))], "p")
+        check_image(data[: int(share * len(data))], "p")
     assert caught.value.cause is Cause.UNREADABLE_IMAGE
 
 
 @pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF"])
 def test_other_formats_are_refused(form):
     with pytest.raises(RecordError, match="none of PNG, JPEG, WEBP"):
-        check_picture(encoded((8, 8), form), "p")
+        check_image(encoded((8, 8), form), "p")
 
 
 @settings(max_examples=150, deadline=None)
@@ -124,7 +124,7 @@ def test_damaged_bytes_never_raise_anything_else(form, changes):
     for where, value in changes:
         data[int(where * len(data))] = value
     try:
-        cause = None if check_picture(bytes(data), "p").size else Cause.BAD_VALUE
+        cause = None if check_image(bytes(data), "p").size else Cause.BAD_VALUE
     except RecordError as error:
         cause = error.cause
     assert cause in (None, Cause.UNREADABLE_IMAGE, Cause.OVERSIZED_IMAGE)
@@ -134,12 +134,12 @@ def test_damaged_bytes_never_raise_anything_else(form, changes):
 @given(st.binary(max_size=100))
 def test_arbitrary_bytes_are_unreadable(data):
     with pytest.raises(RecordError):
-        check_picture(data, "p")
+        check_image(data, "p")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(RecordError, match=r"gone.png cannot be read \(No such file"):
-        read_picture(tmp_path / "gone.png")
+        read_image(tmp_path / "gone.png")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_root_that_is_a_link_is_fine(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gone.png", "folder", "loop.png", "x" * 5000, "file/a.png"])
-def test_a_missing_picture_is_named(tmp_path, name):
+def test_a_missing_image_is_named(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
@@ -204,5 +204,5 @@ def test_no_name_ever_leads_out_of_the_root(tmp_path, name):
 
 
 def test_a_stored_bomb_is_not_decoded():
-    with pytest.raises(RecordError, match="the picture is 8001x8000"):
+    with pytest.raises(RecordError, match="the image is 8001x8000"):
         decode(png_header(8001, 8000))

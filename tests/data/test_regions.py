@@ -1,4 +1,4 @@
-"""Regions on their way: from records to targets, into a data set and out of it, and on pictures."""
+"""Regions on their way: from records to targets, into a data set and out of it, and on images."""
 
 import json
 import math
@@ -23,14 +23,14 @@ from maniplvm.data import (
     write_dataset,
 )
 from maniplvm.data.masks import decode_mask, encode_mask
-from maniplvm.data.problems import Cause, RecordError
 from maniplvm.data.readers import jsonl
+from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.data.schema import ADDED_COLUMNS
-from maniplvm.data.targets import region_target
+from maniplvm.data.validation import region_target
 from maniplvm.tasks import RegionTarget, Sample, Task
 from tests.data.conftest import box_sample, encoded, the_refusal, the_sample, trace_sample
-from tests.data.test_drawing import near
-from tests.data.test_targets import ANY_JSON
+from tests.data.drawing.test_answers import near
+from tests.data.test_validation import ANY_JSON
 
 SIZE = (64, 48)
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30]]
@@ -67,7 +67,7 @@ def test_regions_come_back_as_they_were_written(tmp_path):
         "mask",
         "polygons",
     ]
-    assert describe(found).spreads()["region area [% of picture]"].least == pytest.approx(
+    assert describe(found).spreads()["region area [% of image]"].least == pytest.approx(
         100 * 400 / (64 * 48)
     )
 
@@ -101,14 +101,14 @@ def test_hugging_face_datasets_decodes_masks_and_polygons(tmp_path, monkeypatch)
 
 
 @given(bits=st.binary(min_size=15, max_size=15))
-def test_a_mask_comes_back_from_its_picture(bits):
+def test_a_mask_comes_back_from_its_image(bits):
     mask = np.unpackbits(np.frombuffer(bits, dtype=np.uint8)).reshape(8, 15).astype(bool)
     assert (decode_mask(encode_mask(mask)) == mask).all()
     assert encode_mask(mask) == encode_mask(mask.copy())
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
-def test_masks_of_every_picture_mode_mean_what_is_not_black(tmp_path, mode):
+def test_masks_of_every_image_mode_mean_what_is_not_black(tmp_path, mode):
     image = Image.fromarray(MASK)
     image = image.convert("I").convert("I;16") if mode == "I;16" else image.convert(mode)
     image.save(tmp_path / "mask.png")
@@ -138,7 +138,7 @@ def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():
         ({"polygons": [[[0, 0], [7, 0], [1]]]}, Cause.WRONG_TYPE, "needs 2 numbers x, y, got 1"),
         ({"boxes": [[1, 2, 3]]}, Cause.WRONG_TYPE, "box 0, needs 4 numbers"),
         ({"boxes": [[5, 5, 5, 9]]}, Cause.EMPTY_BOX, "box 0, is 0 x 4 px"),
-        ({"mask": MASK[1:]}, Cause.SIZE_MISMATCH, "mask is 64x47, but its picture is 64x48"),
+        ({"mask": MASK[1:]}, Cause.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),
         ({"mask": MASK & False}, Cause.BAD_VALUE, "no set pixel"),
         ({"mask": MASK, "marks": [[0.5, 0.5]]}, Cause.NOT_PIXELS, "region's points lies in 0..1"),
         ({"mask": MASK, "marks": []}, Cause.TOO_FEW_POINTS, "at least 1 point, got 0"),

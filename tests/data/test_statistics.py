@@ -30,7 +30,7 @@ def test_every_quantity_is_measured_in_pixels_and_as_a_share(tmp_path):
     assert (found.trace_points, found.trace_lengths, found.trace_shares) == ([3], [10], [0.2])
     spreads = found.spreads()
     assert spreads["box width [px]"].median == 4.5
-    assert spreads["box area [% of picture]"].least == pytest.approx(1)
+    assert spreads["box area [% of image]"].least == pytest.approx(1)
     assert spreads["trace length [% of diagonal]"].greatest == pytest.approx(20)
 
 

@@ -81,10 +81,10 @@ def test_samples_can_be_chosen_by_split_and_by_task(folder):
     assert repr(dataset) == "Dataset('small', 3 samples, splits train, id_test)"
 
 
-def test_pictures_stay_on_disk_when_they_are_not_wanted(folder):
-    with_pictures = [sample.image for sample in open_dataset(folder).samples()]
+def test_images_stay_on_disk_when_they_are_not_wanted(folder):
+    with_images = [sample.image for sample in open_dataset(folder).samples()]
     without = [sample.image for sample in open_dataset(folder).samples(images=False)]
-    assert with_pictures == [encoded(), encoded(), None]
+    assert with_images == [encoded(), encoded(), None]
     assert without == [None, None, None]
 
 
@@ -207,7 +207,7 @@ def test_a_row_that_is_no_sample_is_named(folder, column, value, message):
     assert "train.parquet: row 0 is not a sample" in str(caught.value)
 
 
-def test_hugging_face_datasets_decodes_the_pictures(tmp_path, monkeypatch):
+def test_hugging_face_datasets_decodes_the_images(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets", exc_type=ImportError)
     samples = [box_sample(image=encoded()), trace_sample(image=encoded((64, 48), "JPEG"))]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maniplvm.data.images import decode
-from maniplvm.data.problems import Cause, RecordError
+from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.data.video import read_frame
 from maniplvm.errors import UserError
 from tests.data.conftest import encoded
@@ -14,23 +14,23 @@ LEVELS = list(range(20, 220, 8))
 CODECS = {"libx264": {}, "libsvtav1": {"preset": 10}, "libx265": {"x265-params": "log-level=none"}}
 
 
-def level(picture):
-    return float(np.asarray(decode(picture.data)).mean())
+def level(image):
+    return float(np.asarray(decode(image.data)).mean())
 
 
-def pictures(size=(64, 48)):
+def images(size=(64, 48)):
     return [np.full((*size[::-1], 3), grey, np.uint8) for grey in LEVELS]
 
 
 @pytest.fixture(params=CODECS)
 def video(request, tmp_path, monkeypatch):
     monkeypatch.setenv("SVT_LOG", "0")
-    return write_video(tmp_path / "a.mp4", pictures(), request.param, **CODECS[request.param])
+    return write_video(tmp_path / "a.mp4", images(), request.param, **CODECS[request.param])
 
 
 @pytest.fixture
 def h264(tmp_path):
-    return write_video(tmp_path / "a.mp4", pictures())
+    return write_video(tmp_path / "a.mp4", images())
 
 
 def refused(path, seconds=0.0):
@@ -42,9 +42,9 @@ def refused(path, seconds=0.0):
 
 
 def test_the_first_frame_is_read(video):
-    picture = read_frame(video)
-    assert picture.size == (64, 48)
-    assert abs(level(picture) - LEVELS[0]) < 1.6
+    image = read_frame(video)
+    assert image.size == (64, 48)
+    assert abs(level(image) - LEVELS[0]) < 1.6
 
 
 def test_any_frame_is_found_by_its_time(video):
@@ -94,7 +94,7 @@ def test_an_unknown_codec_is_named(h264):
     assert "its codec has no decoder here" in error.detail
 
 
-def test_a_huge_picture_is_refused_before_it_is_decoded(h264, monkeypatch):
+def test_a_huge_image_is_refused_before_it_is_decoded(h264, monkeypatch):
     monkeypatch.setattr("maniplvm.data.video.MAX_PIXELS", 64 * 48 - 1)
     error = refused(h264)
     assert error.cause is Cause.OVERSIZED_IMAGE

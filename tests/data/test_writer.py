@@ -30,19 +30,19 @@ def test_the_same_samples_give_the_same_bytes(tmp_path):
     assert set(digest(tmp_path / "one")) == {"dataset.json", "train.parquet"}
 
 
-def test_a_picture_that_neighbours_share_is_stored_once(tmp_path):
+def test_an_image_that_neighbours_share_is_stored_once(tmp_path):
     scenes = [scene(i) for i in range(20)]
     write_dataset(tmp_path / "single", [first for first, _ in scenes], name="x")
     write_dataset(tmp_path / "double", [sample for pair in scenes for sample in pair], name="x")
     single, double = (
         (tmp_path / name / "train.parquet").stat().st_size for name in ("single", "double")
     )
-    pictures = sum(len(first.image or b"") for first, _ in scenes)
-    assert single > pictures
-    assert double < single + 0.02 * pictures
+    images = sum(len(first.image or b"") for first, _ in scenes)
+    assert single > images
+    assert double < single + 0.02 * images
 
 
-def test_a_row_group_does_not_end_between_samples_that_share_a_picture(tmp_path, monkeypatch):
+def test_a_row_group_does_not_end_between_samples_that_share_an_image(tmp_path, monkeypatch):
     monkeypatch.setattr("maniplvm.data.writer._GROUP_ROWS", 3)
     monkeypatch.setattr("maniplvm.data.writer._GROUP_ROWS_AT_MOST", 5)
     pairs = [sample for i in range(4) for sample in scene(i)]
@@ -54,9 +54,9 @@ def test_a_row_group_does_not_end_between_samples_that_share_a_picture(tmp_path,
     assert len(list(open_dataset(tmp_path / "set").samples())) == 15
 
 
-def test_a_row_group_ends_before_its_pictures_grow_too_large(tmp_path, monkeypatch):
+def test_a_row_group_ends_before_its_images_grow_too_large(tmp_path, monkeypatch):
     picture = encoded()
-    monkeypatch.setattr("maniplvm.data.writer._GROUP_PICTURE_BYTES", 2 * len(picture))
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_IMAGE_BYTES", 2 * len(picture))
     monkeypatch.setattr("maniplvm.data.writer._GROUP_BYTES_AT_MOST", 4 * len(picture))
     different = [box_sample(f"d{i}", image=encoded(seed=i)) for i in range(4)]
     same = [box_sample(f"s{i}", image=encoded(seed=9)) for i in range(6)]

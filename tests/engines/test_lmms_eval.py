@@ -59,12 +59,12 @@ def tasks_of(folder):
 
 
 def docs_of(task, folder, cache):
-    """Rows with their pictures, and without, as the harness gives them for scoring."""
+    """Rows with their images, and without, as the harness gives them for scoring."""
     files = {k: str(folder / v) for k, v in task["dataset_kwargs"]["data_files"].items()}
     whole = datasets.load_dataset(task["dataset_path"], data_files=files, cache_dir=str(cache))
     docs = task["process_docs"](whole[task["test_split"]])
-    pictures = [k for k, v in docs.features.items() if isinstance(v, datasets.Image)]
-    return docs, docs.remove_columns(pictures)
+    images = [k for k, v in docs.features.items() if isinstance(v, datasets.Image)]
+    return docs, docs.remove_columns(images)
 
 
 def scored(task, docs, texts):
@@ -78,7 +78,7 @@ def scored(task, docs, texts):
 
 
 def regions():
-    """Pointing samples, one of which has a mask, which is stored as a picture."""
+    """Pointing samples, one of which has a mask, which is stored as an image."""
     first, second = (
         replace(
             sample(Task.AFFORDANCE, seed=seed), id=f"point/{seed}", task=Task.POINTING, target=own

@@ -4,7 +4,7 @@ import json
 
 from maniplvm.data import write_dataset
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
-from tests.cli.pictures import png
+from tests.cli.images import png
 
 SIZE = (64, 48)  # its diagonal is 80 px
 BOX = (10.0, 10.0, 30.0, 30.0)

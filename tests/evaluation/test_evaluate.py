@@ -223,7 +223,7 @@ def test_a_file_with_draws_for_some_samples_only_is_refused(tmp_path):
 @needs_sim
 def test_simulated_traces_are_followed_and_followed_once(tmp_path):
     from maniplvm.simulation.worlds import world
-    from tests.cli.pictures import png
+    from tests.cli.images import png
     from tests.simulation.execution.conftest import demonstrated_sample
 
     made = demonstrated_sample(world("metaworld"), "button-press-topdown-v3", 0)

@@ -1,7 +1,7 @@
-"""Answers that published models really gave, from a picture to a table and an overlay.
+"""Answers that published models really gave, from an image to a table and an overlay.
 
-Their own answers and pictures are not part of this repository: without them this is skipped. The
-targets are ours, drawn by eye on the pictures, so the figures below say that reading, scoring and
+Their own answers and images are not part of this repository: without them this is skipped. The
+targets are ours, drawn by eye on the images, so the figures below say that reading, scoring and
 drawing work; they are no measurement of the models.
 """
 
@@ -25,7 +25,7 @@ from maniplvm.data import (
 from maniplvm.data.images import decode
 from maniplvm.evaluation import FilePredictor, evaluate, read_samples, rescore
 from maniplvm.tasks import Task
-from tests.data.test_drawing import near
+from tests.data.drawing.test_answers import near
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 pytestmark = pytest.mark.skipif(not REAL.exists(), reason="the real samples are not at hand")
@@ -66,7 +66,7 @@ def robobrain(model):
 
 
 def affordance_r1(folder):
-    """Three raw replies; their pictures are not at hand, so grey ones of 1024 px stand in."""
+    """Three raw replies; their images are not at hand, so grey ones of 1024 px stand in."""
     for name, box in R1_BOXES.items():
         Image.new("RGB", (1024, 1024), (128, 128, 128)).save(folder / f"{name}.png")
         record = {

@@ -15,8 +15,8 @@ from maniplvm.evaluation import (
     rescore,
 )
 from maniplvm.tasks import Task
+from tests.evaluation.protocols.test_published_protocols import FIRST_TOUCH
 from tests.evaluation.scenery import predictions_file, right, said, small_set, stored
-from tests.evaluation.test_published_protocols import FIRST_TOUCH
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_the_shipped_policy_reads_its_tasks_and_the_trained_one_is_another(finis
     assert known[Task.AFFORDANCE].parse_rate.mean == 1
     assert known[Task.AFFORDANCE].strict["iou"].mean > 0.3
     assert known[Task.TRAJECTORY].execution is not None
-    shipped = (ROOT / "src/maniplvm/models/embedded/checkpoint/model.safetensors").read_bytes()
+    shipped = (ROOT / "src/maniplvm/embedded/checkpoint/model.safetensors").read_bytes()
     assert (folder / "grpo" / "model" / "model.safetensors").read_bytes() != shipped
 
 

@@ -118,7 +118,7 @@ def test_views_map_both_ways(size, seen, shares):
         assert view.to_original(view.to_seen(points)) == pytest.approx(points, abs=1e-6)
 
 
-def test_a_letterbox_pads_evenly_and_moves_the_target_with_the_picture():
+def test_a_letterbox_pads_evenly_and_moves_the_target_with_the_image():
     view = View.letterboxed((640, 480), (336, 336))
     assert view.offset == (0, 42)
     assert view.to_seen([[0, 0], [640, 480]]).tolist() == [[0, 42], [336, 294]]
@@ -132,7 +132,7 @@ def test_a_crop_shifts_and_a_chain_composes():
         View.identity((10, 10)).then(View.identity((20, 20)))
 
 
-def test_a_frame_on_a_letterboxed_picture_decodes_to_the_original():
+def test_a_frame_on_a_letterboxed_image_decodes_to_the_original():
     view = View.letterboxed((640, 480), (336, 336))
     frame = Frame("padded", view, span=1000.0)
     middle = frame.encode([320, 240])
@@ -183,6 +183,6 @@ def test_an_undeclared_frame_is_refused(frame, message):
         resolve_frame(frame, (640, 480))
 
 
-def test_a_picture_needs_pixels():
+def test_an_image_needs_pixels():
     with pytest.raises(ValueError, match="at least one pixel"):
         FrameSpec("pixels").bind((0, 5))

@@ -97,7 +97,7 @@ def test_an_unknown_architecture_is_refused(tmp_path):
 def test_a_text_model_is_refused(tmp_path):
     content = {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}
     message = refused(write_config(tmp_path, content))
-    assert "Qwen2ForCausalLM does not turn a picture and a text into text" in message
+    assert "Qwen2ForCausalLM does not turn an image and a text into text" in message
 
 
 def test_a_model_without_a_known_family_asks_for_one(tmp_path):

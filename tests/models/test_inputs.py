@@ -13,14 +13,14 @@ from maniplvm.models import (
     load_interface,
     load_model,
 )
-from tests.models.pictures import encoded, picture
+from tests.models.images import encoded, image
 
 QUESTIONS = [
     Question(
-        "Where must the gripper touch to open the small wooden drawer?", encoded(picture((96, 64)))
+        "Where must the gripper touch to open the small wooden drawer?", encoded(image((96, 64)))
     ),
-    Question("Box?", encoded(picture((60, 150), seed=1), "JPEG")),
-    Question("<think> how? </think>", encoded(picture((64, 64), seed=2), "WEBP")),
+    Question("Box?", encoded(image((60, 150), seed=1), "JPEG")),
+    Question("<think> how? </think>", encoded(image((64, 64), seed=2), "WEBP")),
 ]
 
 
@@ -37,7 +37,7 @@ def loaded(checkpoint):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_a_batch_is_padded_on_the_left_and_holds_every_picture(loaded, family):
+def test_a_batch_is_padded_on_the_left_and_holds_every_image(loaded, family):
     model = loaded(family)
     batch = encode_batch(model, QUESTIONS)
     assert batch["input_ids"].shape == batch["attention_mask"].shape
@@ -60,9 +60,9 @@ def test_a_question_gets_the_same_answer_alone_and_in_a_batch(loaded, family):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_the_picture_matters(loaded, family):
+def test_the_image_matters(loaded, family):
     model = loaded(family)
-    other = Question(QUESTIONS[0].prompt, encoded(picture((96, 64), seed=9)))
+    other = Question(QUESTIONS[0].prompt, encoded(image((96, 64), seed=9)))
     with torch.inference_mode():
         first, second = model.model(**encode_batch(model, [QUESTIONS[0], other])).logits[:, -1]
     assert not torch.equal(first, second)
@@ -86,7 +86,7 @@ def test_the_tags_of_an_answer_survive_decoding(loaded):
     assert tokens[0] == tokenizer.convert_tokens_to_ids("<think>")
 
 
-def test_the_chat_is_rendered_with_the_picture_before_the_words(loaded):
+def test_the_chat_is_rendered_with_the_image_before_the_words(loaded):
     model = loaded("qwen2_5_vl")
     batch = encode_batch(model, QUESTIONS[1:2], system="Be brief.")
     text = model.tokenizer.decode(batch["input_ids"][0])
@@ -98,26 +98,26 @@ def test_the_chat_is_rendered_with_the_picture_before_the_words(loaded):
     )
 
 
-def test_pictures_of_any_mode_are_taken(checkpoint):
+def test_images_of_any_mode_are_taken(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     modes = ("L", "RGBA", "P", "1", "CMYK")
-    images = [picture((64, 64)).convert(mode) for mode in modes]
+    images = [image((64, 64)).convert(mode) for mode in modes]
     batch = build_inputs(side, [chat_messages("Box?")] * len(images), images)
     assert len(batch["image_grid_thw"]) == len(images)
     assert batch["pixel_values"].isfinite().all()
 
 
-def test_a_damaged_picture_is_named(checkpoint):
+def test_a_damaged_image_is_named(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     whole = QUESTIONS[0].image
-    for damaged in (b"", b"no picture", whole[: len(whole) // 2]):
-        with pytest.raises(UserError, match="question 1: its picture cannot be read"):
+    for damaged in (b"", b"no image", whole[: len(whole) // 2]):
+        with pytest.raises(UserError, match="question 1: its image cannot be read"):
             encode_batch(side, [QUESTIONS[0], Question("Box?", damaged)])
 
 
-def test_a_batch_needs_a_question_and_every_chat_a_picture(checkpoint):
+def test_a_batch_needs_a_question_and_every_chat_an_image(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     with pytest.raises(ValueError, match="0 chats"):
         encode_batch(side, [])
-    with pytest.raises(ValueError, match="1 chats need as many pictures, got 2"):
+    with pytest.raises(ValueError, match="1 chats need as many images, got 2"):
         build_inputs(side, [chat_messages("Box?")], [Image.new("RGB", (64, 64))] * 2)

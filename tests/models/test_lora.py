@@ -12,14 +12,14 @@ from maniplvm.models import (
     load_model,
 )
 from maniplvm.models.parameters import ParameterCount, vision_tower
-from tests.models.pictures import encoded, picture
+from tests.models.images import encoded, image
 
 # peft asks transformers for a name that transformers has given up; both are pinned.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
 )
 
-QUESTION = Question("Where?", encoded(picture((96, 64))))
+QUESTION = Question("Where?", encoded(image((96, 64))))
 
 
 def logits(loaded):
@@ -99,7 +99,7 @@ def test_a_trained_adapter_is_saved_alone_and_merged_when_loaded(checkpoint, tmp
     torch.testing.assert_close(logits(merged), trained, atol=1e-5, rtol=1e-4)
 
 
-def test_a_trained_adapter_sees_pictures_as_it_did_in_training(checkpoint, tmp_path):
+def test_a_trained_adapter_sees_images_as_it_did_in_training(checkpoint, tmp_path):
     base = checkpoint("qwen2_5_vl")
     load_model(base, lora=LoraSettings(), max_pixels=50_000, device="cpu").save(tmp_path)
     merged = load_model(base, adapter=tmp_path, device="cpu")

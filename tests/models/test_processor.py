@@ -14,7 +14,7 @@ from maniplvm.geometry import FRAMES
 from maniplvm.models import FAMILIES, TINY_FAMILIES, load_interface
 from maniplvm.models.processor import frame_spec
 from maniplvm.tasks import BoxTarget, TraceTarget, parse_answer, write_completion
-from tests.models.pictures import picture
+from tests.models.images import make_image
 
 SIZES = [
     (1, 1),
@@ -59,7 +59,7 @@ PUBLISHED = {
         "processor_class": "Qwen3VLProcessor",
     },
 }
-"""The layout of the files that Qwen publishes, in which picture settings have their own file."""
+"""The layout of the files that Qwen publishes, in which image settings have their own file."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def interface(checkpoint):
 
 
 def processed(interface, image):
-    """The size and the pixels of the picture that the processor really makes."""
+    """The size and the pixels of the image that the processor really makes."""
     processor = interface.processor.image_processor
     made = processor(images=[image], return_tensors="np")
     patch, merge = processor.patch_size, processor.merge_size
@@ -93,7 +93,7 @@ def processed(interface, image):
 @pytest.mark.parametrize("size", SIZES)
 def test_the_view_ends_at_the_size_that_the_processor_makes(interface, family, limits, size):
     side = interface(family, **limits)
-    made, _ = processed(side, picture(size))
+    made, _ = processed(side, make_image(size))
     assert side.frame_for(size).view.seen == made
 
 
@@ -110,7 +110,7 @@ def test_image_tokens_are_those_that_the_processor_would_write(interface, family
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 @pytest.mark.parametrize("size", [(640, 480), (333, 777), (64, 64)])
-def test_a_thing_in_the_picture_lies_where_the_frame_says(interface, family, size):
+def test_a_thing_in_the_image_lies_where_the_frame_says(interface, family, size):
     side = interface(family)
     width, height = size
     box = np.round([[width * 0.25, height * 0.5], [width * 0.75, height * 0.875]])
@@ -146,7 +146,7 @@ def test_targets_survive_the_resize(interface, family, size, shares):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_whole_pixels_of_the_seen_picture_come_back_exactly(interface, family):
+def test_whole_pixels_of_the_seen_image_come_back_exactly(interface, family):
     frame = interface(family).frame_for((640, 480))
     numbers = np.array([[0.0, 0.0], frame.limits])
     target = BoxTarget(frame.decode(numbers).reshape(4))
@@ -163,18 +163,18 @@ def test_checkpoints_in_the_published_layout_are_read_by_their_own_settings(copi
     settings_file.write_text(json.dumps(PUBLISHED[family]), encoding="utf-8")
     side = load_interface(folder)
     for size in [(640, 480), (60, 70), (1234, 567)]:
-        assert side.frame_for(size).view.seen == processed(side, picture(size))[0]
+        assert side.frame_for(size).view.seen == processed(side, make_image(size))[0]
 
 
 @pytest.mark.parametrize("family", PUBLISHED)
 def test_a_family_may_answer_in_other_numbers_than_its_architecture(interface, family):
     side = interface(family, family="unit")
     assert side.frame_for((640, 480)).limits == (1, 1)
-    assert side.frame_for((640, 480)).view.seen == processed(side, picture((640, 480)))[0]
+    assert side.frame_for((640, 480)).view.seen == processed(side, make_image((640, 480)))[0]
     assert interface(family, family="pixels").frame_for((640, 480)).limits == (640, 480)
 
 
-def test_smaller_pictures_take_fewer_tokens(interface):
+def test_smaller_images_take_fewer_tokens(interface):
     assert interface("qwen2_5_vl").image_tokens((640, 480)) == 23 * 17
     assert interface("qwen2_5_vl", max_pixels=200_704).image_tokens((640, 480)) < 257
 
@@ -197,7 +197,7 @@ def test_areas_that_cannot_be_met_are_refused(checkpoint, limits, words):
         load_interface(checkpoint("qwen3_vl"), **limits)
 
 
-def test_a_processor_that_resizes_otherwise_cannot_speak_pixels_of_the_resized_picture():
+def test_a_processor_that_resizes_otherwise_cannot_speak_pixels_of_the_resized_image():
     other = SimpleNamespace(patch_size=14, merge_size=2, do_resize=True)
     with pytest.raises(UserError, match="does not resize as its processor does"):
         frame_spec(FAMILIES["qwen2_5_vl"], other, "here")
@@ -206,14 +206,16 @@ def test_a_processor_that_resizes_otherwise_cannot_speak_pixels_of_the_resized_p
     )
 
 
-def test_a_picture_that_is_not_resized_is_seen_as_it_is(copied):
+def test_an_image_that_is_not_resized_is_seen_as_it_is(copied):
     folder = copied("qwen3_vl")
     path = folder / "processor_config.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["image_processor"]["do_resize"] = False
     path.write_text(json.dumps(content), encoding="utf-8")
     side = load_interface(folder)
-    assert side.frame_for((64, 96)).view.seen == (64, 96) == processed(side, picture((64, 96)))[0]
+    assert (
+        side.frame_for((64, 96)).view.seen == (64, 96) == processed(side, make_image((64, 96)))[0]
+    )
     assert side.image_tokens((64, 96)) == 6
     with pytest.raises(UserError, match="no min_pixels"):
         load_interface(folder, max_pixels=90_000)
@@ -235,7 +237,7 @@ def test_a_processor_can_be_sent_to_another_process(interface, family):
     side = interface(family)
     again = pickle.loads(pickle.dumps(side.processor))  # noqa: S301 - our own bytes
     assert again.to_dict() == side.processor.to_dict()
-    made = again.image_processor(images=[picture((64, 48))], return_tensors="np")
+    made = again.image_processor(images=[make_image((64, 48))], return_tensors="np")
     assert made["pixel_values"].shape[0] == made["image_grid_thw"].prod()
 
 

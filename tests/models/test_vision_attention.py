@@ -5,16 +5,16 @@ from transformers import AutoModelForImageTextToText
 
 from maniplvm.models import Question, encode_batch, load_model, write_tiny_checkpoint
 from maniplvm.models.vision_attention import batch_equal_images
-from tests.models.pictures import encoded, picture
+from tests.models.images import encoded, image
 
 
 def logits(loaded, sizes):
-    questions = [Question("touch?", encoded(picture(size))) for size in sizes]
+    questions = [Question("touch?", encoded(image(size))) for size in sizes]
     with torch.no_grad():
         return loaded.model(**encode_batch(loaded, questions)).logits
 
 
-def test_batched_attention_gives_the_stock_numbers_for_equal_and_unequal_pictures(tmp_path):
+def test_batched_attention_gives_the_stock_numbers_for_equal_and_unequal_images(tmp_path):
     loaded = load_model(write_tiny_checkpoint(tmp_path, "qwen3_vl"), device="cpu")
     batches = [[(300, 300)] * 3, [(300, 300), (320, 280)], [(256, 256)]]
     plain = AutoModelForImageTextToText.from_pretrained(tmp_path).eval()

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from maniplvm.errors import UserError
 from maniplvm.geometry import FRAMES
 from maniplvm.rewards import PRESETS, resolve_preset, score, score_batch
-from maniplvm.rewards.doctor import diagnose
+from maniplvm.rewards.doctor.diagnose import diagnose
 from maniplvm.tasks import RegionTarget, Sample, Task, write_completion
 from tests.rewards.test_scoring import BOX, TRACE, wrap
-from tests.tasks.test_answers import FRAGMENTS
+from tests.tasks.parsing.test_reading import FRAGMENTS
 
 REGION = Sample(
     "region",

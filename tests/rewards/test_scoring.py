@@ -11,7 +11,7 @@ from maniplvm.geometry.frames import FRAMES
 from maniplvm.rewards import PRESETS, score, score_answers, score_batch
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget, parse_answer
 from tests.strategies import boxes, traces
-from tests.tasks.test_answers import FRAGMENTS
+from tests.tasks.parsing.test_reading import FRAGMENTS
 
 BOX = Sample("box", Task.AFFORDANCE, "open", (640, 480), BoxTarget([100, 100, 200, 180]))
 TINY = Sample("tiny", Task.AFFORDANCE, "open", (640, 480), BoxTarget([352, 186, 372, 201]))

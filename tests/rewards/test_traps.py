@@ -69,14 +69,14 @@ def test_trap_6_failures_are_part_of_every_average():
     assert np.mean([s.total for s in scores]) == pytest.approx(0.02)
 
 
-def test_trap_7_the_target_moves_with_a_padded_picture():
+def test_trap_7_the_target_moves_with_a_padded_image():
     padded = Frame("padded", View.letterboxed((640, 480), (448, 448)))
     seen = padded.encode(BOX.target.points, rounded=False).ravel()
     assert seen[1] == pytest.approx(100 * 0.7 + 56)
     assert score(wrap(seen), BOX, frame=padded).terms["iou"] == pytest.approx(1)
 
 
-def test_trap_8_a_missing_picture_is_an_error_not_another_sample(tmp_path):
+def test_trap_8_a_missing_image_is_an_error_not_another_sample(tmp_path):
     source = tmp_path / "records.jsonl"
     source.write_text(
         '{"id": "a", "task": "affordance", "instruction": "x", "image": "gone.png", '

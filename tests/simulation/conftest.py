@@ -49,7 +49,7 @@ def opengl():
     import mujoco
 
     from maniplvm.errors import UserError
-    from maniplvm.simulation.rendering import Renderer
+    from maniplvm.simulation.scene.rendering import Renderer
 
     try:
         Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), (64, 64)).close()
@@ -71,8 +71,8 @@ def two_things():
 @pytest.fixture
 def demonstration_of():
     """Builds a demonstration from a path, a gripper and contacts given as tuples."""
-    from maniplvm.simulation.contacts import ContactLog
-    from maniplvm.simulation.demonstrations import Demonstration
+    from maniplvm.simulation.labels.contacts import ContactLog
+    from maniplvm.simulation.labels.demonstrations import Demonstration
 
     def build(path, gripper=None, contacts=(), initial=None):
         path = np.asarray(path, dtype=np.float64)

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from maniplvm.cli.simulate import simulate
-from maniplvm.simulation import affordance, studio
-from maniplvm.simulation.randomisation import Variety
-from maniplvm.simulation.splits import SPLITS
+from maniplvm.simulation.generation import sampler as studio
+from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.labels import affordance
+from maniplvm.simulation.randomization.appearance import Variety
 
 pytestmark = pytest.mark.sim
 
@@ -41,7 +42,7 @@ def test_the_page_states_the_thresholds_of_the_rule():
     assert f"{studio.LEAST_VISIBLE:.0%} of it".replace("%", " %") in PAGE
 
 
-def test_the_pictures_of_the_page_exist():
+def test_the_images_of_the_page_exist():
     for name in ("simulation-tasks.jpg", "simulation-variety.jpg"):
         assert f"images/{name}" in PAGE
         assert (ROOT / "docs" / "images" / name).stat().st_size < 600_000

@@ -20,7 +20,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_package_and_its_splits_need_no_simulator():
     code = (
-        "import sys, maniplvm.simulation, maniplvm.simulation.splits, maniplvm.cli.simulate\n"
+        "import sys, maniplvm.simulation, maniplvm.simulation.generation.splits, maniplvm.cli.simulate\n"
         "assert not {'mujoco', 'metaworld', 'robosuite'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from maniplvm.data import open_dataset
-from maniplvm.simulation.instructions import instructions
+from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.labels.instructions import instructions
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.splits import SPLITS
 from maniplvm.tasks.sample import Task
 
 pytestmark = pytest.mark.sim
@@ -73,7 +73,7 @@ def test_every_sample_can_be_rebuilt_and_scored(samples):
             assert record.camera.size == trace.image_size == box.image_size
 
 
-def test_pictures_decode_to_their_size():
+def test_images_decode_to_their_size():
     for number, sample in enumerate(open_dataset(FOLDER).samples(split="ood_robot")):
         assert sample.image is not None
         assert Image.open(io.BytesIO(sample.image)).convert("RGB").size == sample.image_size

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.contacts import ContactSensor
-from maniplvm.simulation.demonstrations import demonstrate
-from maniplvm.simulation.instructions import described_tasks
+from maniplvm.simulation.labels.contacts import ContactSensor
+from maniplvm.simulation.labels.demonstrations import demonstrate
+from maniplvm.simulation.labels.instructions import described_tasks
 from maniplvm.simulation.worlds import world
 
 pytestmark = pytest.mark.sim

@@ -20,7 +20,7 @@ def make(**changes):
     return Sample(**{**settings, **changes})
 
 
-def test_a_sample_needs_no_picture():
+def test_a_sample_needs_no_image():
     sample = make()
     assert sample.task is Task.AFFORDANCE
     assert sample.image is None

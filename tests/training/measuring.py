@@ -7,8 +7,8 @@ from torch.profiler import ProfilerActivity, profile
 from maniplvm.models import LoraSettings
 from maniplvm.models.lora import add_lora
 from maniplvm.models.parameters import freeze_vision_tower
-from maniplvm.training.activations import Keeping, Workload, activation_bytes
-from maniplvm.training.shapes import read_shapes
+from maniplvm.training.dry_run.activations import Keeping, Workload, activation_bytes
+from maniplvm.training.dry_run.shapes import read_shapes
 
 _TEXT = {
     "vocab_size": 1000,

@@ -12,7 +12,9 @@ from maniplvm.data import write_dataset
 from maniplvm.models import write_tiny_checkpoint
 from maniplvm.rewards import score_batch
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
-from maniplvm.training import build_recipe, methods, read_recipe, rewarding, train
+from maniplvm.training import build_recipe, read_recipe, train
+from maniplvm.training.loop import methods
+from maniplvm.training.rewards import reward_function as rewarding
 
 SIDE = 56
 
@@ -50,7 +52,7 @@ GRPO = {
 }
 
 
-def picture(seed):
+def make_image(seed):
     import io
 
     pixels = np.random.default_rng(seed).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -68,7 +70,7 @@ def practice_samples(scenes=6, categories=("open", "push"), split="train"):
             f"{category} thing {scene}",
             (SIDE, SIDE),
             box if task is Task.AFFORDANCE else trace,
-            image=picture(scene),
+            image=make_image(scene),
             split=split,
             category=category,
             provenance={"world": "w", "task": category, "seed": scene, "part": "the handle"},
@@ -119,7 +121,7 @@ def use_script(patch=setattr):
 
 
 if __name__ == "__main__":
-    from maniplvm.training.cpu_processes import leave_process_group, start_missing_processes
+    from maniplvm.training.loop.cpu_processes import leave_process_group, start_missing_processes
 
     start_missing_processes(sys.argv[1:], "tests.training.practice")
     use_chance()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import yaml
 
-from maniplvm.training import build_recipe, collapse
-from maniplvm.training.trainer_settings import build_config, check_trainer
-from maniplvm.training.yaml_text import parse_yaml
+from maniplvm.config.yaml import parse_yaml
+from maniplvm.training import build_recipe
+from maniplvm.training.config.trainer_settings import build_config, check_trainer
+from maniplvm.training.loop import health_checks as collapse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 

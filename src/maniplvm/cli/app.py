@@ -7,16 +7,16 @@ from typing import Annotated
 import typer
 
 import maniplvm
-from maniplvm.cli.blend import blend
 from maniplvm.cli.compare import compare
 from maniplvm.cli.data import app as data_app
 from maniplvm.cli.doctor import doctor
-from maniplvm.cli.embedded import embedded
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.experiment import experiment
 from maniplvm.cli.export import app as export_app
+from maniplvm.cli.interpolate import blend
 from maniplvm.cli.predict import predict
+from maniplvm.cli.pretrain_embedded import embedded
 from maniplvm.cli.quickstart import quickstart
 from maniplvm.cli.report import report
 from maniplvm.cli.rescore import rescore_folder

@@ -30,7 +30,7 @@ from maniplvm.tasks.sample import Sample
 app = typer.Typer(help="Import data sets and look at them.", no_args_is_help=True)
 
 _MOST_ROWS = 15
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def _takers(option: str) -> str:
@@ -47,7 +47,7 @@ def import_(
     out: Annotated[Path, typer.Option(help="The folder of the new data set.")],
     images: Annotated[
         Path | None,
-        typer.Option(help="What picture names are relative to (default: images/ beside the file)."),
+        typer.Option(help="What image names are relative to (default: images/ beside the file)."),
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave bad records out and list them.")
@@ -76,7 +76,7 @@ def import_(
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(help=f"Draw so many pictures of four affordances ({_takers('sample')})."),
+        typer.Option(help=f"Draw so many images of four affordances ({_takers('sample')})."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help=f"Chooses what is drawn ({_takers('seed')}).")
@@ -90,10 +90,10 @@ def import_(
         typer.Option("--task", help=f"affordance (boxes) or pointing (masks) ({_takers('task')})."),
     ] = None,
     license_name: Annotated[
-        str, typer.Option("--license", help="The licence of pictures and labels.")
+        str, typer.Option("--license", help="The licence of images and labels.")
     ] = UNKNOWN_LICENSE,
 ) -> None:
-    """Read a published format into a data set: every record is checked, pictures go inside."""
+    """Read a published format into a data set: every record is checked, images go inside."""
     own = {
         "calibration": calibration,
         "camera": camera,
@@ -163,7 +163,7 @@ def info(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.
 @app.command()
 def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.")],
-    out: Annotated[Path, typer.Option(help="The picture to write (.png, .jpg or .webp).")],
+    out: Annotated[Path, typer.Option(help="The image to write (.png, .jpg or .webp).")],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     task: Annotated[str | None, typer.Option(help="Only affordance or trajectory.")] = None,
     count: Annotated[int, typer.Option(help="How many samples, drawn at random.")] = 12,
@@ -171,8 +171,8 @@ def show(
     seed: Annotated[int, typer.Option(help="Chooses the samples.")] = 0,
 ) -> None:
     """Draw samples with their targets on a contact sheet."""
-    if out.suffix.lower() not in _PICTURE_SUFFIXES:
-        raise UserError(f"{out}: a picture's name ends in {', '.join(_PICTURE_SUFFIXES)}")
+    if out.suffix.lower() not in _IMAGE_SUFFIXES:
+        raise UserError(f"{out}: an image's name ends in {', '.join(_IMAGE_SUFFIXES)}")
     if not out.parent.is_dir():
         raise UserError(f"{out}: the folder {out.parent} does not exist; create it")
     if count < 1 or seed < 0:
@@ -200,7 +200,7 @@ def _task_table(dataset: Dataset, found: Statistics) -> Table:
 
 
 def _size_table(found: Statistics) -> Table:
-    table = Table("picture size [px]", _right("samples"))
+    table = Table("image size [px]", _right("samples"))
     common = found.sizes.most_common(_MOST_ROWS)
     for (width, height), count in common:
         table.add_row(f"{width} x {height}", f"{count:,}")

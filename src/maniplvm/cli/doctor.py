@@ -19,8 +19,8 @@ from maniplvm.cli.output import check_output, write_output
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, resolve_frame
 from maniplvm.rewards import PRESETS, resolve_preset
-from maniplvm.rewards.doctor import Diagnosis, ProbeResult, diagnose
-from maniplvm.rewards.probes import ProbeKind
+from maniplvm.rewards.doctor.diagnose import Diagnosis, ProbeResult, diagnose
+from maniplvm.rewards.doctor.probes import ProbeKind
 from maniplvm.tasks import Sample, Task
 
 _LADDER = (ProbeKind.TARGET, ProbeKind.OFFSET, ProbeKind.NOISE)

@@ -1,4 +1,4 @@
-"""The picture of a diagnosis: what an answer earns as it gets worse, and what ignorance earns."""
+"""The image of a diagnosis: what an answer earns as it gets worse, and what ignorance earns."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from maniplvm.errors import UserError
-from maniplvm.rewards.doctor import Diagnosis, ProbeResult
-from maniplvm.rewards.findings import LARGE_ERROR, SMALL_ERROR
-from maniplvm.rewards.probes import LEVELS, ProbeKind
+from maniplvm.rewards.doctor.diagnose import Diagnosis, ProbeResult
+from maniplvm.rewards.doctor.diagnostics import LARGE_ERROR, SMALL_ERROR
+from maniplvm.rewards.doctor.probes import LEVELS, ProbeKind
 
 _FORMATS = (".png", ".svg", ".pdf")
 _PANELS = (

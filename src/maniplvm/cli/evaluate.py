@@ -10,7 +10,7 @@ from rich.progress import TaskID
 from maniplvm.cli import evaluate_options as options
 from maniplvm.cli.evaluation_tables import comparison_table, headline, result_tables
 from maniplvm.cli.progress import progress_bar
-from maniplvm.cli.served import (
+from maniplvm.cli.server_options import (
     announcement,
     read_extra,
     read_prices,
@@ -29,9 +29,14 @@ from maniplvm.evaluation import (
     evaluate,
     read_evaluation,
 )
-from maniplvm.evaluation.baselines import PREFIX, resolve_baseline
-from maniplvm.evaluation.local_model import BATCH_SIZE
-from maniplvm.evaluation.server_model import CONCURRENCY, Patience, ServerPredictor, record_usage
+from maniplvm.evaluation.predictors.baselines import PREFIX, resolve_baseline
+from maniplvm.evaluation.predictors.local import BATCH_SIZE
+from maniplvm.evaluation.predictors.server import (
+    CONCURRENCY,
+    Patience,
+    ServerPredictor,
+    record_usage,
+)
 from maniplvm.models import Decoding
 
 

@@ -97,7 +97,7 @@ Extra = Annotated[
     _option(_SERVED, help="""Further fields of each request, as JSON: '{"top_k": 20}'."""),
 ]
 PriceIn = Annotated[
-    float | None, _option(_SERVED, help="Of a million tokens of questions, pictures included.")
+    float | None, _option(_SERVED, help="Of a million tokens of questions, images included.")
 ]
 PriceOut = Annotated[float | None, _option(_SERVED, help="Of a million tokens of answers.")]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from maniplvm.evaluation import Comparison, Difference, Evaluation, Interval, TaskResult
-from maniplvm.evaluation.comparison import LOWER_IS_BETTER
 from maniplvm.evaluation.protocols import MANIPLVM
+from maniplvm.evaluation.statistics.comparison import LOWER_IS_BETTER
 from maniplvm.tasks import Task
 
 _HEADINGS = {

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from maniplvm.experiments.grid import read_grid
-from maniplvm.experiments.grid_costs import RunStatus, forecast
-from maniplvm.experiments.grid_results import write_evidence
-from maniplvm.experiments.grid_running import default_jobs, run_grid
-from maniplvm.experiments.grid_stages import runs_of
-from maniplvm.experiments.kept_results import check_results
+from maniplvm.experiments.grids.costs import RunStatus, forecast
+from maniplvm.experiments.grids.grid import read_grid
+from maniplvm.experiments.grids.kept_results import check_results
+from maniplvm.experiments.grids.results import write_evidence
+from maniplvm.experiments.grids.runner import default_jobs, run_grid
+from maniplvm.experiments.grids.stages import runs_of
 
 
 def experiment(

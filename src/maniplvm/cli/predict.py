@@ -1,4 +1,4 @@
-"""`maniplvm predict`: one picture, one instruction, one answer."""
+"""`maniplvm predict`: one image, one instruction, one answer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 
 from maniplvm.cli.output import check_output
-from maniplvm.cli.served import announcement, refuse_local_options, refuse_served_options
+from maniplvm.cli.server_options import announcement, refuse_local_options, refuse_served_options
 from maniplvm.data import PREDICTION, draw_answers, drawable
-from maniplvm.data.images import Picture, decode, read_picture
-from maniplvm.data.problems import RecordError
+from maniplvm.data.images import EncodedImage, decode, read_image
+from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
-from maniplvm.evaluation.local_model import answer_question
-from maniplvm.evaluation.server_model import ServerPredictor
+from maniplvm.evaluation.predictors.local import answer_question
+from maniplvm.evaluation.predictors.server import ServerPredictor
 from maniplvm.models import Decoding, load_model
 from maniplvm.tasks import Answer, Task, parse_answer
 
@@ -33,7 +33,7 @@ def predict(
     image: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
     instruction: Annotated[str, typer.Argument(help="What the robot is told to do.")],
     task: Annotated[Task, typer.Option(help="A box (affordance) or a path (trajectory).")],
-    out: Annotated[Path | None, typer.Option(help="Draw the answer on the picture here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the answer on the image here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Draw from this share of probability.")] = 1.0,
@@ -53,16 +53,16 @@ def predict(
         str | None, typer.Option(help="Environment variable that holds its key; OPENAI_API_KEY.")
     ] = None,
 ) -> None:
-    """Ask a model about one picture: text, answer in the picture's pixels, and an overlay.
+    """Ask a model about one image: text, answer in the image's pixels, and an overlay.
 
     A photo that its camera marked as turned is turned upright first; pixels are those of the
-    upright picture.
+    upright image.
     """
     check_output(out)
     if not instruction.strip():
         raise UserError("the instruction is empty; say what the robot is to do")
     decoding = Decoding(temperature, top_p, max_new_tokens)
-    picture = _picture(image)
+    picture = _image(image)
     if server is not None:
         refuse_local_options(adapter=adapter, dtype=dtype, device=device)
         served = ServerPredictor(
@@ -103,15 +103,15 @@ def _notice(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def _picture(path: Path) -> Picture:
+def _image(path: Path) -> EncodedImage:
     try:
-        return read_picture(path)
+        return read_image(path)
     except RecordError as error:
         raise UserError(f"{error.cause}: {error.detail}") from error
 
 
 def _record(
-    model: str, image: Path, instruction: str, picture: Picture, text: str, answer: Answer
+    model: str, image: Path, instruction: str, picture: EncodedImage, text: str, answer: Answer
 ) -> dict[str, object]:
     return {
         "model": model,
@@ -134,24 +134,24 @@ _SHAPES = {
 }
 
 
-def _print(text: str, answer: Answer, picture: Picture) -> None:
+def _print(text: str, answer: Answer, image: EncodedImage) -> None:
     console = Console()
     console.print(text, markup=False, highlight=False)
-    width, height = picture.size
+    width, height = image.size
     if answer.value is None:
         console.print(f"no answer could be read: {answer.status}")
         return
     numbers = json.dumps(answer.value.round(1).tolist())
     console.print(
-        f"{_SHAPES[answer.task]} in pixels of the {width} x {height} picture: {numbers}",
+        f"{_SHAPES[answer.task]} in pixels of the {width} x {height} image: {numbers}",
         markup=False,
     )
 
 
-def _draw(path: Path, picture: Picture, answer: Answer, quiet: bool) -> None:
+def _draw(path: Path, image: EncodedImage, answer: Answer, quiet: bool) -> None:
     answers = [] if answer.value is None else [(drawable(answer.value, answer.task), PREDICTION)]
     drawn = draw_answers(
-        decode(picture.data), answers, width=max(_DRAWN_WIDTH, picture.size[0]), legend=False
+        decode(image.data), answers, width=max(_DRAWN_WIDTH, image.size[0]), legend=False
     )
     try:
         drawn.save(path)

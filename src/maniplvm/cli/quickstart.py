@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.comparison import LOWER_IS_BETTER, Difference
+from maniplvm.evaluation.statistics.comparison import LOWER_IS_BETTER, Difference
 from maniplvm.experiments.quickstart import (
     DATA,
     GRPO_RECIPE,
@@ -21,7 +21,7 @@ from maniplvm.experiments.quickstart import (
     plain_figures,
     quickstart_stages,
 )
-from maniplvm.experiments.running import Stage, run_stages
+from maniplvm.experiments.stages import Stage, run_stages
 
 FIGURES = "quickstart.json"
 _HEADINGS = {

@@ -15,7 +15,7 @@ from maniplvm.cli.output import check_output, write_output
 
 def report(
     after: Annotated[Path, typer.Option(help="Evaluation folder of the model in question.")],
-    data: Annotated[Path, typer.Option(help="The data set that was evaluated; gives pictures.")],
+    data: Annotated[Path, typer.Option(help="The data set that was evaluated; gives images.")],
     out: Annotated[Path, typer.Option(help="Where to write the page (HTML).")],
     before: Annotated[
         Path | None, typer.Option(help="Evaluation folder of the model before training.")

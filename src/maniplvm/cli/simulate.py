@@ -29,8 +29,8 @@ def simulate(
             help="Initial states for each task: 20, or train=20 for one split; repeatable."
         ),
     ] = None,
-    views: Annotated[int, typer.Option(help="Pictures of each initial state.")] = 2,
-    size: Annotated[int, typer.Option(help="Side of the pictures [px].")] = 192,
+    views: Annotated[int, typer.Option(help="Images of each initial state.")] = 2,
+    size: Annotated[int, typer.Option(help="Side of the images [px].")] = 192,
     seed: Annotated[int, typer.Option(help="Another seed gives other scenes.")] = 0,
     plain: Annotated[
         str,
@@ -47,9 +47,9 @@ def simulate(
     from maniplvm.simulation.engine import require_mujoco
 
     require_mujoco()
-    from maniplvm.simulation.generate import generate
-    from maniplvm.simulation.plan import Plan, shard_of
-    from maniplvm.simulation.randomisation import Variety
+    from maniplvm.simulation.generation.generate import generate
+    from maniplvm.simulation.generation.plan import Plan, shard_of
+    from maniplvm.simulation.randomization.appearance import Variety
 
     plan = Plan(
         scenes=_scenes(_chosen_splits(world, splits), per_task or ["10"]),
@@ -69,7 +69,7 @@ def simulate(
             name=name,
             workers=workers,
             shard=shard,
-            progress=lambda pictures: bar.advance(task, pictures),
+            progress=lambda images: bar.advance(task, images),
         )
     for split, causes in report.drops.items():
         given_up = ", ".join(f"{count} {cause}" for cause, count in causes.items())
@@ -83,7 +83,7 @@ def simulate(
 
 
 def _chosen_splits(world: str, splits: str) -> list[str]:
-    from maniplvm.simulation.splits import SPLITS, split
+    from maniplvm.simulation.generation.splits import SPLITS, split
     from maniplvm.simulation.worlds.registry import WORLD_NAMES
 
     if world not in ("all", *WORLD_NAMES):
@@ -117,5 +117,5 @@ def _listed(text: str) -> list[str]:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Pictures a second."""
+        """Images a second."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")

@@ -66,12 +66,12 @@ def _train(
     launch: Path | None,
 ) -> None:
     from maniplvm.training import read_recipe, train
-    from maniplvm.training.cpu_processes import leave_process_group, start_missing_processes
+    from maniplvm.training.loop.cpu_processes import leave_process_group, start_missing_processes
 
     recipe = read_recipe(path, changes)
     if is_dry_run:
-        from maniplvm.training.dry_run import check
-        from maniplvm.training.launch import read_launch
+        from maniplvm.training.config.launch import read_launch
+        from maniplvm.training.dry_run.check import check
 
         planned = None if launch is None else read_launch(launch)
         Console().print(check(recipe, method, planned, out))

@@ -1,7 +1,7 @@
-"""Data sets: one reader for each published format, one store, and pictures of samples."""
+"""Data sets: one reader for each published format, one store, and images of samples."""
 
 from maniplvm.data.calibration import Calibration, read_calibration
-from maniplvm.data.drawing import (
+from maniplvm.data.drawing.answers import (
     PREDICTION,
     TRUTH,
     Marks,
@@ -11,9 +11,9 @@ from maniplvm.data.drawing import (
     drawable,
     zoom_region,
 )
+from maniplvm.data.drawing.contact_sheet import Remark, contact_sheet
 from maniplvm.data.importing import ImportReport, import_dataset, read_records
-from maniplvm.data.pictures import Remark, contact_sheet
-from maniplvm.data.problems import BadRecord, Cause
+from maniplvm.data.record_errors import BadRecord, Cause
 from maniplvm.data.scenes import limit_samples, scene_of, scenes_in_even_order
 from maniplvm.data.statistics import Statistics, describe
 from maniplvm.data.store import (

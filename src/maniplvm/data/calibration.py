@@ -12,10 +12,10 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
-from maniplvm.data.problems import RecordError
-from maniplvm.data.targets import numbers, shown
+from maniplvm.data.record_errors import RecordError
+from maniplvm.data.validation import numbers, shown
 from maniplvm.errors import UserError
-from maniplvm.geometry.pinhole import Pinhole
+from maniplvm.geometry.camera import Pinhole
 from maniplvm.tasks.sample import FloatArray
 
 CAMERA_FROM_BASE = "camera_from_base"
@@ -51,7 +51,7 @@ class Calibration:
     Attributes:
         path: The file, for messages.
         camera: The camera's key in the data set; None where there is only one.
-        image_size: `(width, height)` of the pictures that the intrinsics belong to [px].
+        image_size: `(width, height)` of the images that the intrinsics belong to [px].
         pinhole: The camera in the robot's base frame [m].
         position: Where an episode holds the end effector's position.
         metres: Metres in one unit of those positions.
@@ -114,7 +114,7 @@ def _intrinsics(value: object, path: Path) -> tuple[tuple[float, float], tuple[f
         if set(found) != set(names):
             raise UserError(
                 f"{path}: 'intrinsics' needs {', '.join(names)}; found {', '.join(found)}; "
-                "pictures with lens distortion must be undistorted first"
+                "images with lens distortion must be undistorted first"
             )
         fx, fy, cx, cy = _numbers([found[name] for name in names], 4, f"{path}: 'intrinsics'")
     else:

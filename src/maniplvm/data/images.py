@@ -1,4 +1,4 @@
-"""Pictures from files that others made: checked before they are decoded, upright afterwards."""
+"""Images from files that others made: checked before they are decoded, upright afterwards."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from PIL import Image, ImageOps
 
-from maniplvm.data.problems import Cause, RecordError
+from maniplvm.data.record_errors import Cause, RecordError
 
 MAX_PIXELS = 64_000_000
-"""The largest picture that is decoded, in pixels (8000 x 8000): 192 MB in memory."""
+"""The largest image that is decoded, in pixels (8000 x 8000): 192 MB in memory."""
 
 MAX_FILE_BYTES = 256 * 2**20
-"""The largest picture file that is read, in bytes."""
+"""The largest image file that is read, in bytes."""
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -32,8 +32,8 @@ _SAVE_OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded picture that is known to decode.
+class EncodedImage:
+    """An encoded image that is known to decode.
 
     Attributes:
         data: PNG, JPEG or WebP bytes; no EXIF orientation is left to apply.
@@ -45,7 +45,7 @@ class Picture:
 
 
 def resolve_image(root: Path, name: str) -> Path:
-    """The path of a record's picture, which must lie under the image root.
+    """The path of a record's image, which must lie under the image root.
 
     Args:
         root: The folder that names are relative to.
@@ -68,7 +68,7 @@ def resolve_image(root: Path, name: str) -> Path:
     if not is_file:
         raise RecordError(
             Cause.MISSING_IMAGE,
-            f"{path} is no file; fetch it, or say where the pictures are (--images)",
+            f"{path} is no file; fetch it, or say where the images are (--images)",
         )
     if not resolved.is_relative_to(root.resolve()):
         raise RecordError(
@@ -77,8 +77,8 @@ def resolve_image(root: Path, name: str) -> Path:
     return path
 
 
-def read_picture(path: Path) -> Picture:
-    """Read and check one picture file.
+def read_image(path: Path) -> EncodedImage:
+    """Read and check one image file.
 
     Raises:
         RecordError: unreadable, truncated, of another format, or too large to be decoded.
@@ -93,48 +93,48 @@ def read_picture(path: Path) -> Picture:
         raise RecordError(
             Cause.UNREADABLE_IMAGE, f"{path} cannot be read ({error.strerror})"
         ) from error
-    return check_picture(data, str(path))
+    return check_image(data, str(path))
 
 
-def check_picture(data: bytes, source: str) -> Picture:
-    """Check encoded bytes and turn the picture upright.
+def check_image(data: bytes, source: str) -> EncodedImage:
+    """Check encoded bytes and turn the image upright.
 
-    The bytes are kept as they are, unless an EXIF orientation must be applied: then the picture is
+    The bytes are kept as they are, unless an EXIF orientation must be applied: then the image is
     encoded again (JPEG at quality 95, PNG and WebP without loss) and its metadata are dropped.
 
     Args:
-        data: The encoded picture.
+        data: The encoded image.
         source: What an error calls it.
 
     Raises:
-        RecordError: as `read_picture`.
+        RecordError: as `read_image`.
     """
     image, is_upright = _loaded(data, source)
-    return Picture(data, image.size) if is_upright else _upright(image)
+    return EncodedImage(data, image.size) if is_upright else _upright(image)
 
 
-def decode(data: bytes, source: str = "the picture") -> Image.Image:
-    """Decode a stored picture to RGB; transparent parts keep their colour.
+def decode(data: bytes, source: str = "the image") -> Image.Image:
+    """Decode a stored image to RGB; transparent parts keep their colour.
 
     Raises:
-        RecordError: as `read_picture`.
+        RecordError: as `read_image`.
     """
     image, _ = _loaded(data, source)
     has_alpha = image.has_transparency_data
     return image.convert("RGBA").convert("RGB") if has_alpha else image.convert("RGB")
 
 
-def decode_any(data: bytes, source: str = "the picture") -> Image.Image:
-    """Decode a picture whose colour mode means something, such as a mask, as it is.
+def decode_any(data: bytes, source: str = "the image") -> Image.Image:
+    """Decode an image whose colour mode means something, such as a mask, as it is.
 
     Raises:
-        RecordError: as `read_picture`.
+        RecordError: as `read_image`.
     """
     return _loaded(data, source)[0]
 
 
 def _loaded(data: bytes, source: str) -> tuple[Image.Image, bool]:
-    """The decoded picture, and whether its EXIF orientation is upright."""
+    """The decoded image, and whether its EXIF orientation is upright."""
     try:
         with warnings.catch_warnings():
             # Pillow warns at a limit of its own and about damaged metadata; ours is checked next.
@@ -159,7 +159,7 @@ def _loaded(data: bytes, source: str) -> tuple[Image.Image, bool]:
         ) from error
 
 
-def _upright(image: Image.Image) -> Picture:
+def _upright(image: Image.Image) -> EncodedImage:
     turned = ImageOps.exif_transpose(image)
     form = "JPEG" if image.format == "MPO" else str(image.format)
     plain = Image.frombytes(turned.mode, turned.size, turned.tobytes())
@@ -167,4 +167,4 @@ def _upright(image: Image.Image) -> Picture:
         plain.putpalette(palette)
     buffer = io.BytesIO()
     plain.save(buffer, form, **_SAVE_OPTIONS[form])
-    return Picture(buffer.getvalue(), plain.size)
+    return EncodedImage(buffer.getvalue(), plain.size)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.data.manifest import SPLIT_NAME, UNKNOWN_LICENSE
-from maniplvm.data.problems import BadRecord, Cause
 from maniplvm.data.readers import find_format
+from maniplvm.data.record_errors import BadRecord, Cause
 from maniplvm.data.writer import DatasetWriter
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
@@ -43,12 +43,12 @@ def read_records(
     options: Mapping[str, Any] | None = None,
     on_bad: Callable[[BadRecord], None] | None = None,
 ) -> Iterator[Sample]:
-    """Stream the samples of a published format, each checked against its picture.
+    """Stream the samples of a published format, each checked against its image.
 
     Args:
         format_name: One of `maniplvm.data.readers.FORMATS`.
         source: The file or folder to read.
-        images: What picture names are relative to; None means the format's usual place.
+        images: What image names are relative to; None means the format's usual place.
         options: The format's own options by name; see `Format.options`.
         on_bad: Takes each bad record; None means that the first one is an error.
 
@@ -81,7 +81,7 @@ def import_dataset(
         format_name: One of `maniplvm.data.readers.FORMATS`.
         source: The file or folder to read.
         out_dir: The data set's folder.
-        images: What picture names are relative to; None means the format's usual place.
+        images: What image names are relative to; None means the format's usual place.
         options: The format's own options by name; see `Format.options`. `dataset.json` keeps
             them (of a file its name only).
         skip_bad: Leave bad records out and report them, instead of stopping at the first.
@@ -89,7 +89,7 @@ def import_dataset(
         limit: Stop after this many samples.
         overwrite: Replace a data set in `out_dir`.
         name: The data set's name; the format's by default.
-        license: The licence of the source's pictures and labels.
+        license: The licence of the source's images and labels.
         progress: Called after every record.
 
     Raises:

@@ -25,7 +25,7 @@ class DatasetInfo:
     Attributes:
         name: The data set's name.
         description: One paragraph for a reader.
-        license: The licence of pictures and labels; `unknown` when nobody stated it.
+        license: The licence of images and labels; `unknown` when nobody stated it.
         homepage: Where the data come from, or an empty text.
         counts: Samples by split, then by task, in the order of writing.
         versions: The packages that wrote it, by name.

@@ -1,4 +1,4 @@
-"""Masks as pictures: read from files that others made, kept as PNG of one bit a pixel."""
+"""Masks as images: read from files that others made, kept as PNG of one bit a pixel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maniplvm.data.images import decode_any, read_picture, resolve_image
+from maniplvm.data.images import decode_any, read_image, resolve_image
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 
@@ -23,19 +23,19 @@ def read_mask(root: Path, name: str) -> BoolArray:
         name: As the record spells it.
 
     Returns:
-        `(H, W)`; `data.targets.region_target` checks it against its picture.
+        `(H, W)`; `data.targets.region_target` checks it against its image.
 
     Raises:
         RecordError: missing, outside the root, or unreadable.
     """
     path = resolve_image(root, name)
-    return decode_mask(read_picture(path).data, str(path))
+    return decode_mask(read_image(path).data, str(path))
 
 
 def decode_mask(data: bytes, source: str = "the mask") -> BoolArray:
-    """The pixels of an encoded picture that are not black, `(H, W)`.
+    """The pixels of an encoded image that are not black, `(H, W)`.
 
-    Where the picture is transparent it is not set, whatever colour it hides.
+    Where the image is transparent it is not set, whatever colour it hides.
 
     Raises:
         RecordError: it cannot be decoded.

@@ -15,7 +15,7 @@ def scene_of(sample: Sample) -> str:
     """What a sample shares with every other one of the same situation.
 
     Simulated samples of one world, task and seed are views of one scene; any other sample is a
-    scene of its own, so that two questions about it do not count as two pictures.
+    scene of its own, so that two questions about it do not count as two images.
     """
     origin = sample.provenance
     if "world" in origin:

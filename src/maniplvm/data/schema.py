@@ -2,7 +2,7 @@
 
 The column `image` is the `Image` feature of Hugging Face `datasets`, and the file carries that
 library's description of every column, so `datasets.load_dataset("parquet", ...)` decodes the
-pictures without knowing this package.
+images without knowing this package.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from maniplvm.data._arrow import arrow
 from maniplvm.data.masks import decode_mask, encode_mask
-from maniplvm.data.problems import RecordError
+from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
-from maniplvm.tasks.region import RegionTarget
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 SCHEMA_VERSION = 1
@@ -74,16 +74,16 @@ def arrow_schema() -> Any:
     """The `pyarrow.Schema` of every split's file, with the Hugging Face description attached."""
     pa = arrow()
     text, whole, numbers = pa.string(), pa.int32(), pa.list_(pa.float64())
-    picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     points = pa.list_(numbers)
     types = {
-        "image": picture,
+        "image": image,
         "width": whole,
         "height": whole,
         "box": numbers,
         "trace": points,
         "polygons": pa.list_(points),
-        "mask": picture,
+        "mask": image,
         "marks": points,
     }
     metadata = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from maniplvm.data.store import Dataset
-from maniplvm.tasks.region import RegionTarget
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget
 
 
@@ -35,14 +35,14 @@ class Statistics:
 
     Attributes:
         tasks: Samples by `(split, task)`.
-        sizes: Samples by picture size `(width, height)` [px].
+        sizes: Samples by image size `(width, height)` [px].
         categories: Samples by category; those without one are under `None`.
         box_sides: Width and height of every box [px].
-        box_shares: Area of every box, as a share of its picture [0..1].
+        box_shares: Area of every box, as a share of its image [0..1].
         trace_points: The number of points of every trace.
         trace_lengths: The length of every trace along its path [px].
-        trace_shares: The same as a share of the picture's diagonal.
-        region_shares: Area of every region, as a share of its picture [0..1].
+        trace_shares: The same as a share of the image's diagonal.
+        region_shares: Area of every region, as a share of its image [0..1].
     """
 
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -60,17 +60,17 @@ class Statistics:
         quantities: dict[str, Sequence[float]] = {
             "box width [px]": [width for width, _ in self.box_sides],
             "box height [px]": [height for _, height in self.box_sides],
-            "box area [% of picture]": [100 * share for share in self.box_shares],
+            "box area [% of image]": [100 * share for share in self.box_shares],
             "trace points": self.trace_points,
             "trace length [px]": self.trace_lengths,
             "trace length [% of diagonal]": [100 * share for share in self.trace_shares],
-            "region area [% of picture]": [100 * share for share in self.region_shares],
+            "region area [% of image]": [100 * share for share in self.region_shares],
         }
         return {name: Spread.of(values) for name, values in quantities.items() if values}
 
 
 def describe(dataset: Dataset) -> Statistics:
-    """Read every sample without its picture and collect the numbers."""
+    """Read every sample without its image and collect the numbers."""
     found = Statistics()
     for sample in dataset.samples(images=False):
         found.tasks[sample.split, str(sample.task)] += 1

@@ -48,7 +48,7 @@ class Dataset:
         Args:
             split: Only this split.
             task: Only this task.
-            images: False leaves the pictures on disk (`Sample.image` is None): scoring never
+            images: False leaves the images on disk (`Sample.image` is None): scoring never
                 needs them.
 
         Raises:
@@ -60,7 +60,7 @@ class Dataset:
         return self._stream(splits, wanted, COLUMNS if images else COLUMNS_WITHOUT_IMAGE)
 
     def sample(self, id: str) -> Sample:
-        """The sample with this id, with its picture.
+        """The sample with this id, with its image.
 
         The first call reads every id; each call reads one row group.
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from maniplvm.data.images import MAX_PIXELS, Picture
-from maniplvm.data.problems import Cause, RecordError
+from maniplvm.data.images import MAX_PIXELS, EncodedImage
+from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.errors import UserError
 
 _DEMUXER = "mov"
@@ -18,7 +18,7 @@ _FASTEST = 1000.0
 """Frames a second, where the file does not say [Hz]."""
 
 
-def read_frame(path: Path, seconds: float = 0.0) -> Picture:
+def read_frame(path: Path, seconds: float = 0.0) -> EncodedImage:
     """Decode the frame that is shown at a time.
 
     Args:
@@ -38,7 +38,7 @@ def read_frame(path: Path, seconds: float = 0.0) -> Picture:
         raise RecordError(Cause.MISSING_FILE, f"{path} is no file; fetch it")
     try:
         with path.open("rb") as file, av.open(file, format=_DEMUXER) as container:
-            return _picture(_frame_at(container, seconds, path), path)
+            return _image(_frame_at(container, seconds, path), path)
     except (av.FFmpegError, EOFError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecordError(
@@ -91,11 +91,11 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
             yield frame
 
 
-def _picture(frame: Any, path: Path) -> Picture:
+def _image(frame: Any, path: Path) -> EncodedImage:
     image = frame.to_image()
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return Picture(buffer.getvalue(), image.size)
+    return EncodedImage(buffer.getvalue(), image.size)
 
 
 def _av() -> Any:

@@ -27,12 +27,12 @@ from maniplvm.tasks.sample import Sample
 
 _PARTIAL_PREFIX = ".partial-"
 
-# A row group ends at the first two limits once a new picture arrives, so that neighbours which
-# share a picture stay together; at the last two it ends in any case.
+# A row group ends at the first two limits once a new image arrives, so that neighbours which
+# share an image stay together; at the last two it ends in any case.
 _GROUP_ROWS = 1024
-_GROUP_PICTURE_BYTES = 64 * 2**20
+_GROUP_IMAGE_BYTES = 64 * 2**20
 _GROUP_ROWS_AT_MOST = 8 * _GROUP_ROWS
-_GROUP_BYTES_AT_MOST = 8 * _GROUP_PICTURE_BYTES
+_GROUP_BYTES_AT_MOST = 8 * _GROUP_IMAGE_BYTES
 _DICTIONARY_BYTES = 2**30
 
 
@@ -43,15 +43,15 @@ class DatasetWriter:
     into place when the block ends without an error, `dataset.json` last; after an error nothing
     of it is left. The same samples in the same order give the same bytes.
 
-    A picture that several samples of one split share is stored once, provided that they are added
-    one after the other (exactly: within the same row group of 1,024 samples or 64 MiB of pictures).
+    An image that several samples of one split share is stored once, provided that they are added
+    one after the other (exactly: within the same row group of 1,024 samples or 64 MiB of images).
 
     Args:
         out_dir: Must be missing or empty, or hold a data set when `overwrite` is given. Files in
             it that do not belong to the old data set are left alone.
         name: The data set's name.
         description: One paragraph for a reader.
-        license: The licence of pictures and labels.
+        license: The licence of images and labels.
         homepage: Where the data come from.
         extra: Anything JSON-ready to keep in `dataset.json`.
         overwrite: Replace a data set that is already there.
@@ -174,24 +174,24 @@ class _SplitFile:
         self._schema = arrow_schema()
         self._writer = parquet().ParquetWriter(path, self._schema, **_layout())
         self._rows: list[dict[str, Any]] = []
-        self._pictures: set[bytes] = set()
-        self._picture_bytes = 0
+        self._images: set[bytes] = set()
+        self._image_bytes = 0
         self._bytes = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        picture: bytes | None = None if row["image"] is None else row["image"]["bytes"]
-        is_known = picture in self._pictures
+        image: bytes | None = None if row["image"] is None else row["image"]["bytes"]
+        is_known = image in self._images
         if self._must_end() or (self._may_end() and not is_known):
             self._flush()
         self._rows.append(row)
-        if picture is not None:
-            self._bytes += len(picture)
-            if picture not in self._pictures:
-                self._pictures.add(picture)
-                self._picture_bytes += len(picture)
+        if image is not None:
+            self._bytes += len(image)
+            if image not in self._images:
+                self._images.add(image)
+                self._image_bytes += len(image)
 
     def _may_end(self) -> bool:
-        return len(self._rows) >= _GROUP_ROWS or self._picture_bytes >= _GROUP_PICTURE_BYTES
+        return len(self._rows) >= _GROUP_ROWS or self._image_bytes >= _GROUP_IMAGE_BYTES
 
     def _must_end(self) -> bool:
         return len(self._rows) >= _GROUP_ROWS_AT_MOST or self._bytes >= _GROUP_BYTES_AT_MOST
@@ -205,13 +205,13 @@ class _SplitFile:
         table = arrow().Table.from_pylist(self._rows, schema=self._schema)
         self._writer.write_table(table, row_group_size=len(self._rows))
         self._rows = []
-        self._pictures = set()
-        self._picture_bytes = 0
+        self._images = set()
+        self._image_bytes = 0
         self._bytes = 0
 
 
 def _layout() -> dict[str, Any]:
-    """Pictures are kept as they are, in a dictionary that stores each one once."""
+    """Images are kept as they are, in a dictionary that stores each one once."""
     others = [leaf for leaf in LEAVES if leaf != IMAGE_LEAF]
     return {
         "compression": {**dict.fromkeys(others, "zstd"), IMAGE_LEAF: "none"},

@@ -13,15 +13,15 @@ from typing import Any
 from maniplvm.data import limit_samples, open_dataset
 from maniplvm.data.store import Dataset
 from maniplvm.errors import UserError
-from maniplvm.evaluation.aggregation import aggregate
-from maniplvm.evaluation.executing import can_be_executed, execute_answers
+from maniplvm.evaluation.execution import can_be_executed, execute_answers
 from maniplvm.evaluation.folder import EvaluationFolder
-from maniplvm.evaluation.measuring import measure_all
-from maniplvm.evaluation.predictions import Prediction
-from maniplvm.evaluation.predictor import FilePredictor, LeavesOut, Predictor
+from maniplvm.evaluation.measurement import measure_all
+from maniplvm.evaluation.predictors.predictions import Prediction
+from maniplvm.evaluation.predictors.predictor import FilePredictor, LeavesOut, Predictor
 from maniplvm.evaluation.protocols import MANIPLVM, Protocol, resolve_protocol
 from maniplvm.evaluation.results import FILE, Evaluation, read_evaluation
 from maniplvm.evaluation.scored import Outcome
+from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.evaluation.wrong_instruction import wrong_instructions
 from maniplvm.files import write_whole
 from maniplvm.process import package_versions, peak_rss_mb
@@ -52,7 +52,7 @@ class Selection:
     limit_seed: int = 0
 
     def samples(self, dataset: Dataset) -> list[Sample]:
-        """The samples, without their pictures.
+        """The samples, without their images.
 
         Raises:
             UserError: an unknown split or task, or no sample at all.
@@ -246,7 +246,7 @@ def _asked(
     missing: set[str],
     wrong: Mapping[str, str],
 ) -> Iterator[Sample]:
-    """The samples that are still to be answered, with their pictures, as they are asked."""
+    """The samples that are still to be answered, with their images, as they are asked."""
     splits = dict.fromkeys(samples[id].split for id in samples if id in missing)
     for split in splits:
         for sample in dataset.samples(split):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.predictions import Prediction, read_predictions
+from maniplvm.evaluation.predictors.predictions import Prediction, read_predictions
 from maniplvm.evaluation.scored import Outcome
 from maniplvm.files import unwritable, write_json
 

@@ -43,7 +43,7 @@ class PublishedModel:
         name: As it was published.
         origin: Where.
         figures: By domain and measure of our protocol: `iou` as a share of 100, distances in
-            thousandths of the picture's sides; what was not published is missing.
+            thousandths of the image's sides; what was not published is missing.
     """
 
     name: str
@@ -58,7 +58,7 @@ VLA_R1_TABLE = Origin(
     "answers count is not said",
     data={
         Domain.IN: "ShareRobot",
-        Domain.OUT: "UMD Part Affordance (1,200 pictures) and VAIT (500 traces)",
+        Domain.OUT: "UMD Part Affordance (1,200 images) and VAIT (500 traces)",
     },
 )
 """The one table that has both tasks in and out of domain for several models."""

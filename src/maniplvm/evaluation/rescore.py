@@ -10,12 +10,12 @@ from typing import Any
 
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
-from maniplvm.evaluation.aggregation import aggregate
 from maniplvm.evaluation.evaluate import PACKAGES, Selection, data_digest
 from maniplvm.evaluation.folder import EvaluationFolder
-from maniplvm.evaluation.measuring import measure_all
+from maniplvm.evaluation.measurement import measure_all
 from maniplvm.evaluation.protocols import Protocol, resolve_protocol
 from maniplvm.evaluation.results import FILE, Evaluation, read_evaluation
+from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.evaluation.wrong_instruction import wrong_instructions
 from maniplvm.files import write_whole
 from maniplvm.process import package_versions

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.intervals import Interval
+from maniplvm.evaluation.statistics.intervals import Interval
 from maniplvm.tasks import Task
 
 FORMAT = "maniplvm.evaluation/2"

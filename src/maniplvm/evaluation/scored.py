@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from maniplvm.data import scene_of
 from maniplvm.errors import UserError
 from maniplvm.evaluation.outcome import Outcome
-from maniplvm.evaluation.predictions import Prediction
+from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.evaluation.protocols import OWN_READING, Protocol, read_as
 from maniplvm.geometry.frames import resolve_frame
 from maniplvm.rewards import Preset, Score, score_batch

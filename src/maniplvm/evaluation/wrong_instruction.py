@@ -1,6 +1,6 @@
 """A control: every sample is asked with the instruction of another category.
 
-A policy that reads what it is told must lose by it; one that answers from the picture alone will not.
+A policy that reads what it is told must lose by it; one that answers from the image alone will not.
 """
 
 from __future__ import annotations

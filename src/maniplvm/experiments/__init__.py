@@ -1,11 +1,11 @@
 """Whole experiments: chains of the same commands that a person would type."""
 
-from maniplvm.experiments.grid import Arm, Budget, Costs, Grid, Measuring, read_grid
-from maniplvm.experiments.grid_costs import RunStatus, forecast
-from maniplvm.experiments.grid_results import write_evidence
-from maniplvm.experiments.grid_running import default_jobs, run_grid
-from maniplvm.experiments.grid_stages import Run, runs_of, stages_of
-from maniplvm.experiments.kept_results import check_results
+from maniplvm.experiments.grids.costs import RunStatus, forecast
+from maniplvm.experiments.grids.grid import Arm, Budget, Costs, Grid, Measuring, read_grid
+from maniplvm.experiments.grids.kept_results import check_results
+from maniplvm.experiments.grids.results import write_evidence
+from maniplvm.experiments.grids.runner import default_jobs, run_grid
+from maniplvm.experiments.grids.stages import Run, runs_of, stages_of
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.quickstart import (
     EVALUATED,
@@ -15,7 +15,7 @@ from maniplvm.experiments.quickstart import (
     plain_figures,
     quickstart_stages,
 )
-from maniplvm.experiments.running import Stage, StageRecord, read_records, run_stages
+from maniplvm.experiments.stages import Stage, StageRecord, read_records, run_stages
 
 __all__ = [
     "EVALUATED",

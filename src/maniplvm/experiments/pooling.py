@@ -9,9 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from maniplvm.evaluation import TaskResult, read_evaluation, read_samples
-from maniplvm.evaluation.aggregation import aggregate
-from maniplvm.evaluation.comparison import Difference, compare_runs
 from maniplvm.evaluation.protocols import resolve_protocol
+from maniplvm.evaluation.statistics.aggregation import aggregate
+from maniplvm.evaluation.statistics.comparison import Difference, compare_runs
 from maniplvm.tasks import Task
 
 

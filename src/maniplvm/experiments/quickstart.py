@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.comparison import Difference, compare_samples
 from maniplvm.evaluation.scored import read_samples
-from maniplvm.experiments.running import Stage
+from maniplvm.evaluation.statistics.comparison import Difference, compare_samples
+from maniplvm.experiments.stages import Stage
 from maniplvm.tasks import Task
 
 EVALUATED = ("adapt_test", "id_test", "ood_tasks", "ood_robot")

@@ -1,6 +1,7 @@
 """Boxes, traces, regions and coordinate frames. NumPy only."""
 
 from maniplvm.geometry.boxes import corner_distance, giou, iou
+from maniplvm.geometry.camera import Pinhole
 from maniplvm.geometry.curves import (
     TraceDistances,
     discrete_frechet,
@@ -13,9 +14,8 @@ from maniplvm.geometry.curves import (
     trace_distances,
 )
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
-from maniplvm.geometry.pinhole import Pinhole
 from maniplvm.geometry.regions import area_of_union, box_polygon, in_mask, in_polygon, in_polygons
-from maniplvm.geometry.thinning import STRAY_TOLERANCE, thin_out
+from maniplvm.geometry.simplify import STRAY_TOLERANCE, thin_out
 
 __all__ = [
     "FRAMES",

@@ -1,6 +1,6 @@
 """Coordinate frames: between the original image's pixels and the numbers a model speaks.
 
-Two maps in a row. A `View` says how the picture that the model saw was made from the original
+Two maps in a row. A `View` says how the image that the model saw was made from the original
 (resize, letterbox, crop, or several in a row). A `Frame` adds the numeric range and the order of
 the axes in which the model writes. A frame is declared, never guessed from the size of a number.
 """
@@ -33,12 +33,12 @@ FloatArray: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Frame:
-    """The numbers in which a model reads and writes positions on one picture.
+    """The numbers in which a model reads and writes positions on one image.
 
     Attributes:
         name: For messages and reports.
-        view: The picture that the model saw.
-        span: Numeric range of a whole side, from 0; None means the seen picture's pixels.
+        view: The image that the model saw.
+        span: Numeric range of a whole side, from 0; None means the seen image's pixels.
         step: The smallest difference that the model writes, in its own numbers.
         y_first: Whether the model writes y before x.
     """
@@ -118,7 +118,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """A model family's convention; a picture's size makes a `Frame` of it.
+    """A model family's convention; an image's size makes a `Frame` of it.
 
     Attributes:
         name: The family.
@@ -135,9 +135,9 @@ class FrameSpec:
     resize: SmartResize | None = None
 
     def bind(self, original: Size) -> Frame:
-        """The frame of a picture of `(width, height)` [px] that was only resized.
+        """The frame of an image of `(width, height)` [px] that was only resized.
 
-        For a picture that was cropped or padded, replace the result's `view`.
+        For an image that was cropped or padded, replace the result's `view`.
         """
         return _bound(self, checked_size(original))
 
@@ -175,12 +175,12 @@ FRAMES: Mapping[str, FrameSpec] = {
 def resolve_frame(
     frame: str | Mapping[str, Any] | FrameSpec | Frame | None, original: Size
 ) -> Frame:
-    """What a caller or a predictions file declares, as a frame on one picture.
+    """What a caller or a predictions file declares, as a frame on one image.
 
     Args:
         frame: A name from `FRAMES`; a mapping with `name` and any of `min_pixels`, `max_pixels`,
             `factor` (the processor's settings); a `FrameSpec`; a bound `Frame`, which must be of
-            this picture's size; or None for original pixels.
+            this image's size; or None for original pixels.
         original: `(width, height)` [px] of the original image.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Regions of a picture: unions of polygons, and masks. A point on the boundary lies inside.
+"""Regions of an image: unions of polygons, and masks. A point on the boundary lies inside.
 
 A polygon is closed by itself and read by the even-odd rule, so that one that crosses itself has a
 meaning too. Pixel `(column i, row j)` of a mask covers `[i, i + 1] x [j, j + 1]`.
@@ -86,7 +86,7 @@ def in_mask(points: ArrayLike, mask: BoolArray) -> BoolArray:
     """Which points lie on a set pixel of a mask or on its boundary.
 
     Args:
-        points: `(N, 2)` [px], x first; one that is outside the mask's picture is not inside.
+        points: `(N, 2)` [px], x first; one that is outside the mask's image is not inside.
         mask: `(H, W)`.
 
     Returns:
@@ -95,15 +95,15 @@ def in_mask(points: ArrayLike, mask: BoolArray) -> BoolArray:
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     height, width = mask.shape
     limits = np.array([width, height])
-    on_picture = ((points >= 0) & (points <= limits)).all(axis=1)
-    kept = np.where(on_picture[:, None], points, 0.0)
+    on_image = ((points >= 0) & (points <= limits)).all(axis=1)
+    kept = np.where(on_image[:, None], points, 0.0)
     after = np.minimum(np.floor(kept).astype(np.int64), limits - 1)
     before = np.clip(np.ceil(kept).astype(np.int64) - 1, 0, limits - 1)
     inside = np.zeros(len(points), dtype=bool)
     for columns in (before[:, 0], after[:, 0]):
         for rows in (before[:, 1], after[:, 1]):
             inside |= mask[rows, columns]
-    return inside & on_picture
+    return inside & on_image
 
 
 def area_of_union(polygons: Sequence[FloatArray]) -> float:
@@ -141,7 +141,7 @@ def edge_distance(points: ArrayLike, polygons: Sequence[FloatArray]) -> FloatArr
 
 
 def polygon_mask(polygons: Sequence[FloatArray], size: tuple[int, int]) -> BoolArray:
-    """The pixels of a picture of `(width, height)` whose centres the polygons cover, `(H, W)`."""
+    """The pixels of an image of `(width, height)` whose centres the polygons cover, `(H, W)`."""
     width, height = size
     columns = np.arange(width) + 0.5
     mask = np.zeros((height, width), dtype=bool)
@@ -154,7 +154,7 @@ def polygon_mask(polygons: Sequence[FloatArray], size: tuple[int, int]) -> BoolA
 def mask_outlines(mask: BoolArray) -> tuple[FloatArray, ...]:
     """The edges between set and other pixels of a mask `(H, W)`, as closed outlines `(M, 2)` [px].
 
-    Outer edges run clockwise on the picture (y down), those of holes the other way; straight
+    Outer edges run clockwise on the image (y down), those of holes the other way; straight
     stretches have no vertex inside them. Even-odd, the outlines cover exactly the mask.
     """
     padded = np.pad(mask, 1).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Views: how the picture that a model saw was made from the original."""
+"""Views: how the image that a model saw was made from the original."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Size: TypeAlias = tuple[int, int]
 """`(width, height)` [px]."""
 
 MAX_ASPECT_RATIO = 200
-"""Beyond this the Qwen processors refuse a picture."""
+"""Beyond this the Qwen processors refuse an image."""
 
 
 @dataclass(frozen=True)
 class SmartResize:
-    """How the Qwen-VL processors choose the size of the picture that the model sees.
+    """How the Qwen-VL processors choose the size of the image that the model sees.
 
     Attributes:
         factor: Both sides become multiples of this [px]: patch size times merge size.
@@ -61,13 +61,13 @@ class SmartResize:
 
 @dataclass(frozen=True)
 class View:
-    """How a seen picture was made from an original: `seen = original * scale + offset`, per axis.
+    """How a seen image was made from an original: `seen = original * scale + offset`, per axis.
 
     Attributes:
         original: `(width, height)` [px] of the original.
-        seen: `(width, height)` [px] of the picture that the model saw.
+        seen: `(width, height)` [px] of the image that the model saw.
         scale: Seen pixels per original pixel, `(x, y)`.
-        offset: Where the original's corner lies in the seen picture, `(x, y)` [px].
+        offset: Where the original's corner lies in the seen image, `(x, y)` [px].
     """
 
     original: Size

@@ -1,7 +1,7 @@
 """Models: load any image-text-to-text model, talk to it in its own words and numbers."""
 
-from maniplvm.models.blending import blend
 from maniplvm.models.families import FAMILIES, Family, resolve_family
+from maniplvm.models.generation import Decoding, Reply, generate_replies
 from maniplvm.models.inputs import (
     Question,
     build_inputs,
@@ -16,11 +16,11 @@ from maniplvm.models.loading import (
     load_model,
 )
 from maniplvm.models.lora import LoraSettings
+from maniplvm.models.meta_model import build_skeleton
 from maniplvm.models.parameters import ParameterCount, count_parameters
-from maniplvm.models.picture_memory import PictureMemory
-from maniplvm.models.replies import Decoding, Reply, generate_replies
-from maniplvm.models.skeleton import build_skeleton
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
+from maniplvm.models.vision_feature_cache import VisionFeatureCache
+from maniplvm.models.weight_interpolation import blend
 
 __all__ = [
     "FAMILIES",
@@ -31,9 +31,9 @@ __all__ = [
     "LoraSettings",
     "ModelInterface",
     "ParameterCount",
-    "PictureMemory",
     "Question",
     "Reply",
+    "VisionFeatureCache",
     "blend",
     "build_inputs",
     "build_skeleton",

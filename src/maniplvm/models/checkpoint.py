@@ -11,7 +11,7 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.models._packages import hub, transformers
-from maniplvm.models.embedded.shipped import EMBEDDED, shipped_folder
+from maniplvm.models.shipped import EMBEDDED, shipped_folder
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _DESCRIPTIONS = ("*.json", "*.txt", "*.jinja", "*.model")
@@ -57,7 +57,7 @@ def open_checkpoint(
 
     Raises:
         UserError: no such folder or id, no network, no or a damaged `config.json`, a model that
-            does not turn a picture and a text into text, code that was not trusted, or weights
+            does not turn an image and a text into text, code that was not trusted, or weights
             that are missing or not in safetensors.
     """
     folder = _located(source, weights, revision, trust_remote_code)
@@ -154,7 +154,7 @@ def _config(
     if not fitting and "AutoModelForImageTextToText" not in settings.get("auto_map", {}):
         named = ", ".join(settings.get("architectures") or [str(model_type)])
         raise UserError(
-            f"{source}: {named} does not turn a picture and a text into text; expected an "
+            f"{source}: {named} does not turn an image and a text into text; expected an "
             "image-text-to-text model such as Qwen2.5-VL or Qwen3-VL"
         )
     return config

@@ -45,7 +45,7 @@ class Family:
 
     @property
     def frame(self) -> FrameSpec:
-        """The numbers that it speaks, before a checkpoint's own picture sizes are known."""
+        """The numbers that it speaks, before a checkpoint's own image sizes are known."""
         return FRAMES[self.name]
 
 

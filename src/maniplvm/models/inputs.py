@@ -1,4 +1,4 @@
-"""Questions about pictures as a batch that a model can generate from, and its replies as text."""
+"""Questions about images as a batch that a model can generate from, and its replies as text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt about one picture.
+    """A prompt about one image.
 
     Attributes:
         prompt: The whole question, as `PromptStyle.ask` writes it.
-        image: The encoded picture (PNG, JPEG or WebP bytes), upright.
+        image: The encoded image (PNG, JPEG or WebP bytes), upright.
     """
 
     prompt: str
@@ -31,7 +31,7 @@ class Question:
 
 
 def chat_messages(prompt: str, system: str | None = None) -> list[Message]:
-    """One question as a chat: the picture first, then the text.
+    """One question as a chat: the image first, then the text.
 
     Args:
         prompt: The question.
@@ -45,22 +45,22 @@ def chat_messages(prompt: str, system: str | None = None) -> list[Message]:
 def build_inputs(
     interface: ModelInterface, chats: Sequence[list[Message]], images: Sequence[Image.Image]
 ) -> Any:
-    """The processor's tensors for chats about one picture each, ready for `generate`.
+    """The processor's tensors for chats about one image each, ready for `generate`.
 
     Args:
         interface: The model's, or the loaded model itself.
         chats: `B` chats, each ending where the model is to reply.
-        images: `B` pictures; any mode, converted to RGB.
+        images: `B` images; any mode, converted to RGB.
 
     Returns:
         A `BatchFeature` on the CPU: `input_ids` and `attention_mask` `(B, T)`, padded on the
-        left; `pixel_values` and `image_grid_thw` of all pictures; whatever else the model takes.
+        left; `pixel_values` and `image_grid_thw` of all images; whatever else the model takes.
 
     Raises:
-        ValueError: not one picture for every chat, or none at all.
+        ValueError: not one image for every chat, or none at all.
     """
     if not chats or len(chats) != len(images):
-        raise ValueError(f"{len(chats)} chats need as many pictures, got {len(images)}")
+        raise ValueError(f"{len(chats)} chats need as many images, got {len(images)}")
     texts = [
         interface.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         for chat in chats
@@ -81,9 +81,9 @@ def encode_batch(
 
     Raises:
         ValueError: no question.
-        UserError: a picture that cannot be read; the error counts questions from 0.
+        UserError: an image that cannot be read; the error counts questions from 0.
     """
-    images = [decode_picture(question.image, number) for number, question in enumerate(questions)]
+    images = [decode_image(question.image, number) for number, question in enumerate(questions)]
     chats = [chat_messages(question.prompt, system) for question in questions]
     inputs = build_inputs(interface, chats, images)
     return inputs.to(interface.device) if isinstance(interface, LoadedModel) else inputs
@@ -106,8 +106,8 @@ def generate_texts(loaded: LoadedModel, inputs: Any, **options: Any) -> list[str
     return loaded.tokenizer.batch_decode(replies, skip_special_tokens=True)
 
 
-def decode_picture(data: bytes, number: int) -> Image.Image:
-    """A question's picture in RGB.
+def decode_image(data: bytes, number: int) -> Image.Image:
+    """A question's image in RGB.
 
     Args:
         data: PNG, JPEG or WebP.
@@ -120,4 +120,4 @@ def decode_picture(data: bytes, number: int) -> Image.Image:
         with Image.open(io.BytesIO(data)) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"question {number}: its picture cannot be read ({error})") from error
+        raise UserError(f"question {number}: its image cannot be read ({error})") from error

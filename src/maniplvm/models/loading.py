@@ -34,7 +34,7 @@ class ModelInterface:
     Attributes:
         source: The folder or id that it was loaded from.
         family: How it is asked and answers.
-        frame_spec: The family's frame, with the picture sizes of this very checkpoint's processor.
+        frame_spec: The family's frame, with the image sizes of this very checkpoint's processor.
         processor: The processor of transformers; its tokenizer pads on the left.
     """
 
@@ -54,18 +54,18 @@ class ModelInterface:
         return self.family.prompt
 
     def frame_for(self, image_size: tuple[int, int]) -> Frame:
-        """The frame on one picture; its view ends at the size that the processor makes.
+        """The frame on one image; its view ends at the size that the processor makes.
 
         Args:
             image_size: `(width, height)` [px] of the original.
 
         Raises:
-            ValueError: a picture that the processor would refuse.
+            ValueError: an image that the processor would refuse.
         """
         return self.frame_spec.bind(image_size)
 
     def image_tokens(self, image_size: tuple[int, int]) -> int:
-        """How many tokens of the prompt one picture takes.
+        """How many tokens of the prompt one image takes.
 
         Args:
             image_size: `(width, height)` [px] of the original.
@@ -122,7 +122,7 @@ def load_interface(
     Args:
         source: A folder, or the id of a model on the Hugging Face Hub.
         family: Its family where the architecture does not tell it; one of `FAMILIES`.
-        min_pixels: Smallest area of a picture that the model sees [px squared].
+        min_pixels: Smallest area of an image that the model sees [px squared].
         max_pixels: Largest area [px squared]: fewer image tokens, less memory.
         revision: A branch, tag or commit of a model on the Hub.
         trust_remote_code: Whether Python files that come with the model may run.

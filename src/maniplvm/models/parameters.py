@@ -46,7 +46,7 @@ def count_parameters(model: Any) -> ParameterCount:
 
 
 def vision_tower(model: Any) -> Any:
-    """The module that turns pictures into image tokens.
+    """The module that turns images into image tokens.
 
     Raises:
         UserError: the model has none that can be told from the rest.

@@ -1,4 +1,4 @@
-"""A checkpoint's processor, with or without torchvision, and the picture sizes that it makes."""
+"""A checkpoint's processor, with or without torchvision, and the image sizes that it makes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load_processor(
 
     Args:
         checkpoint: Whose.
-        min_pixels: Smallest area of a picture that the model sees [px squared]; None keeps the
+        min_pixels: Smallest area of an image that the model sees [px squared]; None keeps the
             checkpoint's.
         max_pixels: Largest area [px squared]; below the checkpoint's smallest it lowers that too.
 
@@ -54,7 +54,7 @@ def load_processor(
             f"{checkpoint.name}: its processor cannot be loaded ({first_line(error)})"
         ) from error
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise UserError(f"{checkpoint.name}: no processor for pictures and text in the folder")
+        raise UserError(f"{checkpoint.name}: no processor for images and text in the folder")
     if processor.chat_template is None:
         raise UserError(f"{checkpoint.name}: the processor has no chat template")
     processor.tokenizer.padding_side = "left"
@@ -85,7 +85,7 @@ def smart_resize_of(image_processor: Any) -> SmartResize | None:
 
 
 def count_image_tokens(processor: Any, image_size: tuple[int, int]) -> int:
-    """How many tokens of the prompt one picture takes.
+    """How many tokens of the prompt one image takes.
 
     Args:
         processor: A loaded one.
@@ -102,17 +102,17 @@ def count_image_tokens(processor: Any, image_size: tuple[int, int]) -> int:
 
 
 def frame_spec(family: Family, image_processor: Any, where: str) -> FrameSpec:
-    """A family's frame with the picture sizes of one checkpoint's own processor.
+    """A family's frame with the image sizes of one checkpoint's own processor.
 
     Raises:
-        UserError: the family speaks pixels of the resized picture, but this processor does not
+        UserError: the family speaks pixels of the resized image, but this processor does not
             resize as the Qwen-VL ones do.
     """
     resize = smart_resize_of(image_processor)
     in_seen_pixels = family.frame.resize is not None
     if in_seen_pixels and resize is None:
         raise UserError(
-            f"{where}: family {family.name} answers in pixels of the resized picture, but "
+            f"{where}: family {family.name} answers in pixels of the resized image, but "
             f"{type(image_processor).__name__} does not resize as its processor does; "
             "choose another family"
         )

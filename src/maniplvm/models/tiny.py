@@ -14,7 +14,7 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.geometry import FRAMES
 from maniplvm.models._packages import quiet_unless_terminal, torch, transformers
-from maniplvm.models.building import (
+from maniplvm.models.tokenizers import (
     stop_at_turn,
     text_token_ids,
     token_ids,

@@ -1,4 +1,4 @@
-"""Attention of a vision tower over many pictures of one size: one call instead of one a picture."""
+"""Attention of a vision tower over many images of one size: one call instead of one an image."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LOOPING = "Qwen3VLVisionAttention"
 
 
 def batch_equal_images(model: Any) -> int:
-    """Let a Qwen3-VL vision tower attend to equally large pictures in one batched call.
+    """Let a Qwen3-VL vision tower attend to equally large images in one batched call.
 
-    transformers loops over the pictures of a batch unless flash attention is used, which costs
-    more than the attention itself when pictures are small. The numbers stay the same; pictures of
+    transformers loops over the images of a batch unless flash attention is used, which costs
+    more than the attention itself when images are small. The numbers stay the same; images of
     different sizes, and every attention but SDPA, go the stock way.
 
     Args:
@@ -42,10 +42,10 @@ def _attend(
     equal = len(lengths) > 1 and bool((lengths == lengths[0]).all())
     if not equal or layer.config._attn_implementation != "sdpa" or position_embeddings is None:
         return stock(hidden_states, cu_seqlens, position_embeddings=position_embeddings, **options)
-    pictures, patches = len(lengths), int(lengths[0])
-    joint = layer.qkv(hidden_states).view(pictures, patches, 3, layer.num_heads, -1)
-    query, key, value = joint.permute(2, 0, 3, 1, 4).unbind(0)  # each (picture, head, patch, dim)
-    cosine, sine = (part.view(pictures, 1, patches, -1).float() for part in position_embeddings)
+    images, patches = len(lengths), int(lengths[0])
+    joint = layer.qkv(hidden_states).view(images, patches, 3, layer.num_heads, -1)
+    query, key, value = joint.permute(2, 0, 3, 1, 4).unbind(0)  # each (image, head, patch, dim)
+    cosine, sine = (part.view(images, 1, patches, -1).float() for part in position_embeddings)
     query, key = (_rotated(each, cosine, sine) for each in (query, key))
     attended = torch().nn.functional.scaled_dot_product_attention(
         query, key, value, scale=layer.scaling

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maniplvm.simulation.execution import Execution, Reason, execute
-    from maniplvm.simulation.plan import Plan
+    from maniplvm.simulation.generation.plan import Plan
     from maniplvm.simulation.provenance import Provenance
-    from maniplvm.simulation.randomisation import Variety
+    from maniplvm.simulation.randomization.appearance import Variety
 
 __all__ = ["Execution", "Plan", "Provenance", "Reason", "Variety", "execute"]
 
 _HOME = {
     "Execution": "execution",
-    "Plan": "plan",
+    "Plan": "generation.plan",
     "Provenance": "provenance",
     "Reason": "execution",
-    "Variety": "randomisation",
+    "Variety": "randomization.appearance",
     "execute": "execution",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maniplvm.simulation.cameras import Camera
+from maniplvm.simulation.scene.cameras import Camera
 
 Floats = NDArray[np.float64]
 
@@ -26,13 +26,13 @@ class Provenance:
         world: Name of the world.
         task: Name of the task in its world.
         seed: Of the scene's reset.
-        view: Number of the picture among those of the scene.
+        view: Number of the image among those of the scene.
         camera: Pose and intrinsics.
         part: What the affordance is called.
         goal_marker: Whether a marker shows the goal.
         touched_body: Name of the touched body, or `#id` when it has none.
         touched_geoms: Ids of its geoms that carry the force.
-        visible_fraction: Of the touched patch in the picture, 0..1.
+        visible_fraction: Of the touched patch in the image, 0..1.
         trace: `(N, 2)` the reference trace, unrounded [px].
         waypoint_depths: `(N,)` of the reference trace, along the optical axis [m].
         gripper: `(N,)` command that holds from each waypoint on, -1 open to 1 closed.

@@ -1,6 +1,6 @@
 """What is asked and what is answered: samples, prompts, and the one parser."""
 
-from maniplvm.tasks.answers import Answer, ParseStatus, parse_answer
+from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
 from maniplvm.tasks.prompts import (
     PROMPTS,
     PromptStyle,
@@ -10,7 +10,7 @@ from maniplvm.tasks.prompts import (
     write_completion,
 )
 from maniplvm.tasks.reasoning import write_reasoning
-from maniplvm.tasks.region import RegionTarget
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 __all__ = [

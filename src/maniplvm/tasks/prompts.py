@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
-from maniplvm.tasks.region import RegionTarget
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -80,12 +80,12 @@ class PromptStyle:
         return FRAMES[self.family]
 
     def ask(self, instruction: str, task: Task | str, frame: Frame) -> str:
-        """The question about one picture.
+        """The question about one image.
 
         Args:
             instruction: What the robot is told.
             task: `affordance`, `trajectory` or `pointing`.
-            frame: The frame bound to the picture, so that the range can be stated.
+            frame: The frame bound to the image, so that the range can be stated.
         """
         task = Task(task)
         template: str = getattr(self, task.value)

@@ -1,4 +1,4 @@
-"""A sample: one picture's size, one instruction and the target that answers it."""
+"""A sample: one image's size, one instruction and the target that answers it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from maniplvm.tasks.region import RegionTarget
+from maniplvm.tasks.region_target import RegionTarget
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -108,7 +108,7 @@ _TARGET_OF: dict[Task, type[BoxTarget] | type[TraceTarget] | type[RegionTarget]]
 class Sample:
     """One question with its answer, in original pixels.
 
-    Scoring needs no picture, only its size; the encoded picture travels along for training,
+    Scoring needs no image, only its size; the encoded image travels along for training,
     prediction and display.
 
     Attributes:
@@ -117,8 +117,8 @@ class Sample:
         instruction: What the robot is told to do.
         image_size: `(width, height)` [px] of the original image.
         target: `BoxTarget` for affordance, `TraceTarget` for trajectory, `RegionTarget` for
-            pointing; its mask has the picture's size.
-        image: The encoded picture (JPEG or PNG bytes), or None.
+            pointing; its mask has the image's size.
+        image: The encoded image (JPEG or PNG bytes), or None.
         split: The split's name, such as `train` or `id_test`.
         category: What results are grouped by (a task type, an affordance class), or None.
         provenance: Where the sample comes from: JSON-ready, not to be changed.
@@ -158,7 +158,7 @@ class Sample:
             height, width = self.target.mask.shape
             if (width, height) != self.image_size:
                 raise ValueError(
-                    f"sample {self.id}: a mask of {width}x{height} for a picture of "
+                    f"sample {self.id}: a mask of {width}x{height} for an image of "
                     f"{self.image_size[0]}x{self.image_size[1]}"
                 )
         object.__setattr__(self, "provenance", dict(self.provenance))

@@ -1,7 +1,7 @@
 """Training: recipes, supervised fine-tuning, and reinforcement learning with verifiable rewards."""
 
-from maniplvm.training.physics_settings import PhysicsSettings
-from maniplvm.training.recipe import (
+from maniplvm.training.config.physics_settings import PhysicsSettings
+from maniplvm.training.config.recipe import (
     METHODS,
     DataSettings,
     MixSettings,
@@ -12,7 +12,7 @@ from maniplvm.training.recipe import (
     build_recipe,
     read_recipe,
 )
-from maniplvm.training.run import train
+from maniplvm.training.loop.run import train
 from maniplvm.training.shared_prefix import SharedPrefixSettings
 
 __all__ = [

@@ -50,7 +50,7 @@ def walk(corners=CORNERS, depths=DEPTHS, steps=6):
 
 @dataclass
 class Recorded:
-    """One episode: the hand's path, what was asked, and the grey level of the first picture."""
+    """One episode: the hand's path, what was asked, and the grey level of the first image."""
 
     path: np.ndarray
     task: str = "put the cup on the shelf"
@@ -60,8 +60,8 @@ class Recorded:
     def states(self):
         return np.column_stack([self.path, np.zeros((len(self.path), 4))]).astype(np.float32)
 
-    def pictures(self):
-        """Flat pictures that grow brighter, so that each frame can be told from its neighbours."""
+    def images(self):
+        """Flat images that grow brighter, so that each frame can be told from its neighbours."""
         return [
             np.full((*SIZE[::-1], 3), self.grey + 4 * i, np.uint8) for i in range(len(self.path))
         ]
@@ -80,15 +80,15 @@ def write_calibration(path: Path, **changes) -> Path:
     return path
 
 
-def write_video(path: Path, pictures, codec="libx264", **options) -> Path:
+def write_video(path: Path, images, codec="libx264", **options) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream(codec, rate=FPS)
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.options = {key: str(value) for key, value in options.items()}
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -162,7 +162,7 @@ def write_lerobot_v2(root: Path, episodes, kind="video", **changes) -> Path:
         write_parquet(root / "data" / name, frames_table([one], tasks, i, kind))
         if kind == "video":
             video = root / "videos" / "chunk-000" / CAMERA / f"episode_{i:06d}.mp4"
-            write_video(video, one.pictures())
+            write_video(video, one.images())
     return root
 
 
@@ -174,8 +174,8 @@ def write_lerobot_v3(root: Path, episodes, kind="video", per_file=2, **changes) 
         name = f"chunk-000/file-{file:03d}"
         write_parquet(root / "data" / f"{name}.parquet", frames_table(group, tasks, start, kind))
         if kind == "video":
-            pictures = [picture for one in group for picture in one.pictures()]
-            write_video(root / "videos" / CAMERA / f"{name}.mp4", pictures)
+            images = [image for one in group for image in one.images()]
+            write_video(root / "videos" / CAMERA / f"{name}.mp4", images)
         passed = 0
         for i, one in enumerate(group, start):
             row = {

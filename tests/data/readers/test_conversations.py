@@ -1,7 +1,7 @@
 import pytest
 
-from maniplvm.data.problems import Cause, RecordError
-from maniplvm.data.readers.conversations import box_in, instruction_of, trace_in
+from maniplvm.data.readers._conversations import box_in, instruction_of, trace_in
+from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.geometry.frames import FRAMES
 from maniplvm.tasks.sample import BoxTarget, TraceTarget
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from maniplvm.data.problems import BadRecord, Cause
 from maniplvm.data.readers import FORMATS, find_format
-from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import Record
+from maniplvm.data.readers._json import json_records
+from maniplvm.data.readers._json_record import Record
+from maniplvm.data.record_errors import BadRecord, Cause
 from maniplvm.errors import UserError
 
 
@@ -83,7 +83,7 @@ def test_missing_sources_and_image_folders_are_named(tmp_path):
         list(json_records(tmp_path, None, ("affordance",)))
 
 
-def test_a_folder_is_read_in_the_order_of_names_with_its_own_pictures(tmp_path):
+def test_a_folder_is_read_in_the_order_of_names_with_its_own_images(tmp_path):
     for name in ("b", "a"):
         (tmp_path / name / "images").mkdir(parents=True)
         (tmp_path / name / "r.json").write_text(json.dumps([{"id": name}]))

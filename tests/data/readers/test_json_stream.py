@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maniplvm.data.readers import json_stream
-from maniplvm.data.readers.json_stream import NotAListError, stream_list
+from maniplvm.data.readers import _json_stream as json_stream
+from maniplvm.data.readers._json_stream import NotAListError, stream_list
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -1,7 +1,7 @@
 import pytest
 
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import jsonl
+from maniplvm.data.record_errors import Cause
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
 from tests.data.conftest import the_refusal, the_sample
 

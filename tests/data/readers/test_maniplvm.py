@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import maniplvm
+from maniplvm.data.record_errors import Cause
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
 from tests.data.conftest import the_refusal, the_sample
 
@@ -56,7 +56,7 @@ def test_its_affordance_files_keep_the_keys_of_sharerobot(records):
     assert sample.provenance["format"] == "maniplvm"
 
 
-def test_a_list_of_one_picture_is_read(records):
+def test_a_list_of_one_image_is_read(records):
     sample = read_one(records(record([10, 20, 30, 40], image=["1.png"], id="k")))
     assert sample.id == "maniplvm-affordance-k"
 
@@ -68,8 +68,8 @@ def test_a_list_of_one_picture_is_read(records):
         (record([10, 20, 30, 40], problem=...), Cause.MISSING_KEY, "no 'problem'"),
         (record([10, 20, 30, 40], problem="<image> "), Cause.BAD_VALUE, "'problem' is blank"),
         (record([10, 20, 30, 40], image=...), Cause.MISSING_KEY, "no 'image'"),
-        (record([10, 20, 30, 40], image=["1.png"] * 2), Cause.WRONG_TYPE, "one picture, got 2"),
-        (record([10, 20, 30, 40], image=[]), Cause.WRONG_TYPE, "one picture, got 0"),
+        (record([10, 20, 30, 40], image=["1.png"] * 2), Cause.WRONG_TYPE, "one image, got 2"),
+        (record([10, 20, 30, 40], image=[]), Cause.WRONG_TYPE, "one image, got 0"),
         (record([10, 20, 30, 40], image=[3]), Cause.WRONG_TYPE, "'image' needs a text"),
         (record([10, 20, 30, 40], width=65), Cause.SIZE_MISMATCH, "width of 64 px"),
         (record([10, 20, 30, 40], affordance=[1]), Cause.BAD_VALUE, "both 'solution' and"),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import roboafford
+from maniplvm.data.record_errors import Cause
 from maniplvm.tasks import Task
 from tests.data.conftest import encoded, the_refusal, the_sample
 
@@ -26,7 +26,7 @@ def record(**changes):
 
 @pytest.fixture
 def source(tmp_path):
-    """Write records as RoboAfford-Eval lays them out: pictures, masks and a list of records."""
+    """Write records as RoboAfford-Eval lays them out: images, masks and a list of records."""
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     (tmp_path / "images" / "1.png").write_bytes(encoded())
@@ -105,7 +105,7 @@ def test_an_answer_may_be_text_and_a_name_may_repeat_its_folder(source):
         (record(answer=[[20, 90]]), Cause.OUTSIDE_IMAGE, "reaches (20, 90)"),
         (record(answer=[SQUARE[:2]], mask=...), Cause.TOO_FEW_POINTS, "at least 3 points"),
         (record(answer=[[[1, 1], [5, 5], [9, 9]]], mask=...), Cause.EMPTY_BOX, "no area"),
-        (record(mask="short.png"), Cause.SIZE_MISMATCH, "mask is 64x47, but its picture is 64x48"),
+        (record(mask="short.png"), Cause.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),
         (record(mask="empty.png"), Cause.BAD_VALUE, "has no set pixel"),
         (record(mask="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
         (record(img=...), Cause.MISSING_KEY, "no 'img'"),

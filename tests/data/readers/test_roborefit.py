@@ -1,7 +1,7 @@
 import pytest
 
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import roborefit
+from maniplvm.data.record_errors import Cause
 from maniplvm.tasks.sample import BoxTarget, Task
 from tests.data.conftest import the_refusal, the_sample
 
@@ -66,7 +66,7 @@ def test_the_file_s_name_tells_the_split(records, name, split):
         (record(problem="<image> "), Cause.BAD_VALUE, "the instruction is blank"),
         (record(text="twice"), Cause.BAD_VALUE, "both 'problem' and 'text'"),
         (record(image=...), Cause.MISSING_KEY, "no 'image' or 'rgb_path'"),
-        (record(image=["1.png", "2.png"]), Cause.WRONG_TYPE, "one picture, got 2"),
+        (record(image=["1.png", "2.png"]), Cause.WRONG_TYPE, "one image, got 2"),
         (record(bbox=...), Cause.MISSING_KEY, "no 'bbox'"),
         (record(bbox="[10, 20, 30, 40]"), Cause.WRONG_TYPE, "'bbox' needs a list, got str"),
         (record(bbox=[10, 20, 30]), Cause.WRONG_TYPE, "4 numbers"),

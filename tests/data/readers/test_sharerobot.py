@@ -1,8 +1,8 @@
 import pytest
 
 from maniplvm.data import read_records
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import sharerobot
+from maniplvm.data.record_errors import Cause
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
 from tests.data.conftest import the_refusal, the_sample

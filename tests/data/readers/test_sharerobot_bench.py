@@ -1,8 +1,8 @@
 import pytest
 
 from maniplvm.data import read_records
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import sharerobot_bench
+from maniplvm.data.record_errors import Cause
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
 from tests.data.conftest import the_refusal, the_sample
@@ -79,7 +79,7 @@ def test_an_unknown_frame_is_refused_at_the_call(tmp_path):
         (record([1, 2]), Cause.WRONG_TYPE, "what 'gpt' says needs a text, got list"),
         (record(" "), Cause.BAD_VALUE, "what 'gpt' says is blank"),
         (record(image=...), Cause.MISSING_KEY, "no 'image'"),
-        (record(image=["1.png"] * 2), Cause.WRONG_TYPE, "one picture, got 2"),
+        (record(image=["1.png"] * 2), Cause.WRONG_TYPE, "one image, got 2"),
         (record(image=7), Cause.WRONG_TYPE, "'image' needs a text"),
         (record(image="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
         (record(image="../1.png"), Cause.ESCAPING_PATH, "'../1.png'"),

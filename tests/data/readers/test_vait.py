@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from maniplvm.data import import_dataset, open_dataset, read_records
-from maniplvm.data.problems import Cause
 from maniplvm.data.readers import vait
-from maniplvm.data.readers.conversations import instruction_of
+from maniplvm.data.readers._conversations import instruction_of
+from maniplvm.data.record_errors import Cause
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task, TraceTarget
 from tests.data.conftest import the_refusal, the_sample

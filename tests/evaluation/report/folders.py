@@ -6,13 +6,13 @@ import math
 import numpy as np
 
 from maniplvm.evaluation import Evaluation, Outcome, Prediction
-from maniplvm.evaluation.aggregation import aggregate
 from maniplvm.evaluation.protocols import MANIPLVM
 from maniplvm.evaluation.scored import score_samples
+from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import Task
 
-REFUSAL = "I cannot see what is meant in this picture."
+REFUSAL = "I cannot see what is meant in this image."
 
 
 def disturbed(sample, error, rng):

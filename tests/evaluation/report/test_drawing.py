@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from maniplvm.data import PREDICTION, TRUTH, open_dataset, write_dataset
-from maniplvm.evaluation.report.curves import learning_curves
+from maniplvm.evaluation.report.charts.curves import learning_curves
+from maniplvm.evaluation.report.charts.scales import round_up
+from maniplvm.evaluation.report.charts.tracks import bar_track, difference_track
 from maniplvm.evaluation.report.folders import read_measured, read_run
-from maniplvm.evaluation.report.marks import tag, visible
-from maniplvm.evaluation.report.overlay import MOST_BYTES, Album, draw_overlay
-from maniplvm.evaluation.report.scales import round_up
-from maniplvm.evaluation.report.tracks import bar_track, difference_track
+from maniplvm.evaluation.report.html.tags import tag, visible
+from maniplvm.evaluation.report.overlays.overlay import MOST_BYTES, Album, draw_overlay
 from maniplvm.tasks import BoxTarget, RegionTarget, Sample, Task
 from tests.evaluation.report.folders import write_evaluation, write_run
 
@@ -74,7 +74,7 @@ def test_a_region_is_outlined_and_points_are_crosses():
     assert list(drawn.iter("polyline")) == []
 
 
-def test_a_picture_that_does_not_compress_is_made_small(tmp_path):
+def test_an_image_that_does_not_compress_is_made_small(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -90,7 +90,7 @@ def test_a_picture_that_does_not_compress_is_made_small(tmp_path):
     assert len(symbols) < MOST_BYTES * 4 / 3 + 1000
 
 
-def test_a_sample_without_a_picture_is_grey(tmp_path):
+def test_a_sample_without_an_image_is_grey(tmp_path):
     box = BoxTarget([10, 20, 30, 40])
     sample = Sample("a", Task.AFFORDANCE, "touch", (64, 48), box, None, "id_test")
     write_dataset(tmp_path / "set", [sample], name="set")

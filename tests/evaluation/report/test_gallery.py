@@ -3,7 +3,7 @@
 import pytest
 
 from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.gallery import (
+from maniplvm.evaluation.report.sections.selection import (
     MOST_CARDS,
     MOST_DUELS,
     duels,

@@ -3,10 +3,10 @@
 import pytest
 
 from maniplvm.evaluation import Difference, Interval
-from maniplvm.evaluation.report.changes import Change, Verdict, changes_between
 from maniplvm.evaluation.report.folders import read_measured, read_run
-from maniplvm.evaluation.report.headline import focus_split, headline
 from maniplvm.evaluation.report.metrics import metric_of
+from maniplvm.evaluation.report.sections.changes import Change, Verdict, changes_between
+from maniplvm.evaluation.report.sections.headline import focus_split, headline
 from maniplvm.tasks import Task
 from tests.evaluation.report.folders import write_evaluation, write_run
 

@@ -10,10 +10,10 @@ import pytest
 
 from maniplvm.evaluation.report import Sources, build_report
 from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.listing import ROWS_OF_A_PAGE, embedded_json, listing
-from maniplvm.evaluation.report.tables import Compared
+from maniplvm.evaluation.report.sections.sample_table import ROWS_OF_A_PAGE, embedded_json, listing
+from maniplvm.evaluation.report.sections.tables import Compared
 from maniplvm.tasks import Task
-from tests.cli.pictures import png
+from tests.cli.images import png
 from tests.evaluation.report.conftest import HOSTILE
 from tests.evaluation.report.folders import write_evaluation
 from tests.evaluation.report.pages import Page

@@ -124,11 +124,11 @@ def test_half_a_character_does_not_stop_the_page(folders, tmp_path):
     assert "cut ? off" in Page(build_report(Sources(after, folders.data))).text
 
 
-def test_an_answer_that_cannot_be_seen_on_its_picture_is_told(folders, tmp_path):
+def test_an_answer_that_cannot_be_seen_on_its_image_is_told(folders, tmp_path):
     sample = folders.samples[0]
     texts = {sample.id: "<think>left</think><answer>[-60, -50, -20, -10]</answer>"}
     after = write_evaluation(tmp_path / "after", [sample], 0.0, texts=texts)
-    assert "outside of the picture" in Page(build_report(Sources(after, folders.data))).text
+    assert "outside of the image" in Page(build_report(Sources(after, folders.data))).text
 
 
 def test_the_page_says_what_it_must(page):
@@ -145,7 +145,7 @@ def test_the_page_says_what_it_must(page):
         "Success against threshold",
         "area 0.",
         "Where it fails",
-        "By place in the picture",
+        "By place in the image",
         "Length of the reasoning",
         "All samples",
         "What the model wrote",
@@ -160,7 +160,7 @@ def test_the_page_says_what_it_must(page):
         assert text in page.text, text
 
 
-def test_every_picture_and_chart_has_a_name_for_those_who_cannot_see_it(page):
+def test_every_image_and_chart_has_a_name_for_those_who_cannot_see_it(page):
     images = [a for a in page.named("svg") if a.get("role") == "img"]
     assert len(images) > 50
     assert page.elements.count(("title", {})) == len(images) + 1

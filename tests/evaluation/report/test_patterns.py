@@ -6,10 +6,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from maniplvm.evaluation.report.bins import Question, bin_chart, bin_of, edges_of, success_by_bin
-from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.judged import Judged, judge
-from maniplvm.evaluation.report.maps import (
+from maniplvm.evaluation.report.charts.bins import (
+    Question,
+    bin_chart,
+    bin_of,
+    edges_of,
+    success_by_bin,
+)
+from maniplvm.evaluation.report.charts.maps import (
     COLUMNS,
     FEW,
     ROWS,
@@ -18,14 +22,16 @@ from maniplvm.evaluation.report.maps import (
     cell_of,
     error_map,
 )
-from maniplvm.evaluation.report.patterns import ALL, patterns
-from maniplvm.evaluation.report.tables import Compared
-from maniplvm.evaluation.report.thresholds import (
+from maniplvm.evaluation.report.charts.thresholds import (
     THRESHOLDS,
     areas_under,
     success_curve,
     threshold_chart,
 )
+from maniplvm.evaluation.report.folders import read_measured
+from maniplvm.evaluation.report.sample_metrics import Judged, judge
+from maniplvm.evaluation.report.sections.patterns import ALL, patterns
+from maniplvm.evaluation.report.sections.tables import Compared
 from maniplvm.tasks import BoxTarget, Task, TraceTarget
 from tests.evaluation.report.folders import REFUSAL, write_evaluation
 from tests.evaluation.scenery import said, sample

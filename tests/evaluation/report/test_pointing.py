@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from maniplvm.evaluation import evaluate
-from maniplvm.evaluation.predictor import FilePredictor
+from maniplvm.evaluation.predictors.predictor import FilePredictor
 from maniplvm.evaluation.report import Sources, build_report
 from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.judged import judge
+from maniplvm.evaluation.report.sample_metrics import judge
 from maniplvm.tasks import RegionTarget, Task
 from tests.evaluation.report.pages import Page
 from tests.evaluation.scenery import predictions_file, sample, stored

@@ -5,10 +5,10 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Selection, evaluate, read_evaluation
-from maniplvm.evaluation.comparison import compare_samples
 from maniplvm.evaluation.published import PUBLISHED, Domain
 from maniplvm.evaluation.rescore import rescore
 from maniplvm.evaluation.scored import read_samples
+from maniplvm.evaluation.statistics.comparison import compare_samples
 from maniplvm.evaluation.tables import Comparing, Page, compare_runs, group_splits
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import Counting, right, small_set, stored

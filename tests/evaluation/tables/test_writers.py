@@ -10,8 +10,8 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.tables import WRITERS, Comparing, compare_runs, format_of
-from maniplvm.evaluation.tables.latex import escaped as latex_escaped
-from maniplvm.evaluation.tables.markdown import escaped as markdown_escaped
+from maniplvm.evaluation.tables.formats.latex import escaped as latex_escaped
+from maniplvm.evaluation.tables.formats.markdown import escaped as markdown_escaped
 
 GOLDEN = Path(__file__).parent / "golden"
 NASTY = r"=a|b_c*d\e~f^g{h}$i&j#k%l<b>m</b>`n`[o]"

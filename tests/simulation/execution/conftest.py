@@ -9,8 +9,8 @@ if importlib.util.find_spec("metaworld") is None:
 
 def plain_reference(**changes):
     """A provenance that no simulator made: a straight line of three points, switched halfway."""
-    from maniplvm.simulation.cameras import Camera
     from maniplvm.simulation.provenance import Provenance
+    from maniplvm.simulation.scene.cameras import Camera
 
     fields = {
         "world": "metaworld",
@@ -36,11 +36,11 @@ def plain_reference(**changes):
 
 
 def demonstrated_sample(world, task, seed):
-    """A trajectory sample as the generator makes it, but without a picture."""
-    from maniplvm.simulation.affordance import touched_part
-    from maniplvm.simulation.cameras import Framing, frame
-    from maniplvm.simulation.demonstrations import demonstrate
-    from maniplvm.simulation.traces import waypoints
+    """A trajectory sample as the generator makes it, but without an image."""
+    from maniplvm.simulation.labels.affordance import touched_part
+    from maniplvm.simulation.labels.demonstrations import demonstrate
+    from maniplvm.simulation.labels.traces import waypoints
+    from maniplvm.simulation.scene.cameras import Framing, frame
     from maniplvm.tasks import Sample, Task, TraceTarget
 
     scene = world.open(task)

@@ -79,8 +79,8 @@ def test_a_killed_worker_costs_its_execution_and_no_more(pool, jobs):
 
 
 def test_a_stuck_worker_is_replaced(jobs, monkeypatch):
-    monkeypatch.setattr("maniplvm.simulation.execution.crew.OPENING_SECONDS", 5.0)
-    monkeypatch.setattr("maniplvm.simulation.execution.crew.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("maniplvm.simulation.execution.worker_process.OPENING_SECONDS", 5.0)
+    monkeypatch.setattr("maniplvm.simulation.execution.worker_process.GRACE_SECONDS", 0.5)
     with ExecutionPool(1, timeout=4.0) as pool:
         (victim,) = processes(pool)
         done = reasons(pool.run(jobs[:6:2], once(lambda: os.kill(victim, signal.SIGSTOP))))

@@ -3,9 +3,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from maniplvm.simulation.demonstrations import demonstrate
 from maniplvm.simulation.execution import Reason, Scenes, execute
-from maniplvm.simulation.instructions import described_tasks
+from maniplvm.simulation.labels.demonstrations import demonstrate
+from maniplvm.simulation.labels.instructions import described_tasks
 from maniplvm.simulation.worlds import world
 
 from .conftest import demonstrated_sample

@@ -3,7 +3,7 @@
 import torch
 
 from maniplvm.models import build_inputs, chat_messages
-from tests.models.pictures import picture
+from tests.models.images import make_image
 
 TEXTS = ("open the drawer", "pick up the red mug and put it down", "push")
 
@@ -15,7 +15,7 @@ def prompts_of(loaded, sizes=((160, 120), (320, 200), (160, 120)), per_prompt=1)
         chat = chat_messages(TEXTS[number % len(TEXTS)])
         chat[-1]["content"] = [{"type": "image"}] * (per_prompt - 1) + chat[-1]["content"]
         chats.append(chat)
-        pictures.append([picture(size, seed=number + 10 * k) for k in range(per_prompt)])
+        pictures.append([make_image(size, seed=number + 10 * k) for k in range(per_prompt)])
     if per_prompt == 1:
         return build_inputs(loaded, chats, [each[0] for each in pictures])
     texts = [

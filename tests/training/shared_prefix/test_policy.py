@@ -54,7 +54,7 @@ def test_completions_that_are_all_equal_score_equally(loaded):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_several_pictures_a_prompt(loaded, family):
+def test_several_images_a_prompt(loaded, family):
     model = loaded(family)
     prompts = prompts_of(model, per_prompt=2)
     assert len(prompts["image_grid_thw"]) == 6

@@ -8,7 +8,7 @@ from trl import GRPOConfig, GRPOTrainer
 from maniplvm.models import TINY_FAMILIES, LoraSettings
 from maniplvm.training.shared_prefix import SharedPrefixSettings, SharedPrefixTrainer, branches
 from maniplvm.training.shared_prefix.trainer import POLICY, ROLLOUT, shuffle_groups
-from tests.models.pictures import picture
+from tests.models.images import make_image
 from tests.training.shared_prefix.batches import TEXTS
 
 pytestmark = [
@@ -51,7 +51,7 @@ def trainer_of(kind, loaded, folder, prompts=8, **options):
     rows = [
         {
             "prompt": [{"role": "user", "content": TEXTS[k % 3]}],
-            "image": picture(SIZES[k % 4], seed=k),
+            "image": make_image(SIZES[k % 4], seed=k),
         }
         for k in range(prompts)
     ]
@@ -174,11 +174,11 @@ def test_siblings_are_read_and_seen_once(loaded, tmp_path):
     settings = SharedPrefixSettings(verify=False)
     trainer = trainer_of(SharedPrefixTrainer, model, tmp_path, shared_prefix=settings, max_steps=1)
     trainer.train()
-    grids = [model.processor.image_processor(picture(s))["image_grid_thw"] for s in SIZES]
+    grids = [model.processor.image_processor(make_image(s))["image_grid_thw"] for s in SIZES]
     sizes = [int(torch.as_tensor(grid).prod()) for grid in grids]
     assert len(patches) == 2, "one rollout and one policy pass"
     assert patches[0] == patches[1]
-    assert patches[0] in {a + b for a in sizes for b in sizes}, "two prompts, one picture each"
+    assert patches[0] in {a + b for a in sizes for b in sizes}, "two prompts, one image each"
 
 
 def test_switched_off_it_is_the_trainer_of_trl(loaded, tmp_path):

@@ -8,7 +8,7 @@ import trl.trainer.grpo_trainer as trl_trainer
 
 import maniplvm.training.shared_prefix.trainer as shared_trainer
 from maniplvm.models import load_model
-from maniplvm.training.cpu_processes import leave_process_group
+from maniplvm.training.loop.cpu_processes import leave_process_group
 from tests.training.shared_prefix.test_trainer import Plain, Shared, trainer_of, weights_of
 
 warnings.simplefilter("ignore")

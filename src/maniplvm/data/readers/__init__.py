@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from maniplvm.data.problems import BadRecord
+from maniplvm.data.readers import _robot_view as robot_view
 from maniplvm.data.readers import (
     jsonl,
-    lerobot,
     maniplvm,
-    rlds,
     roboafford,
     roborefit,
-    robot_view,
     sharerobot,
     sharerobot_bench,
-    umd,
     vait,
 )
+from maniplvm.data.readers.lerobot import reader as lerobot
+from maniplvm.data.readers.rlds import reader as rlds
+from maniplvm.data.readers.umd import reader as umd
+from maniplvm.data.record_errors import BadRecord
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
@@ -54,7 +54,7 @@ class Format:
 
         Args:
             source: The file or folder to read.
-            images: What picture names are relative to; None means the format's usual place.
+            images: What image names are relative to; None means the format's usual place.
             options: The reader's own options by name.
 
         Raises:

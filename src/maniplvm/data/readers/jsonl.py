@@ -4,10 +4,10 @@
      "image": "frames/1.png", "box": [10, 20, 60, 50]}
 
 `"task": "trajectory"` has `"trace": [[x, y], ...]` instead. `"task": "pointing"` has one or several
-of `"polygons": [[[x, y], ...], ...]`, `"boxes": [[x1, y1, x2, y2], ...]` and `"mask"` (a picture's
+of `"polygons": [[[x, y], ...], ...]`, `"boxes": [[x1, y1, x2, y2], ...]` and `"mask"` (an image's
 path: what is not black), whose union is right, and optionally `"points": [[x, y], ...]` that the
 data set itself gives as right. Optional for all: `split`, `category`, `provenance` (an object),
-`width` and `height` (checked against the picture).
+`width` and `height` (checked against the image).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from maniplvm.data.manifest import SPLIT_NAME
 from maniplvm.data.masks import read_mask
-from maniplvm.data.problems import BadRecord, Cause, RecordError
-from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import Record, samples_of
-from maniplvm.data.targets import box_target, region_target, trace_target
+from maniplvm.data.readers._json import json_records
+from maniplvm.data.readers._json_record import Record, samples_of
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.validation import box_target, region_target, trace_target
 from maniplvm.tasks.sample import Sample, Target, Task
 
 NAME = "jsonl"
@@ -65,7 +65,7 @@ def sample_of(record: Record) -> Sample:
         raise RecordError(
             Cause.BAD_VALUE, f"'split' {split!r} needs letters, digits, '_', '-' and '.' only"
         )
-    picture = record.picture(image, (record.fields.get("width"), record.fields.get("height")))
+    picture = record.image(image, (record.fields.get("width"), record.fields.get("height")))
     return Sample(
         id=str(record.id),
         task=task,

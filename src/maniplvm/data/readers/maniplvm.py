@@ -2,7 +2,7 @@
 
 Its trajectory files hold `{image, problem, solution}`, as in VLM-R1; its affordance files keep
 ShareRobot's keys, with the box as a list. Both spellings are read here. `solution` is a list, or a
-text that is JSON; coordinates are pixels of the original picture.
+text that is JSON; coordinates are pixels of the original image.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from maniplvm.data.problems import BadRecord, Cause, RecordError
 from maniplvm.data.readers import sharerobot
-from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import (
+from maniplvm.data.readers._json import json_records
+from maniplvm.data.readers._json_record import (
     IMAGE_PLACEHOLDER,
     Record,
-    only_picture,
+    only_image,
     samples_of,
     text_value,
 )
-from maniplvm.data.targets import box_target, items, shown, trace_target
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.validation import box_target, items, shown, trace_target
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task
 
 NAME = "maniplvm"
@@ -47,8 +47,8 @@ def sample_of(record: Record) -> Sample:
     if key != "solution":
         return sharerobot.sample_of(record, NAME)
     instruction = record.text("problem").replace(IMAGE_PLACEHOLDER, " ").strip()
-    image = only_picture(record.fields[record.key_of("image")])
-    picture = record.picture(image, (record.fields.get("width"), record.fields.get("height")))
+    image = only_image(record.fields[record.key_of("image")])
+    picture = record.image(image, (record.fields.get("width"), record.fields.get("height")))
     target = _target(_decoded(record.fields[key]), picture.size)
     task = Task.AFFORDANCE if isinstance(target, BoxTarget) else Task.TRAJECTORY
     return Sample(

@@ -1,6 +1,6 @@
 """RoboAfford-Eval (Tang et al. 2025): where to point, judged by a mask.
 
-A record is `{category, question, answer, img, mask}`; pictures lie in `images`, masks in `masks`
+A record is `{category, question, answer, img, mask}`; images lie in `images`, masks in `masks`
 beside the file. `answer` is a flat list of right points, or a list of polygons whose union is right.
 The mask decides, as in the benchmark's own scoring; without one the polygons do. The data come as
 two files: `annotations_absxy.json` in pixels, and `annotations_normxy.json` in shares of the sides,
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.masks import read_mask
-from maniplvm.data.problems import BadRecord, Cause, RecordError
-from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import Record, samples_of, text_value
-from maniplvm.data.targets import items, number, region_target, shown
-from maniplvm.tasks.region import RegionTarget
+from maniplvm.data.readers._json import json_records
+from maniplvm.data.readers._json_record import Record, samples_of, text_value
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.validation import items, number, region_target, shown
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import Sample, Task
 
 NAME = "roboafford"
@@ -44,7 +44,7 @@ def sample_of(record: Record) -> Sample:
         RecordError: whatever is wrong with it.
     """
     image = _below(record.file.image_root, record.text("img"))
-    picture = record.picture(image)
+    picture = record.image(image)
     return Sample(
         id=record.stable_id(NAME, Task.POINTING),
         task=Task.POINTING,

@@ -2,7 +2,7 @@
 
 Sets for reinforcement learning spell a record `{problem, image, bbox}`; the original spells it
 `{text, rgb_path, bbox, class, ...}`. Both are read. `bbox` is `[x1, y1, x2, y2]` in pixels of the
-original picture.
+original image.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from maniplvm.data.problems import BadRecord
-from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import (
+from maniplvm.data.readers._json import json_records
+from maniplvm.data.readers._json_record import (
     IMAGE_PLACEHOLDER,
     Record,
-    only_picture,
+    only_image,
     samples_of,
     text_value,
 )
-from maniplvm.data.targets import box_target
+from maniplvm.data.record_errors import BadRecord
+from maniplvm.data.validation import box_target
 from maniplvm.tasks.sample import Sample, Task
 
 NAME = "roborefit"
@@ -40,8 +40,8 @@ def sample_of(record: Record) -> Sample:
         RecordError: whatever is wrong with it.
     """
     instruction = record.text("problem", "text").replace(IMAGE_PLACEHOLDER, " ")
-    image = only_picture(record.fields[record.key_of("image", "rgb_path")])
-    picture = record.picture(image, (record.fields.get("width"), record.fields.get("height")))
+    image = only_image(record.fields[record.key_of("image", "rgb_path")])
+    picture = record.image(image, (record.fields.get("width"), record.fields.get("height")))
     split = record.file.split or "train"
     return Sample(
         id=record.stable_id(NAME, f"{Task.AFFORDANCE}-{split}"),

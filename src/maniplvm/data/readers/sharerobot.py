@@ -1,7 +1,7 @@
 """ShareRobot (Ji et al. 2025, RoboBrain): affordance boxes and trajectories on robot videos' frames.
 
-Published as `affordance/affordance.json` and `trajectory/trajectory.json`, each with its pictures
-in a folder `images` beside it. All coordinates are pixels of the original picture.
+Published as `affordance/affordance.json` and `trajectory/trajectory.json`, each with its images
+in a folder `images` beside it. All coordinates are pixels of the original image.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from maniplvm.data.problems import BadRecord, Cause, RecordError
-from maniplvm.data.readers.json_files import json_records
-from maniplvm.data.readers.record import Record, samples_of
-from maniplvm.data.targets import box_target, number, trace_target
+from maniplvm.data.readers._json import json_records
+from maniplvm.data.readers._json_record import Record, samples_of
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.validation import box_target, number, trace_target
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task
 
 NAME = "sharerobot"
@@ -38,7 +38,7 @@ def sample_of(record: Record, format_name: str = NAME) -> Sample:
     instruction = record.text("instruction")
     image_path = record.text("image_path")
     meta = record.mapping("meta_data")
-    picture = record.picture(image_path, (meta.get("original_width"), meta.get("original_height")))
+    picture = record.image(image_path, (meta.get("original_width"), meta.get("original_height")))
     target = target_of(key, record.fields[key], picture.size)
     task = Task.AFFORDANCE if isinstance(target, BoxTarget) else Task.TRAJECTORY
     origin = meta.get("original_dataset")
@@ -57,7 +57,7 @@ def sample_of(record: Record, format_name: str = NAME) -> Sample:
 
 
 def target_of(key: str, value: object, size: tuple[int, int]) -> Target:
-    """The target under one of the format's keys, in a picture of this size [px].
+    """The target under one of the format's keys, in an image of this size [px].
 
     Raises:
         RecordError: it is not one.

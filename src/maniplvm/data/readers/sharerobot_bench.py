@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from maniplvm.data.problems import BadRecord
-from maniplvm.data.readers.conversations import (
+from maniplvm.data.readers._conversations import (
     box_in,
     first_turn,
     instruction_of,
     read_conversations,
     trace_in,
 )
-from maniplvm.data.readers.record import Record, only_picture
+from maniplvm.data.readers._json_record import Record, only_image
+from maniplvm.data.record_errors import BadRecord
 from maniplvm.geometry.frames import FrameSpec
 from maniplvm.tasks.sample import Sample, Task
 
@@ -41,9 +41,9 @@ def sample_of(record: Record, spec: FrameSpec) -> Sample:
     """
     question, answer = first_turn(record)
     value: object = record.fields[record.key_of("image")]
-    image = only_picture(value)
+    image = only_image(value)
     task = Task.TRAJECTORY if isinstance(value, list) else Task.AFFORDANCE
-    picture = record.picture(image)
+    picture = record.image(image)
     frame = spec.bind(picture.size)
     return Sample(
         id=record.stable_id(NAME, task),

@@ -2,7 +2,7 @@
 
 Records in the style of LLaVA: `{id, image, conversations: [human, gpt]}`. The question tells robot,
 control, task and the last steps; the answer holds the next actions and the trace, in any order:
-`The next action step: [...]. The trajectory: [[x, y], ...]`. A trace runs from its own picture's
+`The next action step: [...]. The trajectory: [[x, y], ...]`. A trace runs from its own image's
 time on and may have been thinned out by its makers.
 """
 
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from maniplvm.data.problems import BadRecord
-from maniplvm.data.readers.conversations import (
+from maniplvm.data.readers._conversations import (
     first_turn,
     instruction_of,
     read_conversations,
     trace_in,
 )
-from maniplvm.data.readers.record import Record
+from maniplvm.data.readers._json_record import Record
+from maniplvm.data.record_errors import BadRecord
 from maniplvm.geometry.frames import FrameSpec
 from maniplvm.tasks.sample import Sample, Task
 
@@ -44,7 +44,7 @@ def sample_of(record: Record, spec: FrameSpec) -> Sample:
     """
     question, answer = first_turn(record)
     image = record.text("image")
-    picture = record.picture(image)
+    picture = record.image(image)
     split = record.file.split or "train"
     return Sample(
         id=record.stable_id(NAME, f"{Task.TRAJECTORY}-{split}"),

@@ -12,7 +12,7 @@ import numpy as np
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Habit, Prediction
-from maniplvm.evaluation.measuring import measure_all
+from maniplvm.evaluation.measurement import measure_all
 from maniplvm.evaluation.protocols import resolve_protocol
 from maniplvm.geometry import Frame, resolve_frame
 from maniplvm.rewards import resolve_preset
@@ -25,7 +25,7 @@ PUBLISHED = "_published"
 """Ends the name of a measure in the published reading; the strict one has the plain name."""
 
 Doc = Mapping[str, Any]
-"""A row of a stored data set, as `datasets` decodes it; lmms-eval leaves its pictures out when it scores."""
+"""A row of a stored data set, as `datasets` decodes it; lmms-eval leaves its images out when it scores."""
 
 
 class Harness:
@@ -36,12 +36,12 @@ class Harness:
         family: How the model is asked and answers; a name from `PROMPTS`.
         protocol: A name from `PROTOCOLS`.
         preset: Of the reward; as in `resolve_preset`.
-        min_pixels: Smallest area of a picture that the model sees [px squared], for a family that
+        min_pixels: Smallest area of an image that the model sees [px squared], for a family that
             answers in pixels of what it saw; None takes the family's own.
         max_pixels: Largest area [px squared].
 
     Raises:
-        UserError: an unknown family, protocol or preset, or a frame without picture sizes that
+        UserError: an unknown family, protocol or preset, or a frame without image sizes that
             is given some; the valid names are listed.
     """
 
@@ -77,7 +77,7 @@ class Harness:
         return docs.filter(lambda own: own == task, input_columns=["task"])
 
     def visual(self, doc: Doc) -> list[Any]:
-        """`doc_to_visual`: the picture, in RGB."""
+        """`doc_to_visual`: the image, in RGB."""
         return [doc["image"].convert("RGB")]
 
     def text(self, doc: Doc) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 
 from maniplvm.tasks import Sample
 
-PIXELS = "pixels of the original picture"
-THOUSAND = "each side of the picture scaled to 1000"
-UNIT = "each side of the picture scaled to 1"
-DIAGONAL = "the original picture's diagonal"
+PIXELS = "pixels of the original image"
+THOUSAND = "each side of the image scaled to 1000"
+UNIT = "each side of the image scaled to 1"
+DIAGONAL = "the original image's diagonal"
 NONE = "none"
 
 
@@ -54,7 +54,7 @@ def share(name: str, meaning: str) -> Measure:
 
 
 def pixels(name: str, meaning: str) -> Measure:
-    """A distance [px of the original picture]; an unreadable answer is one diagonal off."""
+    """A distance [px of the original image]; an unreadable answer is one diagonal off."""
     return Measure(name, meaning, "px", PIXELS, True, lambda sample: sample.diagonal)
 
 
@@ -69,5 +69,5 @@ def sides(name: str, meaning: str) -> Measure:
 
 
 def diagonals(name: str, meaning: str) -> Measure:
-    """A distance in diagonals of the original picture; an unreadable answer is one off."""
+    """A distance in diagonals of the original image; an unreadable answer is one off."""
     return Measure(name, meaning, "diagonals", DIAGONAL, True, lambda _: 1.0)

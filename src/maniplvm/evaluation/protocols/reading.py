@@ -17,7 +17,7 @@ def read_as(text: str, own: Answer, frame: Frame, reads: Reads) -> Answer:
     Args:
         text: The completion.
         own: As its task reads it.
-        frame: The frame in which it speaks, bound to the picture.
+        frame: The frame in which it speaks, bound to the image.
         reads: What the protocol takes.
 
     Returns:

@@ -1,6 +1,6 @@
 """Protocol `sharerobot-bench` (Ji et al. 2025, RoboBrain): boxes by IoU, traces in 0..1.
 
-Distances are taken after each side of the picture was scaled to 1. RMSE pairs the points as they
+Distances are taken after each side of the image was scaled to 1. RMSE pairs the points as they
 were written and drops the rest of the longer curve, so it depends on how many were written.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from maniplvm.evaluation.comparison import LOWER_IS_BETTER
+from maniplvm.evaluation.statistics.comparison import LOWER_IS_BETTER
 from maniplvm.tasks.sample import Task
 
 
@@ -109,7 +109,7 @@ _EITHER = (
 _INSIDE = Metric(
     "inside", "points inside", "share of an answer’s points that lie in the target", Form.SHARE
 )
-_UNIT = "each side of the picture scaled to 1"
+_UNIT = "each side of the image scaled to 1"
 
 METRICS: Mapping[Task, tuple[Metric, ...]] = {
     Task.AFFORDANCE: (
@@ -181,7 +181,7 @@ STATUS_PHRASES: Mapping[str, str] = {
     "not_coordinates": "an answer without coordinates",
     "wrong_count": "the wrong number of coordinates",
     "non_finite": "a number that is not finite",
-    "out_of_range": "a place far outside of the picture",
+    "out_of_range": "a place far outside of the image",
     "swapped_corners": "a box with swapped corners",
     "empty_box": "a box without area",
     "too_long": "an answer that is too long to read",

@@ -11,20 +11,24 @@ from typing import Any
 import maniplvm
 from maniplvm.data import PREDICTION, TRUTH, open_dataset
 from maniplvm.errors import UserError
-from maniplvm.evaluation.report.breakdowns import categories, failures
-from maniplvm.evaluation.report.cards import Cards, Wall
-from maniplvm.evaluation.report.changes import changes_between, comparability
-from maniplvm.evaluation.report.curves import learning_curves
+from maniplvm.evaluation.report.charts.curves import learning_curves
+from maniplvm.evaluation.report.charts.maps import FEW
+from maniplvm.evaluation.report.charts.panels import panels
 from maniplvm.evaluation.report.folders import Measured, read_measured, read_run
-from maniplvm.evaluation.report.gallery import duels, galleries, pairs_of
-from maniplvm.evaluation.report.headline import describe_split, focus_split, headline
-from maniplvm.evaluation.report.listing import listing
-from maniplvm.evaluation.report.maps import FEW
-from maniplvm.evaluation.report.overlay import Album
-from maniplvm.evaluation.report.panels import panels
-from maniplvm.evaluation.report.patterns import named_evaluations, patterns
-from maniplvm.evaluation.report.recipe_card import commands, origin_of_evaluation, origin_of_run
-from maniplvm.evaluation.report.tables import TITLES, Compared, everything, tables
+from maniplvm.evaluation.report.overlays.overlay import Album
+from maniplvm.evaluation.report.sections.breakdowns import categories, failures
+from maniplvm.evaluation.report.sections.changes import changes_between, comparability
+from maniplvm.evaluation.report.sections.galleries import Cards, Wall
+from maniplvm.evaluation.report.sections.headline import describe_split, focus_split, headline
+from maniplvm.evaluation.report.sections.patterns import named_evaluations, patterns
+from maniplvm.evaluation.report.sections.reproduction import (
+    commands,
+    origin_of_evaluation,
+    origin_of_run,
+)
+from maniplvm.evaluation.report.sections.sample_table import listing
+from maniplvm.evaluation.report.sections.selection import duels, galleries, pairs_of
+from maniplvm.evaluation.report.sections.tables import TITLES, Compared, everything, tables
 from maniplvm.tasks.sample import Task
 
 
@@ -60,7 +64,7 @@ def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0
         seed: Of the random draws that the galleries show.
 
     Returns:
-        HTML that needs nothing else: styles, charts and pictures are inside.
+        HTML that needs nothing else: styles, charts and images are inside.
 
     Raises:
         UserError: Jinja2 is missing, a folder is missing or of another format, or the evaluations

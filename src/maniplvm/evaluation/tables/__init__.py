@@ -2,10 +2,10 @@
 
 from maniplvm.evaluation.tables.building import Comparing, compare_runs
 from maniplvm.evaluation.tables.columns import Column
+from maniplvm.evaluation.tables.formats.writers import WRITERS, format_of
 from maniplvm.evaluation.tables.groups import Group, group_splits
 from maniplvm.evaluation.tables.model import Cell, Heading, Page, Row, Table
 from maniplvm.evaluation.tables.scheme import READINGS, Scheme
-from maniplvm.evaluation.tables.writers import WRITERS, format_of
 
 __all__ = [
     "READINGS",

@@ -9,7 +9,7 @@ from pathlib import Path
 from maniplvm.errors import UserError
 from maniplvm.evaluation.tables.columns import find_column
 from maniplvm.evaluation.tables.groups import group_splits
-from maniplvm.evaluation.tables.measured import means_table, measure
+from maniplvm.evaluation.tables.means import means_table, measure
 from maniplvm.evaluation.tables.model import Page
 from maniplvm.evaluation.tables.notes import page_notes
 from maniplvm.evaluation.tables.pairing import difference_table, matrix_table

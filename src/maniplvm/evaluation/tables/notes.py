@@ -17,7 +17,7 @@ _READING = {
 _UNITS = "Shares are x 100."
 _PAPER_UNITS = (
     "IoU and shares are x 100. DFD, HD, RMSE and avg, their mean, are taken after both sides of "
-    "the picture were scaled to 1000."
+    "the image were scaled to 1000."
 )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.comparison import paired_difference
+from maniplvm.evaluation.statistics.comparison import paired_difference
 from maniplvm.evaluation.tables.columns import Column, by_sample
-from maniplvm.evaluation.tables.measured import Measured, Place
+from maniplvm.evaluation.tables.means import Measured, Place
 from maniplvm.evaluation.tables.model import Cell, Heading, Row, Table
 
 

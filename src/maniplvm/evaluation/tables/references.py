@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maniplvm.evaluation.published import PUBLISHED, Origin, PublishedModel
-from maniplvm.evaluation.tables.measured import Place
+from maniplvm.evaluation.tables.means import Place
 from maniplvm.evaluation.tables.model import Cell, Row
 
 

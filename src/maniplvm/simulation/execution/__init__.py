@@ -3,8 +3,8 @@
 from maniplvm.simulation.execution.executor import Scenes, execute, follow_trace
 from maniplvm.simulation.execution.outcome import Execution, Reason
 from maniplvm.simulation.execution.pool import ExecutionPool, Job, TouchJob, execute_batch
+from maniplvm.simulation.execution.push_test import Contact, Touch, touch_box
 from maniplvm.simulation.execution.reliability import UNRELIABLE_TASKS
-from maniplvm.simulation.execution.touching import Contact, Touch, touch_box
 
 __all__ = [
     "UNRELIABLE_TASKS",

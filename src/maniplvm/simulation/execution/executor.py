@@ -9,10 +9,10 @@ from collections.abc import Callable
 from numpy.typing import ArrayLike
 
 from maniplvm.simulation.closing import Closing
-from maniplvm.simulation.execution.following import Follower
-from maniplvm.simulation.execution.lifting import Course, lift
+from maniplvm.simulation.execution.backprojection import Course, lift
+from maniplvm.simulation.execution.contact_monitor import Watch
+from maniplvm.simulation.execution.controller import Follower
 from maniplvm.simulation.execution.outcome import Execution, Reason
-from maniplvm.simulation.execution.watching import Watch
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.simulation.worlds import Scene, world
 from maniplvm.tasks.sample import Sample

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 
 from maniplvm.errors import UserError
 from maniplvm.simulation.closing import Closing
-from maniplvm.simulation.execution.crew import Member
 from maniplvm.simulation.execution.outcome import Execution, Reason
-from maniplvm.simulation.execution.touching import Contact, Touch
+from maniplvm.simulation.execution.push_test import Contact, Touch
 from maniplvm.simulation.execution.worker import Done, Order, Refused, lost
+from maniplvm.simulation.execution.worker_process import Member
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.tasks.sample import Sample
 
@@ -34,7 +34,7 @@ class Job:
     """A trace for a sample.
 
     Attributes:
-        sample: A simulated sample; its picture is not needed.
+        sample: A simulated sample; its image is not needed.
         trace: `(N, 2)` [px of the original image], or None where there is no readable answer.
     """
 
@@ -47,7 +47,7 @@ class TouchJob:
     """A box for a sample.
 
     Attributes:
-        sample: A simulated sample; its picture is not needed.
+        sample: A simulated sample; its image is not needed.
         box: `(4,)` xyxy [px of the original image], or None where there is no readable answer.
     """
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from maniplvm.errors import UserError
 from maniplvm.simulation.execution.executor import Scenes, follow_trace
 from maniplvm.simulation.execution.outcome import Execution, Reason
-from maniplvm.simulation.execution.touching import Contact, Touch, touch_box
+from maniplvm.simulation.execution.push_test import Contact, Touch, touch_box
 from maniplvm.simulation.provenance import Provenance
 
 

@@ -1,4 +1,4 @@
-"""robosuite: a Panda arm and four tasks, the robot that no training picture shows."""
+"""robosuite: a Panda arm and four tasks, the robot that no training image shows."""
 
 from __future__ import annotations
 

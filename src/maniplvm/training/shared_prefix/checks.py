@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from maniplvm.training.shared_prefix.plain_batch import Pictures, PlainBatch
+from maniplvm.training.shared_prefix.plain_batch import Images, PlainBatch
 from maniplvm.training.shared_prefix.policy import plain_head, score_groups
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.verification import (
@@ -56,7 +56,7 @@ def check_rollout(
     prompt_ids: Sequence[Sequence[int]],
     completion_ids: Sequence[Sequence[int]],
     recorded: Sequence[Sequence[float]],
-    pictures: Pictures | None,
+    images: Images | None,
     token_types: Sequence[Sequence[int]] | None,
     dtype: torch.dtype,
 ) -> Agreement:
@@ -67,7 +67,7 @@ def check_rollout(
         prompt_ids: Of a few rows.
         completion_ids: What was sampled.
         recorded: From `sample_siblings`.
-        pictures: Of the rows.
+        images: Of the rows.
         token_types: Of the rows.
         dtype: In which the model computes.
     """
@@ -87,7 +87,7 @@ def check_rollout(
         torch.cat([mask, answer_mask], dim=1),
         answers.shape[1],
         types,
-        pictures,
+        images,
     )
     with torch.no_grad():
         scores = score_groups(

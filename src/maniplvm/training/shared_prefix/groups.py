@@ -1,4 +1,4 @@
-"""Completions by the prompt they answer: each prompt, and each of its pictures, held once."""
+"""Completions by the prompt they answer: each prompt, and each of its images, held once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class PromptGroups:
         completion_ids: `(B, C)`, padded on the right.
         completion_mask: `(B, C)` bool, True on tokens; a row may be empty.
         prompt_of: `(B,)` the prompt of each completion, ascending.
-        token_types: `(N, P)` 1 on image tokens, or None for a model without pictures.
-        pixel_values: Patches of all pictures of the prompts, in order, or None.
+        token_types: `(N, P)` 1 on image tokens, or None for a model without images.
+        pixel_values: Patches of all images of the prompts, in order, or None.
         image_grid_thw: `(I, 3)` their grids, or None.
-        images_per_prompt: How many of the pictures each prompt has.
+        images_per_prompt: How many of the images each prompt has.
     """
 
     prompt_ids: Tensor
@@ -56,7 +56,7 @@ def group_prompts(
     """Groups from a processor's tensors of the prompts.
 
     Args:
-        prompts: `input_ids` and `attention_mask` `(N, P)`; with pictures also `pixel_values`,
+        prompts: `input_ids` and `attention_mask` `(N, P)`; with images also `pixel_values`,
             `image_grid_thw` and `mm_token_type_ids`.
         completion_ids: `(B, C)`.
         completion_mask: `(B, C)`.
@@ -80,7 +80,7 @@ def group_prompts(
     if grid is not None:
         if types is None:
             raise ValueError(
-                "prompts with pictures need mm_token_type_ids, as the processor makes them"
+                "prompts with images need mm_token_type_ids, as the processor makes them"
             )
         images = _images_per_prompt(types, grid, merge_size)
     return PromptGroups(
@@ -97,7 +97,7 @@ def group_prompts(
 
 
 def _images_per_prompt(types: Tensor, grid: Tensor, merge_size: int) -> tuple[int, ...]:
-    """How many pictures each prompt holds, from how many image tokens it has."""
+    """How many images each prompt holds, from how many image tokens it has."""
     ends = (grid.prod(-1) // merge_size**2).cumsum(0).tolist()
     held, used, tokens = [], 0, 0
     for count in (types == 1).sum(1).tolist():
@@ -106,5 +106,5 @@ def _images_per_prompt(types: Tensor, grid: Tensor, merge_size: int) -> tuple[in
         held.append(upto - used)
         used = upto
     if used != len(ends) or (ends and ends[-1] != tokens):
-        raise ValueError(f"{tokens} image tokens do not fit {len(ends)} pictures")
+        raise ValueError(f"{tokens} image tokens do not fit {len(ends)} images")
     return tuple(held)

@@ -28,7 +28,7 @@ class PackedRows:
         predictors: `(T,)` flat index into `R * L` of the token that predicts each target.
         targets: `(T,)` token ids.
         destinations: `(T,)` flat index into `B * C` of each target.
-        images: The pictures of the prompts in the order of the rows.
+        images: The images of the prompts in the order of the rows.
     """
 
     input_ids: Tensor

@@ -14,11 +14,11 @@ from maniplvm.training.shared_prefix.groups import PromptGroups
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """The pictures of a plain batch, row by row.
+class Images:
+    """The images of a plain batch, row by row.
 
     Attributes:
-        pixel_values: Patches of all pictures.
+        pixel_values: Patches of all images.
         image_grid_thw: `(I, 3)` their grids.
         num_images: How many each row has.
     """
@@ -27,21 +27,21 @@ class Pictures:
     image_grid_thw: Tensor
     num_images: tuple[int, ...]
 
-    def take(self, rows: Sequence[int]) -> Pictures | None:
+    def take(self, rows: Sequence[int]) -> Images | None:
         """Those of some rows; None if these have none."""
         ends = list(accumulate(self.num_images))
         kept = [k for row in rows for k in range(ends[row] - self.num_images[row], ends[row])]
         if not kept:
             return None
         patches = self.pixel_values.split(self.image_grid_thw.prod(-1).tolist())
-        return Pictures(
+        return Images(
             torch.cat([patches[k] for k in kept]),
             self.image_grid_thw[kept],
             tuple(self.num_images[row] for row in rows),
         )
 
     def repeats(self) -> list[bool]:
-        """For each row but the first, whether its pictures equal those of the row before."""
+        """For each row but the first, whether its images equal those of the row before."""
         patches = self.pixel_values.split(self.image_grid_thw.prod(-1).tolist())
         grids = self.image_grid_thw.tolist()
         ends = list(accumulate(self.num_images))
@@ -66,14 +66,14 @@ class PlainBatch:
         attention_mask: `(B, P + C)`.
         width: `C`.
         token_types: `(B, P + C)` 1 on image tokens, or None.
-        pictures: Of all rows, or None.
+        images: Of all rows, or None.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     width: int
     token_types: Tensor | None
-    pictures: Pictures | None
+    images: Images | None
 
     def take(self, rows: Sequence[int]) -> PlainBatch:
         """Some of the rows."""
@@ -82,21 +82,21 @@ class PlainBatch:
             self.attention_mask[list(rows)],
             self.width,
             None if self.token_types is None else self.token_types[list(rows)],
-            None if self.pictures is None else self.pictures.take(rows),
+            None if self.images is None else self.images.take(rows),
         )
 
     def groups(self) -> PromptGroups:
         """The rows by prompt.
 
-        Neighbouring rows are of one group if their prompts and pictures are equal to the last
+        Neighbouring rows are of one group if their prompts and images are equal to the last
         bit, so whatever order rows come in, nothing is shared that differs.
         """
         start = self.input_ids.shape[1] - self.width
         mask = self.attention_mask[:, :start].bool()
         prompts = self.input_ids[:, :start].masked_fill(~mask, 0)
         same = (prompts[1:] == prompts[:-1]).all(1) & (mask[1:] == mask[:-1]).all(1)
-        kept, group_of = lead_rows(same.tolist(), self.pictures)
-        pictures = None if self.pictures is None else self.pictures.take(kept)
+        kept, group_of = lead_rows(same.tolist(), self.images)
+        images = None if self.images is None else self.images.take(kept)
         return PromptGroups(
             self.input_ids[kept, :start],
             mask[kept],
@@ -104,38 +104,38 @@ class PlainBatch:
             self.attention_mask[:, start:].bool(),
             torch.tensor(group_of, device=self.input_ids.device),
             None if self.token_types is None else self.token_types[kept, :start],
-            None if pictures is None else pictures.pixel_values,
-            None if pictures is None else pictures.image_grid_thw,
-            () if pictures is None else pictures.num_images,
+            None if images is None else images.pixel_values,
+            None if images is None else images.image_grid_thw,
+            () if images is None else images.num_images,
         )
 
     def arguments(self) -> dict[str, Any]:
         """What TRL's own pass calls all this."""
-        pictures = self.pictures
+        images = self.images
         return {
             "input_ids": self.input_ids,
             "attention_mask": self.attention_mask,
             "logits_to_keep": self.width,
             "mm_token_type_ids": self.token_types,
-            "pixel_values": None if pictures is None else pictures.pixel_values,
-            "image_grid_thw": None if pictures is None else pictures.image_grid_thw,
-            "num_images": None if pictures is None else list(pictures.num_images),
+            "pixel_values": None if images is None else images.pixel_values,
+            "image_grid_thw": None if images is None else images.image_grid_thw,
+            "num_images": None if images is None else list(images.num_images),
         }
 
 
-def lead_rows(same_words: Sequence[bool], pictures: Pictures | None) -> tuple[list[int], list[int]]:
+def lead_rows(same_words: Sequence[bool], images: Images | None) -> tuple[list[int], list[int]]:
     """Which rows begin a group.
 
     Args:
         same_words: For each row but the first, whether its words equal those of the row before.
-        pictures: Of the rows.
+        images: Of the rows.
 
     Returns:
         The numbers of the rows that begin one, and the number of the group of every row.
     """
-    same_pictures = [True] * len(same_words) if pictures is None else pictures.repeats()
+    same_images = [True] * len(same_words) if images is None else images.repeats()
     kept, group_of = [0], [0]
-    for row, same in enumerate(zip(same_words, same_pictures, strict=True), start=1):
+    for row, same in enumerate(zip(same_words, same_images, strict=True), start=1):
         if not all(same):
             kept.append(row)
         group_of.append(len(kept) - 1)

@@ -17,7 +17,7 @@ from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
 from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows, plan_rows
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.support import merge_size_of, obstacle, rope_of
-from maniplvm.training.shared_prefix.towers import each_picture_once
+from maniplvm.training.shared_prefix.towers import each_image_once
 
 Head = Callable[[Any, dict[str, Any], Tensor, bool], tuple[Tensor, Tensor | None]]
 """`(model, inputs, targets (T,), entropy) -> log-probabilities (T,), entropies (T,) or None`."""
@@ -49,12 +49,12 @@ def group_logprobs(
 ) -> GroupScores:
     """Log-probabilities of groups of completions, each prompt computed once; differentiable.
 
-    They equal those of a plain batch that repeats prompt and pictures for every completion.
+    They equal those of a plain batch that repeats prompt and images for every completion.
 
     Args:
         model: A causal language or image-text-to-text model of transformers, peft's wrapper or not.
         prompts: The processor's tensors of `N` prompts: `input_ids` and `attention_mask`
-            `(N, P)`; with pictures also `pixel_values`, `image_grid_thw`, `mm_token_type_ids`.
+            `(N, P)`; with images also `pixel_values`, `image_grid_thw`, `mm_token_type_ids`.
         completion_ids: `(B, C)`, padded on the right; siblings stand side by side.
         completion_mask: `(B, C)` 1 on tokens; a row may be empty.
         prompt_of: `(B,)` ascending number of each completion's prompt; by default every prompt
@@ -187,7 +187,7 @@ def _score_rows(
         inputs["pixel_values"] = torch.cat([patches[number] for number in packed.images.tolist()])
         inputs["image_grid_thw"] = grid[packed.images]
         inputs["mm_token_type_ids"] = packed.token_types
-    with attends, keep_predictors(base, packed.predictors), each_picture_once(base):
+    with attends, keep_predictors(base, packed.predictors), each_image_once(base):
         return head(model, inputs, packed.targets, entropy)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from maniplvm.training.shared_prefix.siblings import SiblingCache, attends_as_siblings
 from maniplvm.training.shared_prefix.support import rope_of
-from maniplvm.training.shared_prefix.towers import each_picture_once
+from maniplvm.training.shared_prefix.towers import each_image_once
 
 COMPACTION = 0.75
 """Finished completions leave the batch when at most this share of its rows is still growing."""
@@ -60,7 +60,7 @@ def shared_prefill(
     decode = partial(sample_siblings, prompt_of=prompt_of, record=record)
     base.generate = partial(type(base).generate, base, custom_generate=decode)
     try:
-        with each_picture_once(base):
+        with each_image_once(base):
             yield
     finally:
         del base.generate
@@ -87,7 +87,7 @@ def sample_siblings(
         prompt_of: `(B,)` the prompt of each completion.
         record: Receives for each completion the log-probabilities [nats] of its tokens at
             temperature 1, before any of them was made impossible.
-        model_kwargs: Mask, positions, pictures and the empty cache.
+        model_kwargs: Mask, positions, images and the empty cache.
 
     Returns:
         `(B, P + C)`; after its end token a completion goes on in padding.

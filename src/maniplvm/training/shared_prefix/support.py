@@ -31,12 +31,12 @@ def obstacle(model: Any) -> str | None:
     if getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True):
         return "its attention slides"
     if has_tower(base) and rope_of(base) is None:
-        return f"{type(base).__name__} lays pictures out in a way that is not known here"
+        return f"{type(base).__name__} lays images out in a way that is not known here"
     return None
 
 
 def has_tower(base: Any) -> bool:
-    """Whether a model without wrapper has a part that reads pictures."""
+    """Whether a model without wrapper has a part that reads images."""
     return getattr(base.config, "vision_config", None) is not None
 
 

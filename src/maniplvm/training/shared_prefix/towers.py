@@ -1,4 +1,4 @@
-"""The vision tower runs once for every different picture of a batch."""
+"""The vision tower runs once for every different image of a batch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from maniplvm.training.shared_prefix.support import has_tower
 
 
 @contextmanager
-def each_picture_once(base: Any) -> Iterator[None]:
-    """Inside, the vision tower computes equal pictures once; what it returns is unchanged.
+def each_image_once(base: Any) -> Iterator[None]:
+    """Inside, the vision tower computes equal images once; what it returns is unchanged.
 
     Args:
         base: A model of transformers without wrapper; one without a tower is left alone.
@@ -28,7 +28,7 @@ def each_picture_once(base: Any) -> Iterator[None]:
 
     def shrink(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         pixels, grid = args[0], kwargs["grid_thw"]
-        kept, inverse = distinct_pictures(pixels, grid)
+        kept, inverse = distinct_images(pixels, grid)
         merged = (grid.prod(-1) // tower.spatial_merge_size**2)[kept].tolist()
         pending.append((inverse, merged))
         if len(kept) == len(inverse):
@@ -62,15 +62,15 @@ def each_picture_once(base: Any) -> Iterator[None]:
             handle.remove()
 
 
-def distinct_pictures(pixel_values: Tensor, grid: Tensor) -> tuple[list[int], list[int]]:
-    """Which pictures differ from all before them.
+def distinct_images(pixel_values: Tensor, grid: Tensor) -> tuple[list[int], list[int]]:
+    """Which images differ from all before them.
 
     Args:
-        pixel_values: Patches of `I` pictures.
+        pixel_values: Patches of `I` images.
         grid: `(I, 3)` their grids.
 
     Returns:
-        The numbers of the distinct pictures, and for each picture its place among them.
+        The numbers of the distinct images, and for each image its place among them.
     """
     patches = pixel_values.split(grid.prod(-1).tolist())
     shapes = [tuple(row) for row in grid.tolist()]

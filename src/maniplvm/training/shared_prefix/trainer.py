@@ -18,9 +18,9 @@ from trl.trainer.utils import (
 
 from maniplvm.models.parameters import base_model
 from maniplvm.training.shared_prefix.checks import check_policy, check_rollout
-from maniplvm.training.shared_prefix.pictures import each_picture_processed_once
+from maniplvm.training.shared_prefix.images import each_image_processed_once
 from maniplvm.training.shared_prefix.plain_batch import (
-    Pictures,
+    Images,
     PlainBatch,
     first_rows,
     lead_rows,
@@ -38,7 +38,7 @@ _FIELDS = {"pixel_values", "image_grid_thw", "mm_token_type_ids"}
 
 
 class SharedPrefixTrainer(GRPOTrainer):
-    """`GRPOTrainer` that pays for prompt and pictures once per group; results are the same.
+    """`GRPOTrainer` that pays for prompt and images once per group; results are the same.
 
     It takes what `GRPOTrainer` takes, and `shared_prefix`. Every loss, reward and schedule is
     TRL's; only where completions and their log-probabilities come from differs. Where sharing
@@ -116,7 +116,7 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         if not self.shared_prefix.enabled:
             return super()._generate_and_score_completions(inputs)
-        with each_picture_processed_once(self.processing_class):
+        with each_image_processed_once(self.processing_class):
             return super()._generate_and_score_completions(inputs)
 
     def _get_per_token_logps_and_entropies(
@@ -139,14 +139,14 @@ class SharedPrefixTrainer(GRPOTrainer):
             "compute_entropy": compute_entropy,
             "compute_aux_loss": compute_aux_loss,
         }
-        pictures = None
+        images = None
         if pixel_values is not None and image_grid_thw is not None and num_images is not None:
-            pictures = Pictures(pixel_values, image_grid_thw, tuple(num_images))
-        batch = PlainBatch(input_ids, attention_mask, logits_to_keep, mm_token_type_ids, pictures)
+            images = Images(pixel_values, image_grid_thw, tuple(num_images))
+        batch = PlainBatch(input_ids, attention_mask, logits_to_keep, mm_token_type_ids, images)
         plain = super()._get_per_token_logps_and_entropies
         if self._shares(POLICY):
             strange = {name for name, value in others.items() if value is not None}
-            if pixel_values is not None and pictures is None:
+            if pixel_values is not None and images is None:
                 strange.add("pixel_values without a grid")
             if compute_aux_loss:
                 self._fall_back(POLICY, "the balance of experts is counted over the plain batch")
@@ -216,7 +216,7 @@ class SharedPrefixTrainer(GRPOTrainer):
         types = fields.get("mm_token_type_ids")
         pictures = None
         if "pixel_values" in fields and images is not None:
-            pictures = Pictures(
+            pictures = Images(
                 torch.as_tensor(fields["pixel_values"]),
                 torch.as_tensor(fields["image_grid_thw"]),
                 tuple(len(each) if each else 0 for each in images),
@@ -255,7 +255,7 @@ class SharedPrefixTrainer(GRPOTrainer):
         if self.use_transformers_continuous_batching:
             return "continuous batching has its own cache"
         if tool_images:
-            return "tools brought pictures"
+            return "tools brought images"
         strange = sorted(set(fields) - _FIELDS)
         if strange:
             return f"the batch holds {', '.join(strange)}"

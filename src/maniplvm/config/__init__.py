@@ -1,0 +1,1 @@
+"""Reading of configuration files: YAML into typed settings."""

@@ -1,0 +1,1 @@
+"""Drawing of boxes, traces, regions and points on images."""

@@ -1,0 +1,1 @@
+"""Reader of LeRobot data sets, v2.0 to v3.0."""

@@ -1,0 +1,1 @@
+"""Reader of RLDS data sets (TFRecord files), without TensorFlow."""

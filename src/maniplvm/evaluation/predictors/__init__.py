@@ -1,0 +1,1 @@
+"""Predictors: whatever answers samples with text."""

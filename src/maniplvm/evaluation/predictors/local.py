@@ -1,0 +1,222 @@
+"""A predictor that runs a model of transformers on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation.predictors.predictions import Prediction
+from maniplvm.evaluation.predictors.predictor import in_windows
+from maniplvm.geometry import Frame, FrameSpec
+from maniplvm.models import (
+    Decoding,
+    Question,
+    VisionFeatureCache,
+    encode_batch,
+    generate_replies,
+    load_model,
+)
+from maniplvm.models.loading import LoadedModel
+from maniplvm.models.shipped import EMBEDDED, shipped_folder
+from maniplvm.tasks import Answer, Sample, Task, parse_answer
+
+BATCH_SIZE = 32
+WINDOW = 8
+"""Batches that are read ahead, so that samples of one kind can be put together."""
+
+_DIGEST_BYTES = 1 << 20
+
+
+class ModelPredictor:
+    """A model of transformers, loaded when it is first asked.
+
+    Greedy completions repeat exactly on one machine with the same batches. Sampled ones draw
+    their random numbers from the seed, the sample's id and the draw alone (see
+    `generate_replies`), so neither the order nor the number of the samples changes them, but for
+    rounding.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        decoding: Decoding | None = None,
+        *,
+        draws: int = 1,
+        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+        **load: Any,
+    ) -> None:
+        """Name a model.
+
+        Args:
+            source: As in `load_model`.
+            decoding: Greedy if None.
+            draws: Completions of each sample.
+            seed: Of sampled completions.
+            batch_size: Completions that are generated together.
+            load: Further arguments of `load_model`, such as `family` and `adapter`.
+
+        Raises:
+            UserError: several greedy draws, which would all be the same, or a bad number.
+        """
+        self._source = source
+        self._decoding = decoding or Decoding()
+        self._draws, self._seed, self._batch_size = draws, seed, batch_size
+        self._load = {name: value for name, value in load.items() if value is not None}
+        if draws < 1 or batch_size < 1 or seed < 0:
+            raise UserError("--draws and --batch-size must be at least 1 and --seed at least 0")
+        if draws > 1 and not self._decoding.temperature:
+            raise UserError(f"{draws} greedy draws would all be the same; set a --temperature")
+
+    @property
+    def name(self) -> str:
+        """The folder or id, and the adapter's folder where there is one."""
+        adapter = self._load.get("adapter")
+        return str(self._source) if adapter is None else f"{self._source} + {adapter}"
+
+    @property
+    def draws(self) -> int:
+        """Completions of each sample."""
+        return self._draws
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Decoding, how it was loaded, and what tells its weights from others'."""
+        decoding = self._decoding
+        drawn = {"top_p": decoding.top_p, "seed": self._seed} if decoding.temperature else {}
+        loaded = {
+            name: _plain(value) for name, value in sorted(self._load.items()) if value != "auto"
+        }
+        return {
+            "temperature": decoding.temperature,
+            "draws": self._draws,
+            **drawn,
+            "max_new_tokens": decoding.max_new_tokens,
+            **({"load": loaded} if loaded else {}),
+            **({"weights": digest} if (digest := _weights_digest(self._folders)) else {}),
+        }
+
+    def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        """Answer samples, those of one task and size together; each image is encoded once.
+
+        Raises:
+            UserError: the model cannot be loaded, or refuses an image.
+        """
+        for window in in_windows(samples, self._batch_size * WINDOW):
+            alike = sorted(window, key=lambda s: (s.task, s.image_size, len(s.instruction)))
+            rows = [(sample, draw) for sample in alike for draw in range(self._draws)]
+            memory = VisionFeatureCache(self.loaded)
+            for start in range(0, len(rows), self._batch_size):
+                yield from self._answer(rows[start : start + self._batch_size], memory)
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The model; loading happens here."""
+        return load_model(self._source, **self._load)
+
+    @property
+    def _folders(self) -> list[Path]:
+        source = shipped_folder() if self._source == EMBEDDED else Path(self._source)
+        named = [source, Path(self._load.get("adapter", source))]
+        return [folder for folder in dict.fromkeys(named) if folder.is_dir()]
+
+    def _answer(
+        self, rows: Sequence[tuple[Sample, int]], memory: VisionFeatureCache
+    ) -> Iterator[Prediction]:
+        inputs = memory.encode([self._question(sample) for sample, _ in rows])
+        keys = [(self._seed, draw, zlib.crc32(sample.id.encode())) for sample, draw in rows]
+        replies = generate_replies(self.loaded, inputs, self._decoding, keys)
+        frame = declared_frame(self.loaded.frame_spec)
+        for (sample, draw), reply in zip(rows, replies, strict=True):
+            yield Prediction(sample.id, reply.text, frame, draw, reply.tokens)
+
+    def _question(self, sample: Sample) -> Question:
+        if sample.image is None:
+            raise UserError(
+                f"sample {sample.id}: it has no image; import the data again, or choose other "
+                "samples"
+            )
+        frame = _frame(self.loaded, sample.image_size, f"sample {sample.id}")
+        prompt = self.loaded.prompt.ask(sample.instruction, sample.task, frame)
+        return Question(prompt, sample.image)
+
+
+def answer_question(
+    loaded: LoadedModel,
+    instruction: str,
+    task: Task,
+    image: bytes,
+    image_size: tuple[int, int],
+    decoding: Decoding,
+    seed: int = 0,
+) -> tuple[str, Answer]:
+    """Ask a loaded model one thing about one image.
+
+    Args:
+        loaded: The model.
+        instruction: What the robot is told to do.
+        task: What is asked.
+        image: The encoded image, upright.
+        image_size: Its `(width, height)` [px].
+        decoding: Greedy or sampled.
+        seed: Of a sampled answer.
+
+    Returns:
+        The text, and what it says in the image's pixels.
+
+    Raises:
+        UserError: the model refuses the image.
+    """
+    frame = _frame(loaded, image_size, "the image")
+    inputs = encode_batch(loaded, [Question(loaded.prompt.ask(instruction, task, frame), image)])
+    (reply,) = generate_replies(loaded, inputs, decoding, [(seed,)])
+    return reply.text, parse_answer(reply.text, task, frame)
+
+
+def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:
+    """A model's frame as a predictions file declares it, for `resolve_frame` to read back.
+
+    The image's resize matters only to a model that answers in pixels of what it saw.
+    """
+    resize = spec.resize
+    if resize is None or spec.span is not None:
+        return spec.name
+    return {
+        "name": spec.name,
+        "factor": resize.factor,
+        "min_pixels": resize.min_pixels,
+        "max_pixels": resize.max_pixels,
+    }
+
+
+def _frame(loaded: LoadedModel, image_size: tuple[int, int], where: str) -> Frame:
+    try:
+        return loaded.frame_for(image_size)
+    except ValueError as error:
+        raise UserError(f"{where}: the model refuses its size: {error}") from error
+
+
+def _weights_digest(folders: Sequence[Path]) -> str | None:
+    """Tells checkpoints in folders apart: their files' names, sizes, and both ends of each.
+
+    Training moves every weight, so the ends suffice, and a large model need not be read whole.
+    """
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json")]):
+            size = path.stat().st_size
+            digest.update(f"{path.name}:{size}:".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_DIGEST_BYTES))
+                file.seek(max(0, size - _DIGEST_BYTES))
+                digest.update(file.read())
+    return digest.hexdigest()[:16] if folders else None
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

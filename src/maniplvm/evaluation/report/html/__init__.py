@@ -1,0 +1,1 @@
+"""HTML tags built in code, with every text escaped."""

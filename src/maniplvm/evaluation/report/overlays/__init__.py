@@ -1,0 +1,1 @@
+"""Answers and targets drawn over images, as inline SVG."""

@@ -1,0 +1,291 @@
+"""Images with answers over them, as inline SVG: crisp at any size, and small.
+
+Each image stands once in the page and is referred to from every card that shows it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, UnidentifiedImageError
+
+from maniplvm.data import PREDICTION, TRUTH, Dataset, Style, zoom_region
+from maniplvm.data.drawing.primitives import arrow_head
+from maniplvm.errors import UserError
+from maniplvm.evaluation.report.charts.charts import path_of
+from maniplvm.evaluation.report.html.tags import tag
+from maniplvm.evaluation.report.overlays.targets import is_target
+from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.tasks import BoxTarget, RegionTarget, TraceTarget
+from maniplvm.tasks.sample import Target
+
+FloatArray = NDArray[np.float64]
+
+MOST_BYTES = 20_000
+"""Of one image: about a hundred of them must fit into a page of 4 MB."""
+
+_SHRINKING = ((360, 84), (360, 72), (300, 70), (240, 60), (180, 50), (120, 40))
+"""Longest side [px] and JPEG quality, tried until the image is small enough."""
+
+_STROKE = 1 / 85
+_HEAD_LENGTH = 4.5
+_ZOOM_SHARE = 0.4
+
+
+class Album:
+    """The images of a page, each once, made small.
+
+    Attributes:
+        dataset: Where the images come from.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._name_of: dict[bytes, str] = {}
+        self._symbols: list[Markup] = []
+        self._shown: dict[str, tuple[str, Target]] = {}
+
+    def look_up(self, record: ScoredSample) -> tuple[str, Target]:
+        """The name by which a card refers to the image of a record, and the record's target.
+
+        Raises:
+            UserError: the data set lacks the sample, holds it with another target, or its image
+                cannot be read.
+        """
+        if record.id not in self._shown:
+            self._shown[record.id] = self._added(record)
+        return self._shown[record.id]
+
+    def _added(self, record: ScoredSample) -> tuple[str, Target]:
+        sample = self.dataset.sample(record.id)
+        if not is_target(record.target, sample.target):
+            raise UserError(
+                f"{self.dataset.folder}: sample {sample.id} has another target than the "
+                "evaluation; name the data set that was evaluated"
+            )
+        encoded = sample.image or b""
+        if encoded not in self._name_of:
+            self._name_of[encoded] = f"p{len(self._name_of)}"
+            self._symbols.append(self._symbol(encoded, sample.id))
+        return self._name_of[encoded], sample.target
+
+    def symbols(self) -> Markup:
+        """The hidden element that holds every image."""
+        return tag(
+            "svg",
+            tag("defs", *self._symbols),
+            class_="album",
+            aria_hidden="true",
+            width=0,
+            height=0,
+        )
+
+    def _symbol(self, encoded: bytes, sample_id: str) -> Markup:
+        name = self._name_of[encoded]
+        if not encoded:
+            grey = tag("rect", width=1, height=1, fill="#888")
+            return tag("symbol", grey, id=name, viewBox="0 0 1 1", preserveAspectRatio="none")
+        try:
+            with Image.open(io.BytesIO(encoded)) as opened:
+                image = opened.convert("RGB")
+        except (OSError, UnidentifiedImageError) as error:
+            raise UserError(
+                f"{self.dataset.folder}: the image of sample {sample_id} cannot be read ({error})"
+            ) from error
+        data, (width, height) = _small(image)
+        address = "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+        picture = tag("image", href=address, width=width, height=height)
+        return tag(
+            "symbol", picture, id=name, viewBox=f"0 0 {width} {height}", preserveAspectRatio="none"
+        )
+
+
+def _small(image: Image.Image) -> tuple[bytes, tuple[int, int]]:
+    """A JPEG of at most `MOST_BYTES` where its content allows, and its size."""
+    data, size = b"", image.size
+    for side, quality in _SHRINKING:
+        shrunk, buffer = image.copy(), io.BytesIO()
+        shrunk.thumbnail((side, side), Image.Resampling.LANCZOS)
+        shrunk.save(buffer, "JPEG", quality=quality, optimize=True)
+        data, size = buffer.getvalue(), shrunk.size
+        if len(data) <= MOST_BYTES:
+            break
+    return data, size
+
+
+_Shapes = Sequence[tuple[str, FloatArray, Style]]
+"""Kind, points `(N, 2)` [px] and style of everything that is drawn, from below to above."""
+
+
+def draw_overlay(
+    image: str,
+    size: tuple[int, int],
+    target: Target | ArrayLike,
+    answer: ArrayLike | None,
+    label: str,
+) -> Markup:
+    """An image with its target and an answer.
+
+    Args:
+        image: Its name in the album.
+        size: `(width, height)` [px of the original image].
+        target: A region, or a box `(4,)` or trace `(N, 2)` [px].
+        answer: The same as numbers; `(N, 2)` are points where the target is none of a trace. None
+            where none could be read.
+        label: What a screen reader says.
+    """
+    shapes = _target_shapes(target)
+    if answer is not None:
+        is_points = all(kind != "trace" for kind, _, _ in shapes)
+        shapes.append(_answer_shape(answer, PREDICTION, is_points=is_points))
+    width, height = size
+    stroke = min(size) * _STROKE
+    parts = [
+        tag("title", label),
+        tag("use", href=f"#{image}", width=width, height=height),
+        *(_shape(kind, points, style, stroke) for kind, points, style in shapes),
+    ]
+    tight = [points for kind, points, _ in shapes if kind != "trace"]
+    region = zoom_region(tight, size) if len(tight) == len(shapes) else None
+    if region is not None:
+        parts.append(_inset(image, size, shapes, region))
+    return tag("svg", *parts, class_="overlay", role="img", viewBox=f"0 0 {width} {height}")
+
+
+def _target_shapes(target: Target | ArrayLike) -> list[tuple[str, FloatArray, Style]]:
+    if isinstance(target, RegionTarget):
+        return [("outline", outline, TRUTH) for outline in target.outlines]
+    if isinstance(target, BoxTarget):
+        return [("box", target.points, TRUTH)]
+    points = target.points if isinstance(target, TraceTarget) else target
+    return [_answer_shape(points, TRUTH, is_points=False)]
+
+
+def _answer_shape(
+    numbers: ArrayLike, style: Style, *, is_points: bool
+) -> tuple[str, FloatArray, Style]:
+    points = np.asarray(numbers, dtype=np.float64)
+    kind = "box" if points.ndim == 1 else "points" if is_points else "trace"
+    return kind, points.reshape(-1, 2), style
+
+
+def _inset(
+    image: str,
+    size: tuple[int, int],
+    shapes: _Shapes,
+    region: FloatArray,
+) -> Markup:
+    """A magnified view of tiny boxes, in the corner that is farthest from them."""
+    width, height = size
+    side, shown = float(region[2] - region[0]), min(size) * _ZOOM_SHARE
+    centre = (region[:2] + region[2:]) / 2
+    x = 0.0 if centre[0] > width / 2 else width - shown
+    y = 0.0 if centre[1] > height / 2 else height - shown
+    inner = [
+        tag("use", href=f"#{image}", width=width, height=height),
+        *(_shape(kind, points, style, side / 45) for kind, points, style in shapes),
+    ]
+    frame = {"fill": "none", "stroke": "#fff", "stroke_width": min(size) / 130}
+    return Markup("").join(
+        (
+            tag(
+                "svg",
+                *inner,
+                x=x,
+                y=y,
+                width=shown,
+                height=shown,
+                viewBox=f"{region[0]:.2f} {region[1]:.2f} {side:.2f} {side:.2f}",
+            ),
+            tag("rect", x=x, y=y, width=shown, height=shown, **frame),
+            tag("rect", x=float(region[0]), y=float(region[1]), width=side, height=side, **frame),
+        )
+    )
+
+
+def _shape(kind: str, points: FloatArray, style: Style, stroke: float) -> Markup:
+    """A box is outlined from outside; a trace runs from a ring to an arrow head."""
+    return _DRAWN[kind](points, style, stroke)
+
+
+def _dashes(style: Style, stroke: float) -> str | None:
+    return f"{stroke * 3:.2f} {stroke * 2:.2f}" if style.is_dashed else None
+
+
+def _box(box: FloatArray, style: Style, stroke: float) -> Markup:
+    x1, y1, x2, y2 = box.reshape(4).tolist()
+    grown = stroke / 2
+    place = {
+        "x": x1 - grown,
+        "y": y1 - grown,
+        "width": max(0.0, x2 - x1) + stroke,
+        "height": max(0.0, y2 - y1) + stroke,
+        "fill": "none",
+    }
+    halo = tag("rect", **place, class_="halo", stroke_width=stroke * 1.9)
+    line = tag(
+        "rect",
+        **place,
+        stroke=style.colour,
+        stroke_width=stroke,
+        stroke_dasharray=_dashes(style, stroke),
+    )
+    return halo + line
+
+
+def _trace(points: FloatArray, style: Style, stroke: float) -> Markup:
+    head = arrow_head(points, stroke * _HEAD_LENGTH)
+    tips = [] if head is None else [tag("polygon", points=path_of(head), fill=style.colour)]
+    end = points[-1] if head is None else head.mean(axis=0)
+    path = path_of(np.vstack([points[:-1], end]))
+    start = points[0].tolist()
+    ring = {"cx": start[0], "cy": start[1]}
+    dots = [
+        tag("circle", cx=x, cy=y, r=stroke * 1.05, fill=style.colour)
+        for x, y in points[1:-1].tolist()
+    ]
+    return Markup("").join(
+        (
+            tag("polyline", points=path, class_="halo", fill="none", stroke_width=stroke * 1.9),
+            tag(
+                "polyline",
+                points=path,
+                fill="none",
+                stroke=style.colour,
+                stroke_width=stroke,
+                stroke_linejoin="round",
+                stroke_dasharray=_dashes(style, stroke),
+            ),
+            *dots,
+            *tips,
+            tag("circle", **ring, r=stroke * 1.8, fill=style.colour, class_="edge"),
+            tag("circle", **ring, r=stroke * 0.9, fill="#fff"),
+        )
+    )
+
+
+def _outline(points: FloatArray, style: Style, stroke: float) -> Markup:
+    path = {"points": path_of(points), "fill": "none"}
+    halo = tag("polygon", **path, class_="halo", stroke_width=stroke * 1.9)
+    dashes = _dashes(style, stroke)
+    line = tag("polygon", **path, stroke=style.colour, stroke_width=stroke, stroke_dasharray=dashes)
+    return halo + line
+
+
+def _points(points: FloatArray, style: Style, stroke: float) -> Markup:
+    """Each as a cross on a dark ground: its middle is the place that is meant."""
+    arm = stroke * 2.4
+    made: list[Markup] = []
+    for x, y in points.tolist():
+        cross = {"d": f"M{x - arm:.1f} {y:.1f}h{2 * arm:.1f}M{x:.1f} {y - arm:.1f}v{2 * arm:.1f}"}
+        made.append(tag("path", **cross, class_="halo", stroke_width=stroke * 2.2))
+        made.append(tag("path", **cross, stroke=style.colour, stroke_width=stroke * 1.2))
+    return Markup("").join(made)
+
+
+_DRAWN = {"box": _box, "trace": _trace, "outline": _outline, "points": _points}

@@ -1,0 +1,1 @@
+"""Statistics of evaluations: bootstrap intervals, aggregation and paired comparison."""

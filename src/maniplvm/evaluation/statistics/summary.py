@@ -1,0 +1,57 @@
+"""Scores of many samples as one table: means with intervals, and the parse rate beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_mean
+from maniplvm.rewards import Score
+from maniplvm.tasks.sample import Task
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """All scores of one task. A failed parse counts as 0 in every mean; it is never left out.
+
+    Attributes:
+        task: Which one.
+        parse_rate: Share of completions with a value to score.
+        format_rate: Share in the exact form that was asked for.
+        total: The total reward.
+        terms: Each reward term by name.
+        failures: How often each status ended a failed parse.
+    """
+
+    task: Task
+    parse_rate: Interval
+    format_rate: Interval
+    total: Interval
+    terms: dict[str, Interval]
+    failures: dict[str, int]
+
+
+def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[TaskSummary]:
+    """One summary for each task that occurs."""
+    summaries = list[TaskSummary]()
+    for task in Task:
+        own = [score for score in scores if score.answer.task is task]
+        if not own:
+            continue
+        terms = {
+            name: bootstrap_mean([score.terms[name] for score in own], seed=seed)
+            for name in own[0].terms
+        }
+        failed = Counter(score.status.value for score in own if not score.answer.parsed)
+        summaries.append(
+            TaskSummary(
+                task,
+                bootstrap_mean([score.answer.parsed for score in own], seed=seed),
+                bootstrap_mean([score.answer.well_formed for score in own], seed=seed),
+                bootstrap_mean([score.total for score in own], seed=seed),
+                terms,
+                dict(failed.most_common()),
+            )
+        )
+    return summaries

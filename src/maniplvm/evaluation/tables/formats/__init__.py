@@ -1,0 +1,1 @@
+"""Writers of comparison tables: Markdown, LaTeX, CSV, HTML and JSON."""

@@ -1,0 +1,1 @@
+"""Grids of training runs: arms, seeds, stages and results."""

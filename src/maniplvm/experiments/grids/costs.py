@@ -1,0 +1,164 @@
+"""What is done of a grid, what is left, and what that will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from maniplvm.experiments.grids.grid import Grid
+from maniplvm.experiments.grids.stages import (
+    Run,
+    is_finished,
+    needed_runs,
+    run_of,
+    samples_a_step,
+    stage_names,
+)
+from maniplvm.experiments.stages import StageRecord, read_records
+from maniplvm.training import read_recipe
+
+_SHORT = {"blend": 3.0, "page": 3.0}
+"""Stages that hardly count [s]."""
+_GREEDY = 0.7
+"""Share of the measurements' time that goes to greedy answers: they are executed in more splits."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is.
+
+    Attributes:
+        run: Which.
+        done: Finished stages.
+        stages: All stages.
+        begun: Whether any stage is, or was.
+        spent: In attempts that ended [s].
+        left: Expected [s].
+        waits_for: Unfinished runs that it needs.
+    """
+
+    run: Run
+    done: int
+    stages: int
+    begun: bool
+    spent: float
+    left: float
+    waits_for: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """In a word."""
+        if self.done == self.stages:
+            return "done"
+        return "begun" if self.begun else "left"
+
+
+def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
+    """Where every run stands; what is left is judged by finished runs, else by budgets and guesses.
+
+    Args:
+        grid: From `read_grid`.
+        work: The grid's folder.
+        runs: From `runs_of`.
+
+    Raises:
+        UserError: a finished run was made by other commands than the grid now asks for.
+    """
+    records = {run.name: read_records(run.folder) for run in runs}
+    expected = _Expected(grid, work, runs, records)
+    finished = {run.name: is_finished(grid, work, run) for run in runs}
+    listed = list[RunStatus]()
+    for run in runs:
+        own, names = records[run.name], stage_names(grid, run)
+        open_stages = [name for name in names if not _is_done(own, name)]
+        left = 0.0
+        for name in open_stages:
+            begun = own[name].seconds if name in own else 0.0
+            left += max(0.0, expected.seconds(run, name) - begun)
+        waits = [n.name for n in needed_runs(grid, work, run) if not finished.get(n.name, False)]
+        spent = sum(record.seconds for record in own.values())
+        done = len(names) - len(open_stages)
+        listed.append(RunStatus(run, done, len(names), bool(own), spent, left, tuple(waits)))
+    return listed
+
+
+class _Expected:
+    """What a stage takes: the mean of its like, else a guess."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        work: Path,
+        runs: Sequence[Run],
+        records: Mapping[str, Mapping[str, StageRecord]],
+    ) -> None:
+        self._grid, self._work = grid, work
+        self._measured: dict[tuple[str, str], list[float]] = {}
+        for run in runs:
+            for name, record in records[run.name].items():
+                if record.finished:
+                    for arm in (run.arm.name, "" if run.arm.baseline is None else "baseline"):
+                        key = (arm, _kind(name))
+                        self._measured.setdefault(key, []).append(record.seconds)
+
+    def seconds(self, run: Run, stage: str) -> float:
+        """Of one stage of one run."""
+        arm, kind = run.arm, _kind(stage)
+        like = "" if arm.baseline is None else "baseline"
+        for key in ((arm.name, kind), *([] if kind == "train" else [(like, kind)])):
+            if key in self._measured:
+                return fmean(self._measured[key])
+        if kind == "train":
+            return self._training(run)
+        evaluation = self._grid.costs.evaluation
+        share = {"greedy": _GREEDY, "sampled": 1 - _GREEDY}
+        return _SHORT[kind] if kind in _SHORT else evaluation * share[kind]
+
+    def _training(self, run: Run) -> float:
+        grid, budget = self._grid, run.arm.budget
+        if budget is not None and budget.minutes is not None:
+            return 60 * budget.minutes
+        if budget is not None and budget.minutes_of is not None:
+            other = run_of(grid, self._work, grid.arms[budget.minutes_of], run.seed)
+            return self.seconds(other, "train")
+        return self._steps(run) * self._step_seconds(run)
+
+    def _step_seconds(self, run: Run) -> float:
+        costs = self._grid.costs
+        guess = costs.grpo_step if run.arm.method == "grpo" else costs.sft_step
+        return guess if run.arm.step_seconds is None else run.arm.step_seconds
+
+    def _steps(self, run: Run) -> float:
+        """Steps of a run whose length is not given in minutes."""
+        grid, arm, budget = self._grid, run.arm, run.arm.budget
+        changes = [f"{key}={value}" for key, value in arm.set.items() if key == "trainer.max_steps"]
+        recipe = read_recipe(str(arm.recipe), changes)
+        if budget is None:
+            limit = recipe.time_limit_minutes
+            steps = float(recipe.trainer.get("max_steps", 0))
+            if limit is None:
+                return steps
+            return min(steps or float("inf"), 60 * limit / self._step_seconds(run))
+        count = budget.samples_seen
+        trainer = dict(recipe.trainer)
+        trainer |= {
+            key.removeprefix("trainer."): value
+            for key, value in arm.set.items()
+            if key.startswith("trainer.")
+        }
+        if count is None:
+            name = str(budget.samples_of)
+            other = run_of(grid, self._work, grid.arms[name], run.seed)
+            taught = read_recipe(str(other.arm.recipe)).trainer
+            count = self._steps(other) * samples_a_step(taught, str(other.arm.method))
+        return count / samples_a_step(trainer, str(arm.method))
+
+
+def _is_done(records: Mapping[str, StageRecord], name: str) -> bool:
+    return name in records and records[name].finished
+
+
+def _kind(stage: str) -> str:
+    return stage.partition("-")[0]

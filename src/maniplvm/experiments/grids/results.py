@@ -1,0 +1,299 @@
+"""What a grid has shown so far, as JSON: one file for each tier."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from maniplvm.evaluation import TaskResult, read_evaluation
+from maniplvm.evaluation.statistics.comparison import Difference
+from maniplvm.evaluation.statistics.intervals import Interval
+from maniplvm.experiments.grids.grid import Arm, Grid
+from maniplvm.experiments.grids.kept_results import FORMAT, keep_earlier, read_results
+from maniplvm.experiments.grids.stages import (
+    Run,
+    is_finished,
+    run_of,
+    runs_of_arm,
+    samples_a_step,
+    samples_seen,
+)
+from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
+from maniplvm.experiments.stages import read_records
+from maniplvm.files import write_json
+from maniplvm.training.loop.run_folder import read_record
+
+_BySeed: TypeAlias = dict[int | None, Path]
+MEASURES = ("iou", "success", "dfd", "hd", "rmse", "end", "dfd_diagonal")
+"""Of the protocol, where a task has them."""
+COMPARED = (*MEASURES, "task_reward", "execution", "parse_rate")
+"""What is compared, paired by sample."""
+CURVE = (
+    *("step", "seconds", "loss", "reward", "parse_rate", "kl", "entropy"),
+    *("completion_length", "group_spread", "groups_without_signal", "answer_variety"),
+)
+"""What a learning curve keeps, with all terms of the reward."""
+INTERVALS = (
+    "95 %, bootstrap; of a level over scenes, all seeds' answers together; of a difference, paired by "
+    "sample and seed, over scenes and seeds both; `seeds` holds each seed's own mean, `p` is two-sided "
+    "and not corrected for how much is compared"
+)
+
+
+def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str]]:
+    """Write what is finished of every tier; a tier without a finished arm is left out.
+
+    What a file holds of runs that are not here stays in it (`keep_earlier`).
+
+    Args:
+        grid: From `read_grid`.
+        work: The grid's folder.
+        results: Where the files go, `TIER.json` each.
+
+    Returns:
+        The files, each with the arms that were kept as they were.
+
+    Raises:
+        UserError: a finished run was made by other commands than the grid asks for, or a file there
+            is something else.
+    """
+    written = dict[Path, list[str]]()
+    finished = {
+        arm.name: runs for arm in grid.arms.values() if (runs := _finished(grid, work, arm))
+    }
+    for tier in grid.tiers:
+        own = [arm for arm in grid.arms.values() if grid.tier_of(arm) == tier]
+        shown = [arm for arm in own if arm.name in finished]
+        if not shown or (shown == [grid.arms[grid.base]] and len(own) > 1):
+            continue
+        path = results / f"{tier}.json"
+        content = rounded(_tier(grid, work, tier, shown, finished))
+        asked = {arm.name: rounded(_settings(grid, arm)) for arm in own}
+        kept = keep_earlier(grid, content, read_results(path, grid), asked)
+        content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
+        content["unfinished"] = [
+            arm.name
+            for arm in own
+            if len(content["arms"].get(arm.name, {"seeds": ()})["seeds"]) < len(grid.seeds_of(arm))
+        ]
+        results.mkdir(parents=True, exist_ok=True)
+        write_json(path, content, indent=1)
+        written[path] = kept
+    return written
+
+
+def _finished(grid: Grid, work: Path, arm: Arm) -> list[Run]:
+    return [run for run in runs_of_arm(grid, work, arm) if is_finished(grid, work, run)]
+
+
+def _tier(
+    grid: Grid, work: Path, tier: str, arms: Sequence[Arm], finished: Mapping[str, list[Run]]
+) -> dict[str, Any]:
+    first = read_evaluation(finished[arms[0].name][0].greedy)
+    pairs = [
+        (before, after)
+        for before, after in (tuple(pair) for pair in grid.pairs)
+        if grid.arms[after] in arms and before in finished
+    ]
+    return {
+        "format": FORMAT,
+        "experiment": grid.name,
+        "tier": tier,
+        "grid": Path(grid.where).name,
+        "seed": list(grid.seeds),
+        "base": grid.base,
+        "versions": {**first.versions, "python": sys.version.split()[0]},
+        "cores": os.cpu_count(),
+        "intervals": INTERVALS,
+        "arms": {arm.name: _arm(grid, work, arm, finished) for arm in arms},
+        "pairs": [
+            {
+                "before": before,
+                "after": after,
+                "splits": _compared(grid, finished[before], finished[after]),
+            }
+            for before, after in pairs
+        ],
+    }
+
+
+def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) -> dict[str, Any]:
+    runs = finished[arm.name]
+    content: dict[str, Any] = {
+        "about": arm.about,
+        **_settings(grid, arm),
+        "seeds": [run.seed for run in runs] if arm.trains else list(grid.seeds_of(arm)),
+        "cost": _cost(grid, work, runs),
+        "splits": _splits(grid, runs),
+    }
+    if arm.name != grid.base and grid.base in finished:
+        content["against_base"] = _compared(grid, finished[grid.base], runs)
+    if arm.trains:
+        content["commands"] = [read_records(run.folder)["train"].command for run in runs]
+        content["curves"] = [{"seed": run.seed, "points": _curve(run)} for run in runs]
+    return content
+
+
+def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
+    """How an arm is made."""
+    return {
+        "method": arm.method,
+        "recipe": arm.recipe,
+        "set": dict(arm.set),
+        "fraction": arm.fraction,
+        "start": arm.start or arm.model or (None if arm.baseline else grid.model),
+        "baseline": arm.baseline,
+        "task": arm.task,
+        "blend": arm.blend,
+        "budget": None
+        if arm.budget is None
+        else {k: v for k, v in vars(arm.budget).items() if v is not None},
+    }
+
+
+def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
+    """Training alone and with all that it started from; measurements apart."""
+    spent = [read_records(run.folder) for run in runs]
+    cost: dict[str, Any] = {
+        "measuring_seconds": [
+            sum(r.seconds for name, r in own.items() if name not in ("train", "blend", "page"))
+            for own in spent
+        ]
+    }
+    if not runs[0].arm.trains:
+        return cost
+    chains = [_chain(grid, work, run) for run in runs]
+    cost["wall_seconds"] = [chain[0]["wall_seconds"] for chain in chains]
+    cost["optimizer_steps"] = [chain[0]["steps"] for chain in chains]
+    cost["samples_seen"] = [samples_seen(chain[0]) for chain in chains]
+    cost["training_samples"] = [chain[0].get("samples") for chain in chains]
+    cost["peak_rss_mb"] = [chain[0].get("peak_rss_mb") for chain in chains]
+    cost["wall_seconds_in_all"] = [sum(r["wall_seconds"] for r in chain) for chain in chains]
+    cost["samples_seen_in_all"] = [sum(map(samples_seen, chain)) for chain in chains]
+    return cost
+
+
+def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
+    """Records of a run and of those that it goes on from."""
+    own = read_record(run.training.root)
+    if run.arm.start is None:
+        return [own]
+    return [own, *_chain(grid, work, run_of(grid, work, grid.arms[run.arm.start], run.seed))]
+
+
+def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
+    """Evaluation folders by the suffix of their splits' names, and by seed."""
+    arm = runs[0].arm
+    folders: dict[str, _BySeed]
+    drawn: _BySeed
+    if arm.trains:
+        folders = {"": {run.seed: run.greedy for run in runs}}
+        drawn = {run.seed: run.sampled(run.seed) for run in runs}
+    else:
+        folders = {"": {None: runs[0].greedy}}
+        drawn = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
+    if grid.measured_of(arm).sampled and arm.baseline is None:
+        folders["_sampled"] = drawn
+    return folders
+
+
+def _splits(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for suffix, by_seed in _measured(grid, runs).items():
+        folders = list(by_seed.values())
+        alone = [read_evaluation(folder) for folder in folders]
+        for split, tasks in pooled_results(folders).items():
+            content[split + suffix] = {
+                task.value: {
+                    **_figures(result),
+                    "seeds": _by_seed([own.splits[split][task] for own in alone]),
+                }
+                for task, result in tasks.items()
+            }
+    return content
+
+
+def _figures(result: TaskResult) -> dict[str, Any]:
+    figures = {name: _interval(result.strict[name]) for name in MEASURES if name in result.strict}
+    figures["reward"] = _interval(result.reward["total"])
+    figures["parse_rate"] = _interval(result.parse_rate)
+    for name in ("execution", "part_named", "diversity"):
+        value = getattr(result, name)
+        if value is not None:
+            figures[name] = _interval(value)
+    plain = {
+        name: getattr(result, name)
+        for name in ("count", "scenes", "area_ratio", "length_ratio", "start_diagonal", "tokens")
+        if getattr(result, name) is not None
+    }
+    return {**plain, **figures}
+
+
+def _by_seed(results: Sequence[TaskResult]) -> dict[str, list[float]]:
+    first = results[0]
+    values = {
+        name: [r.strict[name].mean for r in results] for name in MEASURES if name in first.strict
+    }
+    values["parse_rate"] = [result.parse_rate.mean for result in results]
+    solved = [r.execution.mean for r in results if r.execution is not None]
+    return values | ({"execution": solved} if solved else {})
+
+
+def _compared(grid: Grid, before: Sequence[Run], after: Sequence[Run]) -> dict[str, Any]:
+    """Every run beside the one of the same seed; beside the only one where there are no seeds."""
+    first, second = _measured(grid, before), _measured(grid, after)
+    content: dict[str, Any] = {}
+    for suffix in (suffix for suffix in second if suffix in first):
+        runs = _pairs(first[suffix], second[suffix])
+        if not runs:
+            continue
+        alone = [paired_differences([run]) for run in runs]
+        for split, tasks in paired_differences(runs).items():
+            content[split + suffix] = {
+                task.value: {
+                    name: _difference(own, [each[split][task][name] for each in alone])
+                    for name, own in measures.items()
+                    if name in COMPARED
+                }
+                for task, measures in tasks.items()
+            }
+    return content
+
+
+def _pairs(before: _BySeed, after: _BySeed) -> list[tuple[Path, Path]]:
+    if None in before:
+        return [(before[None], folder) for folder in after.values()]
+    if None in after:
+        return [(folder, after[None]) for folder in before.values()]
+    return [(before[seed], folder) for seed, folder in after.items() if seed in before]
+
+
+def _difference(pooled: Difference, alone: Sequence[Difference]) -> dict[str, Any]:
+    return {
+        "before": pooled.before,
+        "after": pooled.after,
+        "difference": _interval(pooled.difference),
+        "pairs": pooled.pairs,
+        "p": pooled.p,
+        "seeds": [own.difference.mean for own in alone],
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def _curve(run: Run) -> list[dict[str, float]]:
+    from maniplvm.training.loop.run_log import read_log
+
+    trainer = read_record(run.training.root)["recipe"]["trainer"]
+    each = samples_a_step(trainer, str(run.arm.method))
+    points = list[dict[str, float]]()
+    for line in thinned(list(read_log(run.training.log))):
+        kept = {k: v for k, v in line.items() if k in CURVE or k.startswith("reward/")}
+        points.append({**kept, "samples": line["step"] * each})
+    return points

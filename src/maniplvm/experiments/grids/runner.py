@@ -1,0 +1,137 @@
+"""Runs of a grid, several at a time, each in a process of its own; finished ones are left alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import IO
+
+from maniplvm.errors import UserError
+from maniplvm.experiments.grids.grid import Grid
+from maniplvm.experiments.grids.stages import (
+    Run,
+    check_files,
+    is_finished,
+    needed_runs,
+    stages_of,
+)
+from maniplvm.experiments.stages import Stage, run_stages
+
+LOG = "output.log"
+_THREADS = "OMP_NUM_THREADS"
+
+
+def run_grid(
+    grid: Grid,
+    work: Path,
+    runs: Sequence[Run],
+    jobs: int,
+    announce: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Make the runs that are not finished; called again after an interruption, it goes on.
+
+    A run that fails holds up only those that need it.
+
+    Args:
+        grid: From `read_grid`.
+        work: The grid's folder.
+        runs: From `runs_of`, in order.
+        jobs: Runs at a time.
+        announce: Told about every stage that begins and every run that ends.
+
+    Raises:
+        UserError: a file is missing, the folder is in use or holds another grid's runs, or runs
+            failed.
+    """
+    left = [run for run in runs if not is_finished(grid, work, run)]
+    if not left:
+        return
+    check_files(grid, left)
+    work.mkdir(parents=True, exist_ok=True)
+    failed = list[str]()
+    with (work / ".lock").open("a", encoding="utf-8") as lock, ThreadPoolExecutor(jobs) as pool:
+        _claim(lock, work)
+        active: dict[Future[None], Run] = {}
+        try:
+            while left or active:
+                for run in _ready(grid, work, left)[: jobs - len(active)]:
+                    left.remove(run)
+                    active[pool.submit(_make, grid, work, run, lock, jobs, announce)] = run
+                if not active:
+                    break
+                for future in wait(active, return_when=FIRST_COMPLETED).done:
+                    run = active.pop(future)
+                    error = future.exception()
+                    if isinstance(error, UserError):
+                        failed.append(f"{run.name} ({error}; see {run.folder / LOG})")
+                        announce(f"{run.name}: failed, see {run.folder / LOG}")
+                    else:
+                        future.result()
+                        announce(f"{run.name}: finished")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if failed:
+        waiting = f"; {len(left)} runs wait for them" if left else ""
+        raise UserError(f"{len(failed)} runs failed: {'; '.join(failed)}{waiting}")
+
+
+def default_jobs() -> int:
+    """Two runs at a time where there are two cores."""
+    return max(1, min(2, _cores()))
+
+
+def _ready(grid: Grid, work: Path, left: Sequence[Run]) -> list[Run]:
+    return [
+        run
+        for run in left
+        if all(is_finished(grid, work, needed) for needed in needed_runs(grid, work, run))
+    ]
+
+
+def _make(
+    grid: Grid, work: Path, run: Run, lock: IO[str], jobs: int, announce: Callable[[str], None]
+) -> None:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    environment = {_THREADS: str(max(1, _cores() // jobs)), **os.environ}
+    with (run.folder / LOG).open("a", encoding="utf-8") as log:
+
+        def launch(stage: Stage) -> int:
+            log.write(f"$ {stage.command}\n")
+            log.flush()
+            return _status_of(stage, log, lock, environment)
+
+        stages = stages_of(grid, work, run)
+        run_stages(stages, run.folder, lambda stage: announce(stage.purpose), launch)
+
+
+def _status_of(stage: Stage, log: IO[str], lock: IO[str], environment: dict[str, str]) -> int:
+    """Run a stage with its words going to a log; its exit status."""
+    return subprocess.run(  # noqa: S603 - our own command, no shell
+        stage.words,
+        stdout=log,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        # The lock travels along: what outlives its parent keeps others out of the folder.
+        pass_fds=(lock.fileno(),),
+        check=False,
+    ).returncode
+
+
+def _claim(lock: IO[str], work: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise UserError(
+            f"{work}: in use, perhaps by what an interrupted experiment left running; wait for its "
+            "end, or choose another --out"
+        ) from error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,312 @@
+"""The runs of a grid, and the commands that each of them is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from maniplvm.config.yaml import parse_yaml
+from maniplvm.errors import UserError
+from maniplvm.experiments.grids.grid import Arm, Grid, model_arguments
+from maniplvm.experiments.stages import Stage, read_records, refuse_other
+from maniplvm.models.shipped import EMBEDDED
+from maniplvm.training import read_recipe
+from maniplvm.training.loop.run_folder import RunFolder, read_record
+
+_BATCH, _GROUP = 8, 8
+"""TRL's defaults, where a recipe leaves them out."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An arm with a seed; an arm without training has one run for all seeds.
+
+    Attributes:
+        arm: What is run.
+        seed: Of the training.
+        folder: Of everything that belongs to it.
+    """
+
+    arm: Arm
+    seed: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """For lists and messages."""
+        return f"{self.arm.name} seed {self.seed}" if self.arm.trains else self.arm.name
+
+    @property
+    def training(self) -> RunFolder:
+        """Where it is trained."""
+        return RunFolder(self.folder / "run")
+
+    @property
+    def result(self) -> Path:
+        """The model that is measured."""
+        return self.training.model if self.arm.blend is None else self.folder / "model"
+
+    @property
+    def greedy(self) -> Path:
+        """The evaluation with greedy answers."""
+        return self.folder / "greedy"
+
+    def sampled(self, seed: int) -> Path:
+        """The evaluation with answers drawn under a seed."""
+        return self.folder / ("sampled" if self.arm.trains else f"sampled-{seed}")
+
+
+def runs_of(
+    grid: Grid, work: Path, only: Sequence[str] = (), seeds: Sequence[int] = ()
+) -> list[Run]:
+    """All runs of some arms, in the order in which they may be run.
+
+    Args:
+        grid: From `read_grid`.
+        work: The grid's folder.
+        only: Names of arms or tiers; what they need is added. Nothing takes all.
+        seeds: Of the trainings. Nothing takes all; an arm without training has no seed to choose.
+
+    Raises:
+        UserError: no arm, tier or training has that name or seed.
+    """
+    runs = list[Run]()
+    known = sorted({seed for arm in grid.arms.values() for seed in grid.seeds_of(arm)})
+    if unknown := sorted(set(seeds) - set(known)):
+        raise UserError(f"{grid.where}: no seed {unknown[0]}; choose from {known}")
+    waiting = grid.chosen(only)
+    waiting.sort(key=lambda arm: arm.name != grid.base)
+    placed = set[str]()
+    while waiting:
+        arm = next(arm for arm in waiting if placed.issuperset(grid.needs(arm)))
+        waiting.remove(arm)
+        placed.add(arm.name)
+        own = runs_of_arm(grid, work, arm)
+        runs += [run for run in own if not arm.trains or not seeds or run.seed in seeds]
+    return runs
+
+
+def runs_of_arm(grid: Grid, work: Path, arm: Arm) -> list[Run]:
+    """One run for each seed, or one in all where nothing is trained."""
+    seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
+    return [run_of(grid, work, arm, seed) for seed in seeds]
+
+
+def run_of(grid: Grid, work: Path, arm: Arm, seed: int) -> Run:
+    """One run."""
+    at = work / arm.name
+    return Run(arm, seed, at / f"seed-{seed}") if arm.trains else Run(arm, seed, at)
+
+
+def needed_runs(grid: Grid, work: Path, run: Run) -> list[Run]:
+    """Runs that must be finished before this one can begin."""
+    names = list(grid.needs(run.arm))
+    needed = [run_of(grid, work, grid.arms[name], run.seed) for name in names]
+    if run.arm.trains and grid.measured_of(run.arm).pages:
+        base = grid.arms[grid.base]
+        needed.append(run_of(grid, work, base, grid.seeds_of(base)[0]))
+    return needed
+
+
+def stage_names(grid: Grid, run: Run) -> list[str]:
+    """Names of a run's stages, in order; known before the stages themselves are."""
+    measured, wanted = ["greedy"], grid.measured_of(run.arm)
+    if wanted.sampled and run.arm.baseline is None:
+        seeds = [run.seed] if run.arm.trains else grid.seeds_of(run.arm)
+        measured += [run.sampled(seed).name for seed in seeds]
+    if not run.arm.trains:
+        return measured
+    blended = [] if run.arm.blend is None else ["blend"]
+    return ["train", *blended, *measured, *(["page"] if wanted.pages else [])]
+
+
+def is_finished(grid: Grid, work: Path, run: Run) -> bool:
+    """Whether all its stages are, and those of the runs that it needs.
+
+    Raises:
+        UserError: its folder was made by other commands, or from another recipe, than the grid now
+            asks for.
+    """
+    records = read_records(run.folder)
+    if not all(name in records and records[name].finished for name in stage_names(grid, run)):
+        return False
+    if not all(is_finished(grid, work, needed) for needed in needed_runs(grid, work, run)):
+        return False
+    for stage in stages_of(grid, work, run):
+        refuse_other(run.folder, stage, records[stage.name])
+    if run.arm.trains:
+        recipe = read_recipe(str(run.arm.recipe), changes_of(grid, work, run))
+        run.training.check(recipe, str(run.arm.method))
+    return True
+
+
+def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:
+    """The commands of a run, in order.
+
+    Raises:
+        UserError: a run that it takes its budget from is not finished.
+    """
+    arm = run.arm
+    stages = list[Stage]()
+    if arm.trains:
+        stages.append(
+            Stage(
+                "train",
+                (
+                    *("train", str(arm.method), str(arm.recipe), "--out", str(run.training.root)),
+                    *(word for change in changes_of(grid, work, run) for word in ("--set", change)),
+                ),
+                f"{run.name}: train",
+            )
+        )
+    if arm.blend is not None:
+        words = (origin_of(grid, arm), str(run.training.model))
+        share = ("--share", f"{arm.blend:g}", "--out", str(run.result))
+        stages.append(Stage("blend", ("blend", *words, *share), f"{run.name}: blend"))
+    stages += _measured(grid, run)
+    if arm.trains and grid.measured_of(arm).pages:
+        stages.append(_page(grid, work, run))
+    return stages
+
+
+def start_of(grid: Grid, work: Path, run: Run) -> str:
+    """The model from which a run's training starts."""
+    if run.arm.start is not None:
+        return str(run_of(grid, work, grid.arms[run.arm.start], run.seed).training.model)
+    return run.arm.model or grid.model
+
+
+def origin_of(grid: Grid, arm: Arm) -> str:
+    """The model from which the first training of a chain starts."""
+    while arm.start is not None:
+        arm = grid.arms[arm.start]
+    return arm.model or grid.model
+
+
+def changes_of(grid: Grid, work: Path, run: Run) -> list[str]:
+    """What a run changes in its arm's recipe, each `key.path=value`."""
+    changes = _fixed(grid, run.arm)
+    changes |= {"seed": run.seed, "model.source": start_of(grid, work, run)}
+    changes |= _budgeted(grid, work, run)
+    return _written(changes)
+
+
+def check_files(grid: Grid, runs: Sequence[Run]) -> None:
+    """Make sure that every recipe can be read and every folder is there, before hours of work.
+
+    Raises:
+        UserError: the first one that is not.
+    """
+    arms = {run.arm.name: run.arm for run in runs}
+    paths = [grid.data, grid.model, *(arm.model for arm in arms.values() if arm.model)]
+    for path in paths:
+        if path != EMBEDDED and not Path(path).exists():
+            raise UserError(f"{grid.where}: {path}: not here; make it first, or name another")
+    for arm in arms.values():
+        if arm.recipe is not None:
+            try:
+                read_recipe(arm.recipe, _written(_fixed(grid, arm)))
+            except UserError as error:
+                raise UserError(f"{grid.where}: arms.{arm.name}: {error}") from error
+
+
+def samples_a_step(trainer: Mapping[str, Any], method: str) -> int:
+    """Prompts that an optimizer step of one process stands for (GRPO), or right answers (SFT)."""
+    batch = trainer.get("per_device_train_batch_size", _BATCH)
+    batch *= trainer.get("gradient_accumulation_steps", 1)
+    if method == "sft":
+        return batch
+    reuse = trainer.get("num_iterations", 1)
+    return max(1, batch // (trainer.get("num_generations", _GROUP) * reuse))
+
+
+def samples_seen(record: Mapping[str, Any]) -> int:
+    """Of a run, from its `run.json`."""
+    return record["steps"] * samples_a_step(record["recipe"]["trainer"], record["method"])
+
+
+def _fixed(grid: Grid, arm: Arm) -> dict[str, Any]:
+    """Changes that do not depend on other runs."""
+    changes: dict[str, Any] = {"data.path": grid.data}
+    if arm.task is not None:
+        changes["data.task"] = arm.task
+    if arm.fraction is not None:
+        changes["data.fraction"] = arm.fraction
+    return changes | dict(arm.set)
+
+
+def _written(changes: Mapping[str, Any]) -> list[str]:
+    """As `--set` takes them: JSON is YAML too, and plain words stay plain."""
+    return [
+        f"{key}={value if isinstance(value, str) and parse_yaml(value) == value else json.dumps(value)}"
+        for key, value in changes.items()
+    ]
+
+
+def _budgeted(grid: Grid, work: Path, run: Run) -> dict[str, Any]:
+    budget = run.arm.budget
+    if budget is None:
+        return {}
+    if budget.minutes is not None:
+        return {"time_limit_minutes": budget.minutes}
+    count = budget.samples_seen
+    if budget.reference is not None:
+        record = read_record(
+            run_of(grid, work, grid.arms[budget.reference], run.seed).training.root
+        )
+        if not record.get("finished"):
+            raise UserError(f"{run.name}: {budget.reference} is not finished")
+        if budget.minutes_of is not None:
+            return {"time_limit_minutes": round(record["wall_seconds"] / 60, 2)}
+        count = samples_seen(record)
+    trainer = read_recipe(str(run.arm.recipe), _written(_fixed(grid, run.arm))).trainer
+    steps = ceil((count or 0) / samples_a_step(trainer, str(run.arm.method)))
+    return {"time_limit_minutes": None, "trainer.max_steps": steps}
+
+
+def _measured(grid: Grid, run: Run) -> list[Stage]:
+    arm, wanted = run.arm, grid.measured_of(run.arm)
+    model = (str(run.result),) if arm.trains else model_arguments(grid, arm)
+    common = ("evaluate", *model, "--data", grid.data)
+    common += ("--max-new-tokens", str(wanted.max_new_tokens))
+    common += () if arm.task is None else ("--task", arm.task)
+    common += () if wanted.limit is None else ("--limit", str(wanted.limit))
+    executed = ("--execute-splits", ",".join(wanted.execute), "--workers", str(wanted.workers))
+    if not wanted.execute:
+        executed = ("--no-execute",)
+    splits = ("--splits", ",".join(wanted.splits))
+    stages = [
+        Stage(
+            "greedy",
+            (*common, *splits, *executed, "--out", str(run.greedy)),
+            f"{run.name}: measure",
+        )
+    ]
+    if wanted.sampled and arm.baseline is None:
+        chosen = [split for split in wanted.execute if split in wanted.sampled]
+        executed = ("--execute-splits", ",".join(chosen), "--workers", str(wanted.workers))
+        executed = executed if chosen else ("--no-execute",)
+        drawn = ("--temperature", f"{wanted.temperature:g}", "--draws", str(wanted.draws))
+        for seed in [run.seed] if arm.trains else grid.seeds_of(arm):
+            out = run.sampled(seed)
+            words = (*common, "--splits", ",".join(wanted.sampled), *executed, *drawn)
+            words += ("--seed", str(seed), "--out", str(out))
+            stages.append(Stage(out.name, words, f"{run.name}: measure drawn answers"))
+    return stages
+
+
+def _page(grid: Grid, work: Path, run: Run) -> Stage:
+    arm = grid.arms[grid.base]
+    base = run_of(grid, work, arm, grid.seeds_of(arm)[0])
+    words = ["report", "--data", grid.data, "--out", str(run.folder / "report.html")]
+    words += ["--before", str(base.greedy), "--after", str(run.greedy)]
+    drawn = grid.measured_of(arm).sampled and grid.measured_of(run.arm).sampled
+    if drawn and run.seed in grid.seeds_of(arm):
+        words += ["--sampled-before", str(base.sampled(run.seed))]
+        words += ["--sampled-after", str(run.sampled(run.seed))]
+    words += ["--run", str(run.training.root)]
+    return Stage("page", tuple(words), f"{run.name}: write the page")

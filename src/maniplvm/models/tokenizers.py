@@ -1,0 +1,124 @@
+"""The parts of a checkpoint that are made, not trained: tokenizer, chat template, processor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from maniplvm.models._packages import tokenizers, transformers
+
+END_OF_TEXT, TURN, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
+SPECIAL_TOKENS = (END_OF_TEXT, TURN, END_OF_TURN, VISION_START, VISION_END, IMAGE, VIDEO)
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+"""One token each, and not special: decoding must keep them."""
+
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{{ '<|im_start|>' + message['role'] + '\\n' }}
+{%- if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}
+{{ '<|vision_start|><|image_pad|><|vision_end|>' }}
+{%- elif part['type'] == 'text' -%}
+{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ '<|im_end|>\\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ '<|im_start|>assistant\\n' }}
+{%- endif -%}
+"""
+"""The chat form of the Qwen family, images and text only."""
+
+
+def train_tokenizer(texts: Iterable[str], size: int, whole: Iterable[str] = ()) -> Any:
+    """A byte-level tokenizer with the marks of the Qwen family.
+
+    Args:
+        texts: What it is trained on.
+        size: Tokens at most, `TAGS` and `whole` not counted.
+        whole: Further texts that are one token each wherever they stand. Digits that are not
+            among them are one token each.
+    """
+    library = tokenizers()
+    tokenizer = library.Tokenizer(library.models.BPE())
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
+        [
+            library.pre_tokenizers.Digits(individual_digits=True),
+            library.pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = library.decoders.ByteLevel()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    added = [library.AddedToken(text, normalized=False, special=False) for text in (*TAGS, *whole)]
+    tokenizer.add_tokens(added)
+    return transformers().PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END_OF_TURN,
+        pad_token=END_OF_TEXT,
+        additional_special_tokens=[TURN, VISION_START, VISION_END, IMAGE, VIDEO],
+        chat_template=CHAT_TEMPLATE,
+        padding_side="left",
+    )
+
+
+def write_processor(
+    folder: Path, prefix: str, video_processor: str, settings: Mapping[str, Any]
+) -> None:
+    """Image and video settings in the one file from which every processor is built.
+
+    Args:
+        folder: Of the checkpoint.
+        prefix: Of the class names in transformers.
+        video_processor: Its class name, which a stock processor looks for.
+        settings: What both parts share: patches, merging, smallest and largest area.
+    """
+    content = {
+        "processor_class": f"{prefix}Processor",
+        "image_processor": {"image_processor_type": "Qwen2VLImageProcessor", **settings},
+        "video_processor": {"video_processor_type": video_processor, **settings},
+    }
+    text = json.dumps(content, indent=2) + "\n"
+    (folder / "processor_config.json").write_text(text, encoding="utf-8")
+
+
+def token_ids(tokenizer: Any) -> dict[str, int]:
+    """The ids that a Qwen-VL config names."""
+    marks = {
+        "image_token_id": IMAGE,
+        "video_token_id": VIDEO,
+        "vision_start_token_id": VISION_START,
+        "vision_end_token_id": VISION_END,
+    }
+    return {name: tokenizer.convert_tokens_to_ids(mark) for name, mark in marks.items()}
+
+
+def text_token_ids(tokenizer: Any) -> dict[str, int]:
+    """The ids that the config of a Qwen language model names."""
+    marks = {
+        "bos_token_id": END_OF_TEXT,
+        "eos_token_id": END_OF_TURN,
+        "pad_token_id": END_OF_TEXT,
+    }
+    return {name: tokenizer.convert_tokens_to_ids(mark) for name, mark in marks.items()}
+
+
+def stop_at_turn(model: Any, tokenizer: Any) -> None:
+    """Let `generate` stop where the reply ends."""
+    ids = text_token_ids(tokenizer)
+    model.generation_config.eos_token_id = ids["eos_token_id"]
+    model.generation_config.pad_token_id = ids["pad_token_id"]

@@ -1,0 +1,1 @@
+"""Generation of data sets from simulated demonstrations."""

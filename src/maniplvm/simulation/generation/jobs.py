@@ -1,0 +1,89 @@
+"""Finished jobs on disk, so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from maniplvm.data import open_dataset, write_dataset
+from maniplvm.errors import UserError
+from maniplvm.files import write_json
+from maniplvm.simulation.generation.plan import Job, Plan
+from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.tasks.sample import Sample
+
+Drops = dict[str, dict[str, int]]
+"""Images given up: split -> cause -> count."""
+
+_PLAN = "plan.json"
+
+
+class Parts:
+    """The finished jobs of one plan, in a folder beside the data set to be.
+
+    Args:
+        out: Where the data set will be.
+        plan: What is being made.
+
+    Raises:
+        UserError: the folder holds the parts of another plan.
+    """
+
+    def __init__(self, out: Path, plan: Plan) -> None:
+        self.folder = out.with_name(out.name + ".parts")
+        wanted = json.loads(json.dumps(plan.to_json()))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / _PLAN
+        if not path.exists():
+            write_json(path, wanted)
+        elif json.loads(path.read_text(encoding="utf-8")) != wanted:
+            raise UserError(
+                f"{self.folder}: holds an unfinished run with other settings; finish that one with "
+                "its own settings, or remove the folder"
+            )
+
+    def has(self, job: Job) -> bool:
+        """Whether a job is finished."""
+        return self._summary(job).exists()
+
+    def save(self, job: Job, samples: Sequence[Sample], drops: Mapping[str, Any]) -> None:
+        """Keep what a job made; the summary is written last and marks it as finished."""
+        if samples:
+            write_dataset(self.folder / job.name, samples, name=job.name, overwrite=True)
+        write_json(self._summary(job), {"samples": len(samples), "drops": drops})
+
+    def drops(self, job: Job) -> Drops:
+        """What a finished job gave up."""
+        return json.loads(self._summary(job).read_text(encoding="utf-8"))["drops"]
+
+    def samples(self, jobs: Sequence[Job]) -> Iterator[Sample]:
+        """All samples: split by split, and scene by scene with the tasks taking turns."""
+        for name in SPLITS:
+            for _, block in groupby(jobs, key=lambda job: job.block):
+                streams = [self._stream(job, name) for job in block]
+                yield from heapq.merge(*streams, key=_turn)
+
+    def remove(self) -> None:
+        """Forget the parts: the data set is complete."""
+        shutil.rmtree(self.folder)
+
+    def _summary(self, job: Job) -> Path:
+        return self.folder / f"{job.name}.json"
+
+    def _stream(self, job: Job, split: str) -> Iterator[Sample]:
+        folder = self.folder / job.name
+        if not folder.exists():
+            return
+        dataset = open_dataset(folder)
+        if split in dataset.splits:
+            yield from dataset.samples(split)
+
+
+def _turn(sample: Sample) -> tuple[int, str, int, str]:
+    record = sample.provenance
+    return record["seed"], record["task"], record["view"], str(sample.task)

@@ -1,0 +1,1 @@
+"""Labels from simulation: demonstrations, contacts, affordance boxes and traces."""

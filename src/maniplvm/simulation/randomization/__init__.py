@@ -1,0 +1,1 @@
+"""Domain randomization: lights, colours, textures and distractors."""

@@ -1,0 +1,1 @@
+"""Cameras and rendering of a simulated scene."""

@@ -1,0 +1,260 @@
+"""Model text in, answer in original pixels out: the only parser in the house.
+
+Every text is read twice. The *strict* reading accepts one `<think>` block followed by one
+`<answer>` block whose whole content is JSON of the expected shape: it earns the format reward.
+The *tolerant* reading finds the coordinates in whatever a model wrote, in any dialect of
+`maniplvm.tasks.parsing.formats`: it is what gets scored. Both are linear in the text's length, and
+nothing in the text is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maniplvm.geometry.frames import Frame, View
+from maniplvm.tasks.parsing.blocks import misplaced_blocks, read_blocks, strict_blocks
+from maniplvm.tasks.parsing.formats import find_coordinates
+from maniplvm.tasks.sample import Task
+
+FloatArray: TypeAlias = NDArray[np.float64]
+
+POINT_RANGE = (3, 10)
+"""How many points a trace answer has, both ends included."""
+
+POINTING_RANGE = (1, 100)
+"""How many points a pointing answer has."""
+
+MAX_PAYLOAD = 8192
+"""Characters of an answer that are read; a real one is a few hundred long."""
+
+MAX_REACH = 1.0
+"""How far outside its range a number may lie, in whole ranges, before it stops being a place on
+the image. A near miss past the edge is scored; two numbers run together are not."""
+
+
+_JSON = json.JSONDecoder(parse_int=float)
+_PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
+_NO_PAIRS = np.empty((0, 2))
+_List: TypeAlias = list[Any]
+
+
+ANY_IMAGE = Frame("pixels", View.identity((1_000_000, 1_000_000)))
+"""Original pixels of an image of unknown size: only the bound that keeps arithmetic finite."""
+
+
+class ParseStatus(StrEnum):
+    """How a reading ended."""
+
+    OK = "ok"
+    NO_THINK_BLOCK = "no_think_block"
+    NO_ANSWER_TAG = "no_answer_tag"
+    REPEATED_TAG = "repeated_tag"
+    TEXT_OUTSIDE_TAGS = "text_outside_tags"
+    NOT_COORDINATES = "not_coordinates"
+    WRONG_COUNT = "wrong_count"
+    NON_FINITE = "non_finite"
+    OUT_OF_RANGE = "out_of_range"
+    SWAPPED_CORNERS = "swapped_corners"
+    EMPTY_BOX = "empty_box"
+    TOO_LONG = "too_long"
+
+
+@dataclass(eq=False, slots=True)  # not frozen: that alone would cost 3 % of a batch
+class Answer:
+    """What a completion says.
+
+    Attributes:
+        task: What it was read as.
+        value: The tolerant reading [px of the original image, float64, not writeable]: `(4,)`
+            `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory and pointing; None when it
+            failed.
+        status: How the tolerant reading ended; `ok` exactly when `value` is there.
+        format_status: How the strict reading ended; `ok` earns the format reward.
+        reasoning: What stands in the `<think>` block, stripped; None without one.
+    """
+
+    task: Task
+    value: FloatArray | None
+    status: ParseStatus
+    format_status: ParseStatus
+    reasoning: str | None
+
+    @property
+    def parsed(self) -> bool:
+        """Whether there is a value to score."""
+        return self.value is not None
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether the completion has the exact form that was asked for."""
+        return self.format_status is ParseStatus.OK
+
+
+def parse_answer(
+    text: str,
+    task: Task | str,
+    frame: Frame | None = None,
+    point_range: tuple[int, int] = POINT_RANGE,
+) -> Answer:
+    """Read a completion.
+
+    Args:
+        text: The completion, whatever it is.
+        task: `affordance`, `trajectory` or `pointing`.
+        frame: The frame in which the model speaks, bound to the image; None takes the numbers
+            as pixels of an image whose size is not known.
+        point_range: Fewest and most points of a trace.
+
+    Returns:
+        The answer; a text that cannot be read is a status, never an exception.
+
+    Raises:
+        ValueError: an unknown task.
+    """
+    task = task if isinstance(task, Task) else Task(task)
+    frame = frame or ANY_IMAGE
+    blocks = strict_blocks(text)
+    if blocks is not None:
+        reasoning, payload = blocks
+        numbers, format_status = _strict_numbers(payload, task, frame, point_range)
+        if numbers is not None:
+            value = _to_pixels(numbers, task, frame)
+            return Answer(task, value, ParseStatus.OK, ParseStatus.OK, reasoning.strip())
+    else:
+        format_status = ParseStatus(misplaced_blocks(text))
+
+    tolerant = read_blocks(text, MAX_PAYLOAD)
+    reasoning = None if tolerant.reasoning is None else tolerant.reasoning.strip()
+    value, status = _tolerant_value(tolerant.payload, task, frame, point_range)
+    if value is None and status is ParseStatus.NOT_COORDINATES and not tolerant.tagged:
+        status = ParseStatus.NO_ANSWER_TAG
+    return Answer(task, value, status, format_status, reasoning)
+
+
+def _strict_numbers(
+    payload: str, task: Task, frame: Frame, point_range: tuple[int, int]
+) -> tuple[FloatArray | None, ParseStatus]:
+    """JSON of exactly the shape asked for, inside the frame: `(2, 2)` corners or `(N, 2)`."""
+    if len(payload) > MAX_PAYLOAD:
+        return None, ParseStatus.TOO_LONG
+    numbers = _json_numbers(payload, task)
+    if numbers is None:
+        return None, ParseStatus.NOT_COORDINATES
+    status = _count_status(len(numbers), task, point_range)
+    if status is not ParseStatus.OK:
+        return None, status
+    first_limit, second_limit = frame.limits
+    for first, second in numbers.tolist():
+        if not (0 <= first <= first_limit and 0 <= second <= second_limit):
+            finite = np.isfinite(numbers).all()
+            return None, ParseStatus.OUT_OF_RANGE if finite else ParseStatus.NON_FINITE
+    if task is Task.AFFORDANCE:
+        width, height = numbers[1] - numbers[0]
+        if width == 0 or height == 0:
+            return None, ParseStatus.EMPTY_BOX
+        if width < 0 or height < 0:
+            return None, ParseStatus.SWAPPED_CORNERS
+    return numbers, ParseStatus.OK
+
+
+def _json_numbers(payload: str, task: Task) -> FloatArray | None:
+    """The strict forms, `(N, 2)`: a bare list, or the objects that the Qwen family was taught.
+
+    Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list; a list of
+    another length has no pairs. Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
+    Pointing: the same, or Gemini's `[{"point": [y, x]}, ...]`.
+    """
+    payload = payload.strip()
+    try:
+        value, end = _JSON.raw_decode(payload)
+        if end != len(payload):
+            return None
+        if _PLAIN.fullmatch(payload) is None:
+            value = _unkeyed_box(value) if task is Task.AFFORDANCE else _unkeyed_points(value, task)
+        numbers = np.array(value, dtype=np.float64)
+    except (ValueError, TypeError, RecursionError):  # not JSON, ragged, or not of this form
+        return None
+    if task is Task.AFFORDANCE:
+        if numbers.ndim != 1:
+            return None
+        return numbers.reshape(2, 2) if len(numbers) == 4 else _NO_PAIRS
+    if numbers.ndim == 2 and numbers.shape[1] == 2:
+        return numbers
+    return None if numbers.size or numbers.ndim != 1 else _NO_PAIRS
+
+
+def _unkeyed_box(value: Any) -> _List:
+    items = cast("_List", value) if isinstance(value, list) else []
+    wrapped = len(items) == 1 and isinstance(items[0], dict)
+    return _floats(items[0] if wrapped else value, "bbox_2d")
+
+
+def _unkeyed_points(value: Any, task: Task) -> list[_List]:
+    if not isinstance(value, list):
+        raise TypeError("points are a list")
+    return [
+        _floats(item, "point" if task is Task.POINTING and _is_short(item) else "point_2d")
+        for item in cast("_List", value)
+    ]
+
+
+def _is_short(item: Any) -> bool:
+    return isinstance(item, dict) and "point_2d" not in item
+
+
+def _floats(value: Any, key: str) -> _List:
+    """A list of numbers, bare or in an object; JSON's true, null and texts are no numbers."""
+    numbers: Any = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else value
+    if not isinstance(numbers, list):
+        raise TypeError("not a list")
+    if not all(type(number) is float for number in cast("_List", numbers)):
+        raise TypeError("not numbers")
+    return cast("_List", numbers)
+
+
+def _tolerant_value(
+    payload: str, task: Task, frame: Frame, point_range: tuple[int, int]
+) -> tuple[FloatArray | None, ParseStatus]:
+    found = find_coordinates(payload, task)
+    if found is None:
+        return None, ParseStatus.NOT_COORDINATES
+    status = _count_status(len(found.points), task, point_range)
+    if status is not ParseStatus.OK:
+        return None, status
+    numbers = np.array(found.points, dtype=np.float64)
+    if found.size_second:
+        numbers[1] += numbers[0]
+    if found.x_first and frame.y_first:
+        numbers = numbers[:, ::-1]
+    if not np.isfinite(numbers).all():
+        return None, ParseStatus.NON_FINITE
+    if frame.reach(numbers) > MAX_REACH:
+        return None, ParseStatus.OUT_OF_RANGE
+    if task is Task.AFFORDANCE:
+        numbers = np.sort(numbers, axis=0)
+        if (numbers[0] == numbers[1]).any():
+            return None, ParseStatus.EMPTY_BOX
+    return _to_pixels(numbers, task, frame), ParseStatus.OK
+
+
+def _count_status(count: int, task: Task, point_range: tuple[int, int]) -> ParseStatus:
+    if task is Task.AFFORDANCE:
+        point_range = (2, 2)
+    elif task is Task.POINTING:
+        point_range = POINTING_RANGE
+    fewest, most = point_range
+    return ParseStatus.OK if fewest <= count <= most else ParseStatus.WRONG_COUNT
+
+
+def _to_pixels(numbers: FloatArray, task: Task, frame: Frame) -> FloatArray:
+    pixels = numbers if frame.is_identity else frame.decode(numbers)
+    value = pixels.reshape(4) if task is Task.AFFORDANCE else pixels
+    value.setflags(write=False)
+    return value

@@ -1,0 +1,123 @@
+"""How a run is launched: how many processes, and which of them hold what of the training state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from maniplvm.config.yaml import read_yaml
+from maniplvm.errors import UserError
+
+
+class Sharding(StrEnum):
+    """What of the training state is split over the processes instead of held by each."""
+
+    NONE = "none"
+    ZERO2 = "zero2"
+    ZERO3 = "zero3"
+    FSDP2 = "fsdp2"
+
+    @property
+    def splits_weights(self) -> bool:
+        """Whether even the weights are split."""
+        return self in (Sharding.ZERO3, Sharding.FSDP2)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The processes of a run; each trains on one device.
+
+    Attributes:
+        processes: Of all machines together.
+        machines: Over how many they are spread.
+        sharding: What they split.
+        offloads_optimizer: Whether the optimizer's state lies in the machine's own memory.
+        offloads_weights: Whether the weights do.
+    """
+
+    processes: int = 1
+    machines: int = 1
+    sharding: Sharding = Sharding.NONE
+    offloads_optimizer: bool = False
+    offloads_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if self.machines < 1 or self.processes < self.machines:
+            raise UserError(
+                f"launch: {self.processes} processes on {self.machines} machines; "
+                "every machine needs at least one"
+            )
+
+    def __str__(self) -> str:
+        each = "1 process" if self.processes == 1 else f"{self.processes} processes"
+        places = "" if self.machines == 1 else f" on {self.machines} machines"
+        what = {
+            Sharding.NONE: "" if self.processes == 1 else ", each with the whole training state",
+            Sharding.ZERO2: ", gradients and optimizer split (ZeRO-2)",
+            Sharding.ZERO3: ", weights, gradients and optimizer split (ZeRO-3)",
+            Sharding.FSDP2: ", weights, gradients and optimizer split (FSDP2)",
+        }[self.sharding]
+        return each + places + what
+
+
+def read_launch(path: str | Path) -> Launch:
+    """The launch that a config file of `accelerate launch` describes.
+
+    Args:
+        path: A YAML file as `accelerate config` writes it.
+
+    Raises:
+        UserError: unreadable, or a kind of distribution whose memory we cannot tell.
+    """
+    settings = read_yaml(Path(path), "accelerate config")
+    written = settings.get("distributed_type", "NO")
+    kind = "NO" if written is False else str(written).upper()  # YAML reads a bare NO as false
+    where = f"accelerate config {path}"
+    if kind == "DEEPSPEED":
+        sharding, optimizer, weights = _deepspeed(settings.get("deepspeed_config"), where)
+    elif kind == "FSDP":
+        sharding, optimizer, weights = _fsdp(settings.get("fsdp_config"), where)
+    elif kind in ("NO", "MULTI_GPU", "MULTI_CPU"):
+        sharding, optimizer, weights = Sharding.NONE, False, False
+    else:
+        raise UserError(
+            f"{where}: distributed_type {kind}: choose from NO, MULTI_GPU, FSDP, DEEPSPEED"
+        )
+    return Launch(
+        processes=_count(settings, "num_processes", where),
+        machines=_count(settings, "num_machines", where),
+        sharding=sharding,
+        offloads_optimizer=optimizer,
+        offloads_weights=weights,
+    )
+
+
+def _deepspeed(settings: Any, where: str) -> tuple[Sharding, bool, bool]:
+    if not isinstance(settings, Mapping) or "zero_stage" not in settings:
+        raise UserError(f"{where}: deepspeed_config: zero_stage is missing; choose 2 or 3")
+    stages = {0: Sharding.NONE, 2: Sharding.ZERO2, 3: Sharding.ZERO3}
+    stage = settings["zero_stage"]
+    if stage not in stages:
+        raise UserError(f"{where}: deepspeed_config.zero_stage {stage!r}: choose 0, 2 or 3")
+    return (
+        stages[stage],
+        settings.get("offload_optimizer_device", "none") != "none",
+        settings.get("offload_param_device", "none") != "none",
+    )
+
+
+def _fsdp(settings: Any, where: str) -> tuple[Sharding, bool, bool]:
+    if not isinstance(settings, Mapping) or settings.get("fsdp_version") != 2:
+        raise UserError(f"{where}: fsdp_config.fsdp_version: only 2 is supported")
+    offloads = bool(settings.get("fsdp_offload_params", False))
+    return Sharding.FSDP2, offloads, offloads
+
+
+def _count(settings: Mapping[str, Any], key: str, where: str) -> int:
+    value = settings.get(key, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UserError(f"{where}: {key}: expected a whole number of at least 1, got {value!r}")
+    return value

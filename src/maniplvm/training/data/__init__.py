@@ -1,0 +1,1 @@
+"""Training samples: selection, order and prompt rows."""

@@ -1,0 +1,1 @@
+"""The training run: trainers, callbacks, checkpoints and the run folder."""

@@ -1,0 +1,162 @@
+"""A run's folder: what lies where, and whether a run is new, unfinished or done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maniplvm.config.yaml import read_yaml, write_yaml
+from maniplvm.errors import UserError
+from maniplvm.files import UNFINISHED, write_json, write_whole
+from maniplvm.process import package_versions, peak_rss_mb
+from maniplvm.training.config.recipe import Recipe, build_recipe, first_difference
+
+FORMAT = "maniplvm.run/1"
+_PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "numpy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run writes.
+
+    Attributes:
+        root: The folder itself.
+    """
+
+    root: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was resolved."""
+        return self.root / "recipe.yaml"
+
+    @property
+    def record(self) -> Path:
+        """What was run, with what, and how far it came."""
+        return self.root / "run.json"
+
+    @property
+    def log(self) -> Path:
+        """One line for every logged step."""
+        return self.root / "log.jsonl"
+
+    @property
+    def completions(self) -> Path:
+        """Sheets of completions."""
+        return self.root / "completions"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What an unfinished run goes on from."""
+        return self.root / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained model, whole."""
+        return self.root / "model"
+
+    @property
+    def adapter(self) -> Path:
+        """The trained adapter alone, where one was trained."""
+        return self.root / "adapter"
+
+    @property
+    def reference(self) -> Path:
+        """The starting model, where the KL penalty needs it and no checkpoint holds it."""
+        return self.root / "reference"
+
+    def is_finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.record.is_file() and bool(read_record(self.root).get("finished"))
+
+    def check(self, recipe: Recipe, method: str) -> None:
+        """Make sure that the folder is free, or this run's; nothing is written.
+
+        Raises:
+            UserError: it belongs to another recipe or method, or to something else.
+        """
+        if self.recipe.is_file():
+            self._check_same(recipe, method)
+            return
+        if self.root.exists() and not self.root.is_dir():
+            raise UserError(f"{self.root}: is a file; choose another --out")
+        if self.root.is_dir() and any(path.suffix != UNFINISHED for path in self.root.iterdir()):
+            raise UserError(f"{self.root}: is there and is no run; choose another --out")
+
+    def claim(self, recipe: Recipe) -> None:
+        """Write the recipe: from now on the folder is this run's.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        if self.recipe.is_file():
+            return
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_whole(self.recipe, write_yaml(recipe.to_mapping()))
+        except OSError as error:
+            raise UserError(f"{self.root}: cannot be written ({error.strerror})") from error
+
+    def _check_same(self, recipe: Recipe, method: str) -> None:
+        if self.record.is_file():
+            other = read_record(self.root).get("method")
+            if other != method:
+                raise UserError(
+                    f"{self.root}: holds a run of {other}, not of {method}; choose another --out"
+                )
+        there = build_recipe(read_yaml(self.recipe, "recipe"), str(self.recipe))
+        key = first_difference(there.to_mapping(), recipe.to_mapping())
+        if key is not None:
+            raise UserError(
+                f"{self.root}: holds a run of another recipe (they differ in {key}); choose "
+                "another --out, or remove that folder"
+            )
+
+
+def read_record(root: Path) -> dict[str, Any]:
+    """The content of a run's `run.json`.
+
+    Raises:
+        UserError: there is none, or it is none of ours.
+    """
+    path = root / "run.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path}: not the record of a run ({FORMAT})")
+    return content
+
+
+def write_record(
+    folder: RunFolder,
+    recipe: Recipe,
+    method: str,
+    command: Sequence[str],
+    progress: Mapping[str, Any],
+) -> None:
+    """Write `run.json`.
+
+    Args:
+        folder: The run's.
+        recipe: What is run.
+        method: `sft` or `grpo`.
+        command: How it was started.
+        progress: `samples`, `steps`, `wall_seconds`, `finished`, `warnings` and the like.
+    """
+    content = {
+        "format": FORMAT,
+        "method": method,
+        "name": recipe.name,
+        "command": list(command),
+        "seed": recipe.seed,
+        "recipe": recipe.to_mapping(),
+        "versions": package_versions(_PACKAGES),
+        "peak_rss_mb": peak_rss_mb(),
+        **progress,
+    }
+    write_json(folder.record, content)

@@ -1,0 +1,1 @@
+"""Reward functions that the trainer calls."""

@@ -1,0 +1,285 @@
+import json
+
+import numpy as np
+import pytest
+
+from maniplvm.data import Cause, import_dataset, open_dataset
+from maniplvm.data.readers.rlds import reader as rlds
+from maniplvm.errors import UserError
+from maniplvm.tasks.sample import Task
+from tests.data.conftest import encoded, the_refusal, the_sample
+from tests.data.readers.robot_data import (
+    CORNERS,
+    SIZE,
+    Recorded,
+    example,
+    feature,
+    framed,
+    rlds_features,
+    rlds_schema,
+    walk,
+    write_calibration,
+    write_rlds,
+)
+
+FIRST = Recorded(walk(), "put the cup on the shelf", 20)
+SECOND = Recorded(walk(CORNERS[::-1]), "take the cup", 60)
+
+
+@pytest.fixture
+def calibration(tmp_path):
+    return write_calibration(tmp_path / "c.yaml", position={"indices": [0, 1, 2]})
+
+
+@pytest.fixture
+def one_record(tmp_path, calibration):
+    """Read a data set of one episode whose features are changed."""
+
+    def read(**changes):
+        write_rlds(tmp_path / "set", [rlds_features(FIRST, **changes)])
+        return rlds.read(tmp_path / "set", None, calibration)
+
+    return read
+
+
+def test_known_pixels_come_back(tmp_path, calibration):
+    root = tmp_path / "kitchen" / "1.0.0"
+    write_rlds(root, [rlds_features(FIRST), rlds_features(SECOND)], split="val")
+    first, second = rlds.read(root, None, calibration)
+    np.testing.assert_allclose(first.target.points, CORNERS, atol=1e-4)
+    np.testing.assert_allclose(second.target.points, CORNERS[::-1], atol=1e-4)
+    assert first.image == encoded(SIZE, seed=20)
+    assert second.image == encoded(SIZE, seed=60)
+    assert (first.instruction, second.instruction) == (FIRST.task, SECOND.task)
+    assert first.task is Task.TRAJECTORY
+    assert (first.split, first.category) == ("val", "kitchen")
+    assert second.id == "rlds-kitchen-val-00000-of-00001-1"
+    assert second.provenance == {
+        "format": "rlds",
+        "file": "kitchen-val.tfrecord-00000-of-00001",
+        "place": "record 1",
+        "camera": "observation/image_0",
+        "frames": [0, 6, 12, 18],
+        "length": 19,
+    }
+
+
+def test_one_file_can_be_read_alone(tmp_path, calibration):
+    shard = write_rlds(tmp_path / "set", [rlds_features(FIRST)])
+    assert the_sample(rlds.read(shard, None, calibration)).instruction == FIRST.task
+
+
+def test_the_instruction_may_be_the_episodes_or_an_observations(tmp_path, calibration):
+    text = {"text": {}}
+    schema = rlds_schema(natural_language_instruction={"tensor": {"shape": {}, "dtype": "string"}})
+    steps = schema["featuresDict"]["features"]["steps"]["sequence"]["feature"]
+    del steps["featuresDict"]["features"]["language_instruction"]
+    record = rlds_features(
+        FIRST,
+        **{
+            "steps/language_instruction": ...,
+            "steps/observation/natural_language_instruction": [b"wipe", b"wipe"],
+        },
+    )
+    write_rlds(tmp_path / "set", [record], schema)
+    assert the_sample(rlds.read(tmp_path / "set", None, calibration)).instruction == "wipe"
+    del steps["featuresDict"]["features"]["observation"]["featuresDict"]["features"][
+        "natural_language_instruction"
+    ]
+    schema["featuresDict"]["features"]["comment"] = text
+    write_rlds(tmp_path / "set", [record], schema)
+    with pytest.raises(UserError, match=r"no text named language_inst.*; the texts are comment"):
+        list(rlds.read(tmp_path / "set", None, calibration))
+    schema["featuresDict"]["features"]["language_instruction"] = text
+    write_rlds(tmp_path / "set", [{**record, "language_instruction": [b"stack"]}], schema)
+    assert the_sample(rlds.read(tmp_path / "set", None, calibration)).instruction == "stack"
+
+
+def test_bad_episodes_can_be_skipped(tmp_path, calibration):
+    lost = FIRST.path.copy()
+    lost[3, 1] = np.nan
+    records = [
+        rlds_features(Recorded(lost)),
+        rlds_features(Recorded(walk(CORNERS * [1, 2]))),
+        rlds_features(Recorded(walk()[:1])),
+        framed(example(rlds_features(FIRST)))[:-1] + b"\0",
+        framed(b"\x0a\xff"),
+        rlds_features(SECOND),
+    ]
+    write_rlds(tmp_path / "set", records)
+    options = {"calibration": calibration}
+    with pytest.raises(UserError, match=r"00000-of-00001, record 0: number not finite"):
+        import_dataset("rlds", tmp_path / "set", tmp_path / "out", options=options)
+    report = import_dataset(
+        "rlds", tmp_path / "set", tmp_path / "out", options=options, skip_bad=True
+    )
+    assert report.written == 1
+    assert [(bad.place, bad.cause) for bad in report.skipped] == [
+        ("record 0", Cause.NOT_FINITE),
+        ("record 1", Cause.OUTSIDE_IMAGE),
+        ("record 2", Cause.TOO_FEW_POINTS),
+        ("record 3", Cause.DAMAGED_FILE),
+        ("record 4", Cause.DAMAGED_FILE),
+    ]
+    assert "fails its checksum" in report.skipped[3].detail
+    assert "no tf.train.Example" in report.skipped[4].detail
+    (sample,) = open_dataset(tmp_path / "out").samples()
+    assert sample.instruction == "take the cup"
+
+
+def test_a_truncated_file_is_named_with_its_byte(tmp_path, calibration):
+    shard = write_rlds(tmp_path / "set", [rlds_features(FIRST), rlds_features(SECOND)])
+    whole = shard.read_bytes()
+    second = len(framed(example(rlds_features(FIRST))))
+    shard.write_bytes(whole[:-10])
+    bad = the_refusal(rlds.read(tmp_path / "set", None, calibration))
+    assert bad.cause is Cause.DAMAGED_FILE
+    assert f"{shard} is truncated: the record at byte {second} is" in bad.detail
+    assert f"but the file ends at byte {len(whole) - 10}" in bad.detail
+    shard.write_bytes(whole[:second])
+    bad = the_refusal(rlds.read(tmp_path / "set", None, calibration))
+    assert str(bad) == (
+        f"{shard}, record 1: damaged file: the file ends after 1 of 2 records; fetch it again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "words"),
+    [
+        (
+            {"steps/observation/state": ...},
+            Cause.MISSING_KEY,
+            "no 'steps/observation/state'; found",
+        ),
+        ({"steps/observation/image_0": ...}, Cause.MISSING_KEY, "no 'steps/observation/image_0'"),
+        (
+            {"steps/observation/state": [1.0] * 13},
+            Cause.DAMAGED_FILE,
+            "13 numbers, no multiple of 7",
+        ),
+        (
+            {"steps/observation/state": [1.0] * 14},
+            Cause.DAMAGED_FILE,
+            "19 images of 'observation",
+        ),
+        (
+            {"steps/observation/state": [1, 2]},
+            Cause.WRONG_TYPE,
+            "needs floats, but holds whole num",
+        ),
+        (
+            {"steps/observation/image_0": [1.0]},
+            Cause.WRONG_TYPE,
+            "needs byte strings, but holds flo",
+        ),
+        (
+            {"steps/observation/image_0": [], "steps/observation/state": [0.0] * 0},
+            Cause.TOO_FEW_POINTS,
+            "the episode has no step",
+        ),
+        (
+            {"steps/observation/image_0": [b"no image"] * 19},
+            Cause.UNREADABLE_IMAGE,
+            "the first image of 'observation/image_0' is damaged",
+        ),
+        ({"episode_metadata/has_image_0": [0]}, Cause.MISSING_IMAGE, "has_image_0' is false"),
+        ({"steps/language_instruction": [b" "]}, Cause.BAD_VALUE, "is blank"),
+        ({"steps/language_instruction": [b"\xff"]}, Cause.BAD_VALUE, "is not UTF-8"),
+        ({"steps/language_instruction": []}, Cause.WRONG_TYPE, "needs a text, got NoneType"),
+    ],
+)
+def test_an_episode_that_does_not_fit_the_schema_is_refused(one_record, changes, cause, words):
+    bad = the_refusal(one_record(**changes))
+    assert bad.cause is cause
+    assert words in bad.detail
+
+
+def test_an_episode_without_the_bridge_flag_is_read(one_record):
+    assert the_sample(one_record(**{"episode_metadata/has_image_0": ...})).image_size == SIZE
+
+
+def test_without_a_calibration_it_says_what_is_missing_and_how_to_give_it(tmp_path):
+    write_rlds(tmp_path / "set", [rlds_features(FIRST)])
+    with pytest.raises(UserError) as caught:
+        list(rlds.read(tmp_path / "set", None))
+    for words in (
+        "give --calibration FILE",
+        "Cameras: observation/image_0 (64x48)",
+        "States: observation/state: 7 numbers",
+    ):
+        assert words in str(caught.value)
+
+
+def test_depth_maps_are_no_cameras(tmp_path, calibration):
+    wrist = {"image": {"shape": {"dimensions": ["-1", "-1", "3"]}, "dtype": "uint8"}}
+    depth = {"image": {"shape": {"dimensions": ["48", "64", "1"]}, "dtype": "float32"}}
+    schema = rlds_schema(wrist_image=wrist, depth_0=depth)
+    write_rlds(tmp_path / "set", [rlds_features(FIRST)], schema)
+    with pytest.raises(UserError, match="the data set has observation/image_0, observation/wrist"):
+        list(rlds.read(tmp_path / "set", None, calibration))
+    assert the_sample(rlds.read(tmp_path / "set", None, calibration, "image_0")).image_size == SIZE
+    with pytest.raises(UserError, match=r"observation/wrist_image \(size unknown\)"):
+        list(rlds.read(tmp_path / "set", None))
+
+
+@pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        ({"names": ["x", "y", "z"]}, "the data set gives none to the 7 numbers"),
+        (
+            {"column": "pose", "indices": [0, 1, 2]},
+            "no column of numbers 'pose'; it has observ",
+        ),
+    ],
+)
+def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tmp_path):
+    write_rlds(tmp_path / "set", [rlds_features(FIRST)])
+    calibration = write_calibration(tmp_path / "c.yaml", position=position)
+    with pytest.raises(UserError, match=words):
+        list(rlds.read(tmp_path / "set", None, calibration))
+
+
+def test_the_folder_must_be_the_one_with_the_features(tmp_path, calibration):
+    write_rlds(tmp_path / "kitchen" / "1.0.0", [rlds_features(FIRST)])
+    with pytest.raises(UserError, match=r"holds no features.json; name one of .*1\.0\.0"):
+        list(rlds.read(tmp_path, None, calibration))
+    with pytest.raises(UserError, match="no such file or folder"):
+        list(rlds.read(tmp_path / "gone" / "x", None, calibration))
+    with pytest.raises(UserError, match="leave --images out"):
+        list(rlds.read(tmp_path, tmp_path, calibration))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("features.json", "{", "not JSON"),
+        ("features.json", "[]", "expected an object"),
+        ("features.json", '{"featuresDict": 3}', "not the features of a TFDS data set"),
+        ("features.json", json.dumps({"image": {}}), "no 'steps', so this is no RLDS data set"),
+        ("dataset_info.json", '{"splits": [3]}', "'splits' is not TFDS's list"),
+    ],
+)
+def test_a_description_that_cannot_be_read_is_named(name, content, words, tmp_path, calibration):
+    write_rlds(tmp_path / "set", [rlds_features(FIRST)])
+    (tmp_path / "set" / name).write_text(content)
+    with pytest.raises(UserError) as caught:
+        list(rlds.read(tmp_path / "set", None, calibration))
+    assert words in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_folder_without_records_says_what_it_holds(tmp_path, calibration):
+    shard = write_rlds(tmp_path / "set", [rlds_features(FIRST)])
+    shard.rename(shard.with_name("kitchen-train.array_record-00000-of-00001"))
+    with pytest.raises(UserError, match=r"holds no .tfrecord file \(found: dataset_info.json"):
+        list(rlds.read(tmp_path / "set", None, calibration))
+
+
+def test_numbers_that_are_not_packed_are_read_too(tmp_path, calibration):
+    features = rlds_features(FIRST)
+    packed = feature(features["steps/observation/state"])
+    loose = feature(features["steps/observation/state"], packed=False)
+    assert len(loose) > len(packed)
+    from maniplvm.data.readers.rlds.tf_example import floats
+
+    np.testing.assert_array_equal(floats(memoryview(loose), "x"), floats(memoryview(packed), "x"))

@@ -1,0 +1,150 @@
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maniplvm.data.readers.rlds.tf_example import (
+    byte_strings,
+    floats,
+    parse_example,
+    whole_numbers,
+)
+from maniplvm.data.readers.rlds.tf_record import read_tf_records
+from maniplvm.data.record_errors import Cause, RecordError
+from tests.data.readers.robot_data import delimited, example, feature, framed, masked, varint
+
+WHOLE = framed(b"first") + framed(b"") + framed(b"third")
+
+
+@pytest.fixture
+def records(tmp_path):
+    def read(content):
+        path = tmp_path / "a.tfrecord"
+        path.write_bytes(content)
+        return list(read_tf_records(path))
+
+    return read
+
+
+def test_records_come_in_order_with_their_place(records):
+    found = records(WHOLE)
+    assert [(record.offset, record.data) for record in found] == [
+        (0, b"first"),
+        (21, b""),
+        (37, b"third"),
+    ]
+    assert records(b"") == []
+
+
+def test_a_cut_anywhere_is_an_error_or_ends_between_records(records):
+    for end in range(1, len(WHOLE)):
+        *_, last = records(WHOLE[:end])
+        if end in (21, 37):
+            assert last.problem is None
+        else:
+            assert last.problem.cause is Cause.DAMAGED_FILE
+            assert f"the record at byte {last.offset} is" in last.problem.detail
+            assert f"the file ends at byte {end}" in last.problem.detail
+
+
+def test_a_changed_bit_anywhere_is_noticed(records):
+    for place in range(len(WHOLE)):
+        changed = bytearray(WHOLE)
+        changed[place] ^= 4
+        found = records(bytes(changed))
+        assert any(record.problem for record in found)
+        good = {record.data for record in found if record.problem is None}
+        assert good <= {b"first", b"", b"third"}
+
+
+def test_after_bad_data_the_next_record_is_read(records):
+    changed = bytearray(WHOLE)
+    changed[13] ^= 1
+    first, *others = records(bytes(changed))
+    assert "the record at byte 0 fails its checksum" in first.problem.detail
+    assert [record.data for record in others] == [b"", b"third"]
+
+
+def test_a_huge_length_takes_no_memory(records):
+    head = (2**62).to_bytes(8, "little")
+    (record,) = records(head + masked(head).to_bytes(4, "little"))
+    assert "is 4611686018427387920 bytes long, but the file ends" in record.problem.detail
+
+
+@pytest.mark.parametrize(("pack", "kind"), [(gzip.compress, "gzip"), (zlib.compress, "ZLIB")])
+def test_a_compressed_file_says_so(records, pack, kind):
+    (record,) = records(pack(WHOLE))
+    assert f"is compressed ({kind}); only plain TFRecord files" in record.problem.detail
+
+
+def test_another_file_is_no_tfrecord_file(records):
+    (record,) = records(b"just some text, longer than a head")
+    assert "is no TFRecord file: the length at byte 0" in record.problem.detail
+
+
+def test_a_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(RecordError, match=r"gone.tfrecord cannot be read \(No such file"):
+        list(read_tf_records(tmp_path / "gone.tfrecord"))
+
+
+def test_an_example_is_a_table_of_lists():
+    found = parse_example(
+        example({"a/b": [b"x", b""], "n": [1, 0, -3, 2**62], "f": [0.5, -2.0], "none": [b""][:0]})
+    )
+    assert list(found) == ["a/b", "n", "f", "none"]
+    assert [bytes(part) for part in byte_strings(found["a/b"], "a/b")] == [b"x", b""]
+    assert whole_numbers(found["n"], "n") == [1, 0, -3, 2**62]
+    assert floats(found["f"], "f").tolist() == [0.5, -2.0]
+    assert byte_strings(found["none"], "none") == []
+
+
+def test_numbers_may_stand_one_by_one():
+    assert whole_numbers(memoryview(feature([5, -6, 700], packed=False)), "n") == [5, -6, 700]
+
+
+def test_fields_that_are_not_known_are_passed_over():
+    extra = varint(9 << 3) + varint(7) + varint(10 << 3 | 1) + bytes(8) + delimited(11, b"?")
+    assert list(parse_example(extra + example({"a": [1]}) + extra)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x0a",
+        b"\x0a\xff\xff",
+        b"\x0a\x05ab",
+        b"\x0b",
+        b"\xff" * 12,
+        b"\x08\x01",
+        b"\x09abc",
+        delimited(1, delimited(1, delimited(1, b"\xff"))),
+    ],
+)
+def test_bytes_that_are_no_example_are_refused(data):
+    with pytest.raises(RecordError, match=r"no tf.train.Example") as caught:
+        parse_example(data)
+    assert caught.value.cause is Cause.DAMAGED_FILE
+
+
+def test_floats_of_a_wrong_length_are_refused():
+    with pytest.raises(RecordError, match="'f' holds floats of a wrong length"):
+        floats(memoryview(delimited(2, delimited(1, b"abcde"))), "f")
+
+
+def cause_of(read, *arguments):
+    """Why bytes were refused, or None."""
+    try:
+        read(*arguments)
+    except RecordError as error:
+        return error.cause
+    return None
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_give_lists_or_a_clear_error(data):
+    assert cause_of(parse_example, data) in (None, Cause.DAMAGED_FILE)
+    for read in (byte_strings, floats, whole_numbers):
+        cause = cause_of(read, memoryview(data), "x")
+        assert cause in (None, Cause.DAMAGED_FILE, Cause.WRONG_TYPE)

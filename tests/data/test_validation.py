@@ -1,0 +1,103 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.validation import box_target, shown, trace_target
+
+SIZE = (64, 48)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+def refusal(call, *arguments):
+    with pytest.raises(RecordError) as caught:
+        call(*arguments)
+    return caught.value
+
+
+def test_a_box_inside_the_image_is_kept_exactly():
+    assert box_target([1.25, 2, 30, 40.5], SIZE).xyxy.tolist() == [1.25, 2, 30, 40.5]
+    assert box_target([0, 0, 64, 48], SIZE).xyxy.tolist() == [0, 0, 64, 48]
+
+
+def test_an_overhang_of_one_pixel_is_clipped():
+    assert box_target([-1, -0.5, 65, 49], SIZE).xyxy.tolist() == [0, 0, 64, 48]
+    trace = trace_target([[-1, 3], [65, 48.5]], SIZE)
+    assert trace.points.tolist() == [[0, 3], [64, 48]]
+
+
+@pytest.mark.parametrize(
+    ("values", "cause", "words"),
+    [
+        ([1, 2, 3], Cause.WRONG_TYPE, "box needs 4 numbers x1, y1, x2, y2, got 3"),
+        ([1, 2, 3, 4, 5], Cause.WRONG_TYPE, "got 5"),
+        ("[1, 2, 3, 4]", Cause.WRONG_TYPE, "box needs a list, got str '[1, 2, 3, 4]'"),
+        (None, Cause.WRONG_TYPE, "box needs a list, got NoneType None"),
+        ({"x": 1}, Cause.WRONG_TYPE, "box needs a list, got dict"),
+        ([1, 2, "3", 4], Cause.WRONG_TYPE, "box needs numbers, got str '3'"),
+        ([1, 2, True, 4], Cause.WRONG_TYPE, "box needs numbers, got bool True"),
+        ([1, 2, None, 4], Cause.WRONG_TYPE, "NoneType"),
+        ([1, 2, math.nan, 4], Cause.NOT_FINITE, "box holds float nan"),
+        ([1, 2, math.inf, 4], Cause.NOT_FINITE, "box holds float inf"),
+        ([1, 2, 10**400, 4], Cause.NOT_FINITE, "box holds int 1000"),
+        ([5, 5, 5, 9], Cause.EMPTY_BOX, "box is 0 x 4 px at (5, 5)"),
+        ([9, 5, 5, 9], Cause.EMPTY_BOX, "box is -4 x 4 px"),
+        ([64, 5, 65, 9], Cause.EMPTY_BOX, "box, clipped to the image, is 0 x 4 px"),
+        ([1, 2, 65.5, 9], Cause.OUTSIDE_IMAGE, "reaches (65.5, 9) in an image of 64x48 px"),
+        ([-2, 2, 5, 9], Cause.OUTSIDE_IMAGE, "reaches (-2, 2)"),
+        ([1, 2, 5, 50], Cause.OUTSIDE_IMAGE, "reaches (5, 50)"),
+        ([0.1, 0.2, 0.5, 1.0], Cause.NOT_PIXELS, "lies in 0..1; give pixels"),
+    ],
+)
+def test_a_bad_box_is_refused_with_its_cause(values, cause, words):
+    error = refusal(box_target, values, SIZE)
+    assert error.cause is cause
+    assert words in error.detail
+
+
+@pytest.mark.parametrize(
+    ("values", "cause", "words"),
+    [
+        ([], Cause.TOO_FEW_POINTS, "trace needs at least 2 points, got 0"),
+        ([[1, 2]], Cause.TOO_FEW_POINTS, "got 1"),
+        ([[1, 2], [3]], Cause.WRONG_TYPE, "trace, point 1 needs 2 numbers x, y, got 1"),
+        ([[1, 2], [3, 4, 5]], Cause.WRONG_TYPE, "point 1 needs 2 numbers"),
+        ([1, 2, 3, 4], Cause.WRONG_TYPE, "trace, point 0 needs a list, got int 1"),
+        ({"x": 1}, Cause.WRONG_TYPE, "trace needs a list, got dict"),
+        ([[1, 2], [3, "4"]], Cause.WRONG_TYPE, "trace, point 1 needs numbers, got str '4'"),
+        ([[1, 2], [3, math.nan]], Cause.NOT_FINITE, "trace, point 1 holds float nan"),
+        ([[1, 2], [30, 90]], Cause.OUTSIDE_IMAGE, "trace reaches (30, 90)"),
+        ([[0.1, 0.2], [0.3, 0.9]], Cause.NOT_PIXELS, "0..1"),
+    ],
+)
+def test_a_bad_trace_is_refused_with_its_cause(values, cause, words):
+    error = refusal(trace_target, values, SIZE)
+    assert error.cause is cause
+    assert words in error.detail
+
+
+@given(ANY_JSON)
+def test_no_json_value_raises_anything_else(value):
+    for read in (box_target, trace_target):
+        try:
+            points, refused = read(value, SIZE).points, ""
+        except RecordError as error:
+            points, refused = np.zeros((1, 2)), error.detail
+        assert "\n" not in refused
+        assert ((points >= 0) & (points <= SIZE)).all()
+
+
+def test_a_long_value_is_shown_short_and_on_one_line():
+    text = shown({"a\n": "x" * 500})
+    assert len(text) < 80
+    assert text.endswith("…")
+    assert "\n" not in text
+    assert json.dumps(shown(1.23456789)) == '"float 1.23"'

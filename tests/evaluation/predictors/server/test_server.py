@@ -1,0 +1,543 @@
+import base64
+import io
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("httpx2")
+
+from PIL import Image
+
+from maniplvm.errors import UserError
+from maniplvm.evaluation import Selection, evaluate
+from maniplvm.evaluation.predictors.server import (
+    Patience,
+    Prices,
+    ServerPredictor,
+    record_usage,
+    sum_usage,
+)
+from maniplvm.geometry import resolve_frame
+from maniplvm.models import Decoding
+from maniplvm.tasks import Task
+from tests.cli.images import png
+from tests.evaluation.predictors.server.chat_server import (
+    ChatServer,
+    completion,
+    dripping,
+    hanging_up,
+    own_answer,
+    saying,
+    serving,
+    stalling,
+    status,
+    truncated,
+)
+from tests.evaluation.scenery import sample, small_set, stored
+
+QUICK = Patience(retries=4, first_wait_s=0.01, longest_wait_s=0.05, timeout_s=5, give_up_after=3)
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def predictor(server, model="qwen3-vl-tiny", **settings):
+    return ServerPredictor(model, server.url, **{"patience": QUICK, **settings})
+
+
+def answers(predictor, samples):
+    return {said.key: said for said in predictor.predict(samples)}
+
+
+def test_every_sample_is_asked_once_and_its_answer_kept():
+    samples = small_set()
+    with serving() as server:
+        found = answers(predictor(server), samples)
+    assert sorted(found) == sorted((each.id, 0) for each in samples)
+    assert len(server.requests) == 16
+    assert all(said.frame == "qwen3_vl" for said in found.values())
+    assert {(said.tokens, said.prompt_tokens, said.finish) for said in found.values()} == {
+        (7, 100, "stop")
+    }
+
+
+def test_a_request_holds_the_image_the_prompt_and_the_decoding():
+    with serving() as server:
+        answers(predictor(server), [sample(Task.AFFORDANCE)])
+        warm = Decoding(temperature=0.7, top_p=0.9, max_new_tokens=33)
+        extra = {"top_k": 20, "max_tokens": None, "max_completion_tokens": 33}
+        answers(predictor(server, decoding=warm, extra=extra), [sample(Task.AFFORDANCE)])
+    greedy, sampled = server.requests
+    image, text = greedy["messages"][0]["content"]
+    kind, data = image["image_url"]["url"].split(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(data) == sample(Task.AFFORDANCE).image
+    assert "open it, please" in text["text"]
+    assert "from 0 to 1000" in text["text"]
+    assert greedy["model"] == "qwen3-vl-tiny"
+    assert (greedy["temperature"], greedy["max_tokens"]) == (0, 256)
+    assert not {"top_p", "seed", "n", "stream"} & set(greedy)
+    assert (sampled["temperature"], sampled["top_p"], sampled["top_k"]) == (0.7, 0.9, 20)
+    assert sampled["max_completion_tokens"] == 33
+    assert "max_tokens" not in sampled
+
+
+def test_draws_have_seeds_of_their_own_that_nothing_else_changes():
+    warm = Decoding(temperature=1)
+    samples = small_set()[:3]
+    with serving() as server:
+        first = answers(predictor(server, decoding=warm, draws=3), samples)
+        seeds = {request["seed"] for request in server.requests}
+        again = answers(predictor(server, decoding=warm, draws=3, concurrency=1), samples[::-1])
+        other = answers(predictor(server, decoding=warm, draws=3, seed=1), samples)
+    assert len(seeds) == 9
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert first == again
+    assert first != other
+
+
+def test_a_draw_that_is_known_is_not_asked_again():
+    samples = small_set()[:2]
+    asking = {"decoding": Decoding(temperature=1), "draws": 2}
+    with serving() as server:
+        spared = predictor(server, **asking)
+        spared.leave_out([(samples[0].id, 1)])
+        assert (samples[0].id, 1) not in answers(spared, samples)
+    assert len(server.requests) == 3
+
+
+def test_questions_are_under_way_together_but_samples_are_read_as_they_are_needed():
+    read, most_ahead = 0, 0
+    server = ChatServer(delay=0.02)
+
+    def streamed():
+        nonlocal read, most_ahead
+        for each in small_set(scenes=4):
+            read += 1
+            most_ahead = max(most_ahead, read - server.answered)
+            yield each
+
+    server.start()
+    try:
+        assert len(answers(predictor(server, concurrency=4), streamed())) == 32
+    finally:
+        server.stop()
+    assert 2 <= server.busiest <= 4
+    assert most_ahead <= 2 * 4 + 1 + 4  # a reply may be counted after the next sample is read
+
+
+def test_no_more_are_sent_a_minute_than_allowed():
+    start = time.monotonic()
+    with serving() as server:
+        answers(predictor(server, per_minute=60 * 20), small_set()[:8])
+    assert time.monotonic() - start > 7 / 20
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        status(500, "<html>oops</html>"),
+        status(503, {"error": {"message": "overloaded"}}),
+        status(429, {"error": {"message": "slow down"}}, Retry_After="0.05"),
+        status(200, "<html>a proxy's page</html>"),
+        saying('{"choices": [{"mess'),
+        saying({"choices": []}),
+        saying({"error": {"message": "upstream died", "code": 502}}),
+        saying({"choices": [{"finish_reason": "error", "message": {"content": ""}}]}),
+        saying([1]),
+        saying({"choices": [{"message": {"content": 7}}]}),
+        truncated,
+        hanging_up,
+    ],
+    ids=lambda behave: None,
+)
+def test_what_is_no_answer_is_asked_again(behave):
+    samples = small_set()[:4]
+    told = []
+    with serving(script={0: behave, 2: behave}) as server:
+        found = answers(predictor(server, notice=told.append), samples)
+        assert len(server.requests) == 6
+    assert {key: said.text for key, said in found.items()} == {
+        (each.id, 0): own_answer(body) for each, body in by_sample(server, samples)
+    }
+    assert told
+    assert all("asked again" in line for line in told)
+
+
+def by_sample(server, samples):
+    """The request of each sample."""
+    for each in samples:
+        url = "data:image/png;base64," + base64.b64encode(each.image).decode()
+        kind = "tightest box" if each.task is Task.AFFORDANCE else "Plan the path"
+        yield (
+            each,
+            next(
+                body
+                for body in server.requests
+                if body["messages"][0]["content"][0]["image_url"]["url"] == url
+                and kind in body["messages"][0]["content"][1]["text"]
+                and each.instruction in body["messages"][0]["content"][1]["text"]
+            ),
+        )
+
+
+@pytest.mark.parametrize("behave", [stalling(30), dripping(30)], ids=["stalling", "dripping"])
+def test_an_answer_that_does_not_come_in_time_is_asked_again(behave):
+    hasty = replace(QUICK, timeout_s=0.3)
+    start = time.monotonic()
+    with serving(script={0: behave}) as server:
+        assert len(answers(predictor(server, patience=hasty), small_set()[:2])) == 2
+    assert 0.25 < time.monotonic() - start < 20
+
+
+def test_a_pause_that_the_server_asks_for_holds_for_all():
+    busy = status(429, "", Retry_After="0.4")
+    with serving(script={0: busy}) as server:
+        start = time.monotonic()
+        waiting = predictor(server, concurrency=1)
+        answers(waiting, small_set()[:2])
+    assert time.monotonic() - start > 0.4
+
+
+def test_a_date_is_a_pause_as_well():
+    from datetime import UTC, datetime, timedelta
+    from email.utils import format_datetime
+
+    from maniplvm.evaluation.predictors.server.rate_limit import asked_wait
+
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 28 < asked_wait({"retry-after": later}) <= 30
+    assert asked_wait({"retry-after": "2.5"}) == 2.5
+    assert asked_wait({"retry-after": "soon"}) is None
+    assert asked_wait({}) is None
+
+
+def test_waits_grow_and_differ_between_questions():
+    from maniplvm.evaluation.predictors.server.rate_limit import growing_wait
+
+    waits = [growing_wait(attempt, 1, 60, "a") for attempt in range(1, 10)]
+    for attempt, wait in enumerate(waits):
+        assert min(60, 2**attempt) / 2 <= wait <= min(60, 2**attempt)
+    assert len({growing_wait(1, 1, 60, str(name)) for name in range(20)}) == 20
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "finish"),
+    [
+        (completion("nonsense {", "stop"), "nonsense {", "stop"),
+        (completion("<think>so many wo", "length"), "<think>so many wo", "length"),
+        (completion("", "stop"), "", "stop"),
+        (completion(None, "stop"), "", "stop"),
+        (completion(None, "stop", refusal="I may not."), "I may not.", "refusal"),
+        (completion(None, "content_filter"), "", "content_filter"),
+        (completion([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), "ab", "stop"),
+        (completion("b", reasoning_content="a"), "<think>a</think>b", "stop"),
+        (completion("<think>a</think>b", reasoning="x"), "<think>a</think>b", "stop"),
+    ],
+)
+def test_an_odd_answer_is_an_answer(body, text, finish):
+    with serving(default=saying(body)) as server:
+        (said,) = predictor(server).predict(small_set()[:1])
+    assert (said.text, said.finish) == (text, finish)
+    assert len(server.requests) == 1
+
+
+def test_a_question_that_a_filter_refuses_is_answered_with_nothing():
+    behave = status(
+        400, {"error": {"code": "content_filter", "message": "The prompt was filtered"}}
+    )
+    with serving(script={0: behave}) as server:
+        found = answers(predictor(server), small_set()[:3])
+    assert sorted(said.finish for said in found.values()) == ["content_filter", "stop", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("behave", "message"),
+    [
+        (
+            status(404, {"error": {"message": "no model x"}}),
+            r"404, no model x; .*; it serves m; 0 ",
+        ),
+        (
+            status(401, {"error": {"message": "bad key sk-secret"}}),
+            r"401, bad key \*\*\*; set the v",
+        ),
+        (status(402, {"error": {"message": "no credit"}}), "402, no credit; 0 answers are safe"),
+        (status(429, {"error": {"code": "insufficient_quota"}}), "HTTP 429, .*; 0 answers"),
+        (status(301, "", Location="http://elsewhere"), "it points elsewhere"),
+        (status(429, "", Retry_After="7200"), "asks for a pause of 7200 s"),
+    ],
+)
+def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, message):
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    with serving(default=behave) as server, pytest.raises(UserError, match=message) as stopped:
+        answers(predictor(server, concurrency=1, key_variable="MY_KEY"), small_set())
+    assert len(server.requests) <= 2
+    assert "\n" not in str(stopped.value)
+
+
+def test_nobody_there_is_told_at_once():
+    server = ChatServer().start()
+    server.stop()
+    with pytest.raises(UserError, match=r"no connection .*; does the server run there"):
+        answers(predictor(server), small_set())
+
+
+def test_questions_without_an_answer_are_told_when_the_others_are_answered():
+    refusing = status(413, {"error": {"message": "image too large"}})
+    got = []
+    with (
+        serving(script={3: refusing, 9: refusing}) as server,
+        pytest.raises(
+            UserError,
+            match=r"2 questions were not answered.*image too large; 14 answers are safe",
+        ),
+    ):
+        got.extend(predictor(server).predict(small_set()))
+    assert len(got) == 14
+    assert len(server.requests) == 16  # refused ones are not asked again
+
+
+def test_too_many_failures_in_a_row_end_it_and_keep_what_there_is():
+    got = []
+    script = dict.fromkeys(range(5))
+    with (
+        serving(script=script, default=status(500, "down")) as server,
+        pytest.raises(
+            UserError, match=r"3 questions in a row were not answered, .* HTTP 500, down; 5 answers"
+        ),
+    ):
+        got.extend(predictor(server, concurrency=1).predict(small_set()))
+    assert len(got) == 5
+    spent = 5 + 3 * (1 + QUICK.retries)
+    # The thread may have sent its next question once before the third failure was read.
+    assert spent <= len(server.requests) <= spent + 1
+
+
+def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
+    server = ChatServer(delay=0.02).start()
+
+    def die_and_return():
+        while server.answered < 6:
+            time.sleep(0.005)
+        server.stop()
+        time.sleep(0.3)
+        server.start()
+
+    script = threading.Thread(target=die_and_return)
+    script.start()
+    patient = replace(QUICK, retries=20, longest_wait_s=0.1)
+    try:
+        found = answers(predictor(server, patience=patient, concurrency=2), small_set())
+    finally:
+        script.join()
+        server.stop()
+    assert len(found) == 16
+
+
+def test_a_server_that_died_is_continued_elsewhere_and_nothing_is_asked_twice(tmp_path):
+    data = stored(tmp_path / "data", small_set())
+    with (
+        serving(script=dict.fromkeys(range(6)), default=hanging_up) as dying,
+        pytest.raises(UserError, match="6 answers are safe; the same command"),
+    ):
+        evaluate(predictor(dying, concurrency=1), data, tmp_path / "out")
+    with serving() as healthy:
+        result = evaluate(predictor(healthy), data, tmp_path / "out")
+        whole = evaluate(predictor(healthy), data, tmp_path / "whole")
+    assert result.resumed == 6
+    assert len(healthy.requests) == 10 + 16
+    assert result.splits == whole.splits
+    texts = [(tmp_path / name / "samples.jsonl").read_bytes() for name in ("out", "whole")]
+    assert texts[0] == texts[1]
+    usage = record_usage(tmp_path / "out", "m", Prices(2, 10))
+    assert (usage.completions, usage.prompt_tokens, usage.completion_tokens) == (16, 1600, 112)
+    plain = json.loads((tmp_path / "out" / "usage.json").read_text())
+    assert plain["cost"] == pytest.approx((1600 * 2 + 112 * 10) / 1e6)
+    assert plain["finish"] == {"stop": 16}
+
+
+def test_an_interruption_keeps_what_has_arrived():
+    def samples():
+        yield from small_set()[:4]
+        time.sleep(0.5)
+        raise KeyboardInterrupt
+
+    got = []
+    with serving() as server, pytest.raises(KeyboardInterrupt):
+        got.extend(predictor(server).predict(samples()))
+    assert len(got) == 4
+
+
+def test_samples_that_end_in_an_error_lose_no_answer_that_was_asked():
+    def samples():
+        yield from small_set()[:4]
+        raise UserError("damaged")
+
+    got = []
+    with serving(delay=0.1) as server, pytest.raises(UserError, match="damaged"):
+        got.extend(predictor(server).predict(samples()))
+    assert len(got) == 4
+
+
+def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-standard")
+    monkeypatch.setenv("MY_KEY", " sk-own\n")
+    data = stored(tmp_path / "data", small_set()[:2])
+    with serving() as server:
+        asking = predictor(server)
+        evaluate(asking, data, tmp_path / "out")
+        answers(predictor(server, key_variable="MY_KEY"), small_set()[:1])
+        assert "sk-" not in repr(asking)
+    sent = [headers["Authorization"] for headers in server.headers]
+    assert sent == ["Bearer sk-standard", "Bearer sk-standard", "Bearer sk-own"]
+    written = [path.read_text() for path in (tmp_path / "out").iterdir()]
+    assert not any("sk-" in text for text in written)
+
+
+def test_the_standard_key_is_not_sent_in_clear_to_another_machine(monkeypatch):
+    from maniplvm.evaluation.predictors.server.connection import Connection
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-standard")
+    for url, sent in [
+        ("http://192.0.2.1/v1", False),
+        ("https://192.0.2.1/v1", True),
+        ("http://localhost:1/v1", True),
+    ]:
+        connection = Connection(url)
+        assert ("authorization" in connection._client.headers) is sent
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "some-model"}, "its name does not tell in which numbers .* --family, one of"),
+        ({"family": "nobody"}, "unknown model family 'nobody'"),
+        ({"draws": 2}, "2 greedy draws would all be the same"),
+        ({"draws": 0}, "--draws and --concurrency must be at least 1"),
+        ({"concurrency": 0}, "--draws and --concurrency must be at least 1"),
+        ({"per_minute": 0}, "--requests-per-minute must be above 0"),
+        ({"extra": {"n": 4}}, "--extra: n is set by us"),
+        ({"model": "m", "family": "pixels", "max_pixels": 9999}, "pixels of the original image"),
+        ({"model": "qwen2.5-vl", "max_pixels": 9}, "one image token alone covers 28 x 28"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_clear_line(settings, message):
+    with serving() as server, pytest.raises(UserError, match=message):
+        predictor(server, **settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("127.0.0.1:8000/v1", "expected a URL such as"),
+        ("ftp://x/v1", "expected a URL such as"),
+        ("http://user:sk-secret@x/v1", "a URL must hold no key"),
+        ("http://x:99999/v1", "no URL"),
+    ],
+)
+def test_what_is_no_address_is_one_clear_line(url, message):
+    with pytest.raises(UserError, match=message) as error:
+        ServerPredictor("qwen3-vl", url)
+    assert "sk-secret" not in str(error.value)
+
+
+def test_a_variable_that_is_named_must_be_set(monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with serving() as server, pytest.raises(UserError, match="NO_SUCH_KEY: that environment"):
+        answers(predictor(server, key_variable="NO_SUCH_KEY"), small_set())
+
+
+@pytest.mark.parametrize("number", [-1, 0])
+def test_patience_has_limits(number):
+    with pytest.raises(UserError, match="--timeout"):
+        Patience(timeout_s=number)
+    with pytest.raises(UserError, match="--retries"):
+        Patience(give_up_after=number)
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("Qwen/Qwen2.5-VL-3B-Instruct", "qwen2_5_vl"),
+        ("qwen2-vl-7b", "qwen2_vl"),
+        ("my_Qwen3_VL-8B-run7", "qwen3_vl"),
+        ("BAAI/RoboBrain2.0-7B", "robobrain2"),
+        ("gemini-robotics-er-1.5-preview", "gemini_er"),
+        ("allenai/MolmoAct-7B-D", "molmoact"),
+    ],
+)
+def test_a_family_is_read_from_the_models_name_and_says_so(name, family):
+    asking = ServerPredictor(name, "http://127.0.0.1:1/v1")
+    assert asking.settings["family"] == family
+    assert "read from its name" in str(asking.family)
+    told = ServerPredictor(name, "http://127.0.0.1:1/v1", family="unit")
+    assert (told.settings["family"], told.family.reason) == ("unit", "as told")
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"), [("qwen2.5-vl", (252, 168)), ("qwen3-vl", (252, 189)), (None, (640, 480))]
+)
+def test_a_large_image_is_made_smaller_before_it_is_sent(model, sent):
+    large = replace(sample(Task.AFFORDANCE), image=png(640, 480), image_size=(640, 480))
+    limit = {} if model is None else {"max_pixels": 48000}
+    with serving() as server:
+        (said,) = predictor(server, model or "qwen2.5-vl", **limit).predict([large])
+    url = server.requests[0]["messages"][0]["content"][0]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as picture:
+        assert picture.size == sent
+    frame = resolve_frame(said.frame, (640, 480))
+    corner = frame.decode([frame.limits]).tolist()[0]
+    assert corner == pytest.approx([640, 480])
+    if model == "qwen2.5-vl":
+        assert frame.limits == sent  # what is sent is what the server's own resize leaves as it is
+        assert frame.view.seen == resolve_frame("qwen2_5_vl", sent).view.seen
+
+
+def test_images_that_are_missing_or_damaged_are_named_and_the_others_answered():
+    good = small_set()[:4]
+    bad = [
+        replace(good[0], id="without", image=None),
+        replace(good[0], id="torn", image=good[0].image[:60]),
+    ]
+    got = []
+    with serving() as server, pytest.raises(UserError, match="2 questions were not answered"):
+        got.extend(predictor(server).predict([*bad, *good]))
+    assert {said.id for said in got} == {each.id for each in good}
+    with serving() as server:
+        with pytest.raises(UserError, match=r"sample without: .* it has no image; import"):
+            answers(predictor(server), bad[:1])
+        with pytest.raises(UserError, match=r"sample torn.*is damaged"):
+            answers(predictor(server), bad[1:])
+        wrong = replace(good[0], image_size=(99, 48))
+        with pytest.raises(UserError, match="its image is 64x48, but 99x48 is written"):
+            answers(predictor(server), [wrong])
+
+
+def test_usage_counts_what_the_server_did_not_count():
+    with serving(
+        script={
+            0: saying({"choices": [{"message": {"content": " "}}]}),
+            1: saying(completion("cut", "length")),
+        }
+    ) as server:
+        usage = sum_usage(predictor(server, concurrency=1).predict(small_set()[:3]))
+    assert (usage.completions, usage.uncounted, usage.prompt_tokens) == (3, 1, 200)
+    assert usage.finish == {"empty": 1, "length": 1, "stop": 1}
+    assert usage.cost(Prices(1e6, 0)) == 200
+
+
+def test_another_frame_of_the_same_model_is_another_evaluation(tmp_path):
+    data = stored(tmp_path / "data", small_set())
+    with serving() as server:
+        some = Selection(task="affordance")
+        evaluate(predictor(server), data, tmp_path / "out", selection=some)
+        other = predictor(server, family="unit")
+        with pytest.raises(UserError, match=r'decoding\.family was "qwen3_vl", now "unit"'):
+            evaluate(other, data, tmp_path / "out", selection=some)

@@ -1,0 +1,206 @@
+import hashlib
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maniplvm.data import open_dataset
+from maniplvm.errors import UserError
+from maniplvm.simulation.generation import generate as generation
+from maniplvm.simulation.generation.generate import generate
+from maniplvm.simulation.generation.plan import Plan, shard_of
+from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.labels.instructions import instructions
+from maniplvm.simulation.provenance import Provenance
+from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.tasks.sample import Task
+
+pytestmark = [pytest.mark.sim, pytest.mark.gl, pytest.mark.usefixtures("opengl")]
+
+PLAN = Plan(
+    scenes={"train": 2, "id_test": 1, "ood_tasks": 1},
+    tasks=("push-v3", "drawer-open-v3", "window-close-v3"),
+    views=2,
+    size=96,
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, opengl):
+    out = tmp_path_factory.mktemp("made") / "data"
+    images = []
+    report = generate(PLAN, out, name="made", progress=images.append)
+    assert sum(images) == PLAN.images
+    return out, report
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def samples(made):
+    return list(open_dataset(made[0]).samples())
+
+
+def test_every_image_carries_both_tasks(samples):
+    assert len(samples) == 2 * PLAN.images
+    for box, trace in zip(samples[::2], samples[1::2], strict=True):
+        assert (box.task, trace.task) == (Task.AFFORDANCE, Task.TRAJECTORY)
+        assert box.image == trace.image
+        assert box.instruction == trace.instruction
+        assert box.id.rpartition("/")[0] == trace.id.rpartition("/")[0]
+
+
+def test_images_have_the_size_that_samples_claim(samples):
+    for sample in samples:
+        assert Image.open(io.BytesIO(sample.image)).size == sample.image_size == (96, 96)
+
+
+def test_targets_lie_in_the_image(samples):
+    for sample in samples:
+        points = sample.target.points
+        assert (points >= 0).all()
+        assert (points <= 96).all()
+        assert sample.task == Task.AFFORDANCE or 3 <= len(points) <= 10
+
+
+def test_no_scene_task_or_wording_leaks_into_a_test_split(samples):
+    def values(split, read):
+        return {read(sample) for sample in samples if sample.split == split}
+
+    def scene(sample):
+        return sample.category, sample.provenance["seed"]
+
+    assert not values("train", scene) & values("id_test", scene)
+    assert not values("train", lambda s: s.category) & values("ood_tasks", lambda s: s.category)
+    for sample in samples:
+        said = instructions("metaworld", sample.category)
+        taught = SPLITS[sample.split].teaches
+        assert sample.instruction in (said.seen if taught else said.seen + said.held_out)
+
+
+def test_provenance_rebuilds_camera_and_trace(samples, metaworld):
+    for box, trace in zip(samples[::2], samples[1::2], strict=True):
+        record = Provenance.from_json(box.provenance)
+        assert record.to_json() == dict(trace.provenance)
+        assert np.array_equal(record.trace, trace.target.points)
+        lifted = record.camera.unproject(record.trace, record.waypoint_depths)
+        assert np.allclose(record.camera.project(lifted)[0], record.trace, atol=1e-3)
+        assert len(record.gripper) == len(record.trace)
+        assert record.versions == metaworld.versions()
+        assert 0.6 <= record.visible_fraction <= 1
+        assert 0 <= record.contact_waypoint < len(record.trace)
+
+
+def test_the_lifted_trace_starts_at_the_rebuilt_end_effector(samples, open_scene):
+    record = Provenance.from_json(samples[0].provenance)
+    scene = open_scene(record.task)
+    scene.reset(record.seed)
+    lifted = record.camera.unproject(record.trace, record.waypoint_depths)
+    assert np.allclose(lifted[0] - record.traced_offset, scene.end_effector(), atol=1e-3)
+
+
+def test_provenance_that_lacks_a_field_is_refused(samples):
+    plain = dict(samples[0].provenance)
+    del plain["gripper"]
+    with pytest.raises(ValueError, match="lacks gripper"):
+        Provenance.from_json(plain)
+
+
+def test_shards_make_the_same_bytes_as_one_run(made, tmp_path):
+    out = tmp_path / "data"
+    first = generate(PLAN, out, name="made", shard="1/2")
+    assert first.missing
+    assert not out.exists()
+    last = generate(PLAN, out, name="made", shard="2/2")
+    assert not last.missing
+    assert digests(out) == digests(made[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_workers_make_the_same_bytes_as_one_process(made, tmp_path):
+    out = tmp_path / "data"
+    generate(PLAN, out, name="made", workers=2)
+    assert digests(out) == digests(made[0])
+
+
+def test_an_interrupted_run_goes_on_without_redoing_anything(made, tmp_path, monkeypatch):
+    out, done, make = tmp_path / "data", [], generation.make
+
+    def interrupted(job, plan):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(job.name)
+        return make(job, plan)
+
+    monkeypatch.setattr(generation, "make", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        generate(PLAN, out, name="made")
+    assert not out.exists()
+    monkeypatch.setattr(
+        generation, "make", lambda job, plan: done.append(job.name) or make(job, plan)
+    )
+    generate(PLAN, out, name="made")
+    assert len(done) == len(set(done)) == len(PLAN.jobs())
+    assert digests(out) == digests(made[0])
+
+
+def test_what_is_dropped_is_counted_by_cause(tmp_path, monkeypatch):
+    monkeypatch.setattr("maniplvm.simulation.generation.sampler.LEAST_VISIBLE", 2.0)
+    plan = replace(PLAN, scenes={"train": 1}, tasks=("push-v3",))
+    with pytest.raises(UserError, match="no sample"):
+        generate(plan, tmp_path / "data", name="none")
+    parts = generation.Parts(tmp_path / "data", plan)
+    assert [parts.drops(job) for job in plan.jobs()] == [{"train": {"part hidden": 2}}]
+
+
+def test_an_existing_folder_is_not_overwritten(made):
+    with pytest.raises(UserError, match="already exists"):
+        generate(PLAN, made[0], name="made")
+
+
+def test_the_parts_of_another_plan_are_not_mixed_in(tmp_path):
+    out = tmp_path / "data"
+    generate(PLAN, out, name="made", shard="3/3")
+    with pytest.raises(UserError, match="other settings"):
+        generate(replace(PLAN, size=100), out, name="made")
+
+
+def test_plain_images_of_two_runs_differ_from_varied_ones(made, tmp_path):
+    plan = replace(PLAN, variety=Variety.without(["all"]), scenes={"train": 1}, tasks=("push-v3",))
+    generate(plan, tmp_path / "data", name="plain")
+    plain = list(open_dataset(tmp_path / "data").samples())
+    views = {sample.image for sample in plain}
+    assert len(views) == 1  # nothing varies, so both views of a scene are one image
+    assert plain[0].provenance["look"] == {"distractors": []}
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "a/b", "1", "/"])
+def test_an_impossible_shard_is_refused(shard):
+    with pytest.raises(UserError, match="--shard"):
+        shard_of(PLAN.jobs(), shard)
+
+
+def test_shards_cover_every_job_once():
+    jobs = replace(PLAN, tasks=(), scenes={"train": 20}).jobs()
+    shards = [job for number in range(1, 6) for job in shard_of(jobs, f"{number}/5")]
+    assert sorted(job.name for job in shards) == sorted(job.name for job in jobs)
+    assert sum(len(job.scenes) for job in jobs) == 34 * 20
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 8}, "--size"),
+        ({"views": 0}, "--views"),
+        ({"seed": 100}, "--seed"),
+        ({"tasks": ("fold-laundry",)}, "fold-laundry"),
+        ({"scenes": {"validation": 1}}, "validation"),
+    ],
+)
+def test_an_impossible_plan_is_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        replace(PLAN, **change)

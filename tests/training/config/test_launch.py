@@ -1,0 +1,54 @@
+"""How a launch is read from accelerate's config files and from the environment of a process."""
+
+from pathlib import Path
+
+import pytest
+
+from maniplvm.errors import UserError
+from maniplvm.training.config.launch import Launch, Sharding, read_launch
+
+CONFIGS = Path(__file__).parents[3] / "recipes" / "accelerate"
+
+
+def written(folder, text):
+    path = folder / "launch.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_deepspeed_config_says_what_is_split_and_what_is_offloaded(tmp_path):
+    path = written(
+        tmp_path,
+        "distributed_type: DEEPSPEED\nnum_processes: 8\n"
+        "deepspeed_config: {zero_stage: 3, offload_optimizer_device: cpu}\n",
+    )
+    assert read_launch(path) == Launch(8, 1, Sharding.ZERO3, offloads_optimizer=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("distributed_type: MEGATRON_LM\n", "MULTI_GPU"),
+        ("distributed_type: FSDP\nfsdp_config: {fsdp_version: 1}\n", "only 2"),
+        ("distributed_type: DEEPSPEED\n", "zero_stage is missing"),
+        ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 7}\n", "choose 0, 2 or 3"),
+        ("distributed_type: NO\nnum_processes: none\n", "whole number"),
+        ("num_processes: 1\nnum_machines: 2\n", "every machine needs at least one"),
+    ],
+)
+def test_a_config_that_cannot_be_told_is_one_line(tmp_path, text, said):
+    with pytest.raises(UserError, match=said) as caught:
+        read_launch(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_shipped_configs_are_what_their_names_say():
+    found = {path.stem: read_launch(path) for path in CONFIGS.glob("*.yaml")}
+    assert found == {
+        "ddp-8gpu": Launch(8),
+        "fsdp2-8gpu": Launch(8, 1, Sharding.FSDP2),
+        "fsdp2-7gpu": Launch(7, 1, Sharding.FSDP2),
+        "zero3-8gpu": Launch(8, 1, Sharding.ZERO3),
+        "zero3-7gpu": Launch(7, 1, Sharding.ZERO3),
+        "fsdp2-2nodes": Launch(16, 2, Sharding.FSDP2),
+    }

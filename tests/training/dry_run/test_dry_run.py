@@ -1,0 +1,243 @@
+"""A dry run: counts, refusals and warnings, on folders without weights."""
+
+import io
+import shutil
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from maniplvm.cli.app import app
+from maniplvm.data import open_dataset
+from maniplvm.errors import UserError
+from maniplvm.models import Question, encode_batch, load_interface, write_tiny_checkpoint
+from maniplvm.tasks import resolve_prompt
+from maniplvm.training import build_recipe, read_recipe
+from maniplvm.training.config.launch import Launch, Sharding
+from maniplvm.training.dry_run import check as dry_run
+from maniplvm.training.dry_run.check import check
+from maniplvm.training.dry_run.page import fitting_card
+from maniplvm.training.dry_run.token_lengths import Spread, measure_lengths
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",
+    "ignore:.gradient_checkpointing. is deprecated:FutureWarning",
+)
+
+DATA = "datasets/sim-small"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Folders with config, processor and tokenizer, by family; no weights."""
+    root = tmp_path_factory.mktemp("sources")
+    for family in ("qwen2_5_vl", "qwen3_vl"):
+        (write_tiny_checkpoint(root / family, family) / "model.safetensors").unlink()
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _a_quick_doctor(monkeypatch, request):
+    if "reward" not in request.node.name:
+        monkeypatch.setattr(dry_run, "EXAMINED", 8)
+
+
+@pytest.fixture
+def recipe(sources):
+    """Builds a small recipe; sections given replace keys of its own."""
+
+    def build(**changes):
+        settings = {
+            "name": "trial",
+            "model": {"source": str(sources / "qwen3_vl"), "dtype": "float32"},
+            "data": {"path": DATA, "split": "adapt", "task": "joint"},
+            "trainer": {"num_generations": 8, "per_device_train_batch_size": 8},
+        }
+        for key, value in changes.items():
+            settings[key] = {**settings.get(key, {}), **value}
+        return build_recipe(settings, "trial.yaml")
+
+    return build
+
+
+def said(run):
+    return "\n".join(run.warnings)
+
+
+def test_counts_follow_from_batch_groups_and_processes(recipe):
+    trainer = {"gradient_accumulation_steps": 4, "num_train_epochs": 2}
+    run = check(recipe(trainer=trainer), "grpo", Launch(2))
+    assert (run.completions_per_step, run.prompts_per_step) == (64, 8)
+    counts = open_dataset(DATA).info.counts["adapt"]
+    assert run.samples == counts
+    assert run.steps_per_epoch == sum(counts.values()) / 8
+    assert run.steps == pytest.approx(2 * run.steps_per_epoch, abs=2)
+
+
+def test_a_batch_that_does_not_hold_whole_groups_is_refused_for_the_launch_that_is_meant(recipe):
+    small = recipe(trainer={"per_device_train_batch_size": 4})
+    assert check(small, "grpo", Launch(2)).prompts_per_step == 1
+    with pytest.raises(UserError, match="divisible by num_generations") as caught:
+        check(small, "grpo", Launch(1))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trainer": {"max_prompt_length": 9}}, "max_prompt_length"),
+        ({"trainer": {"learning_rate": "fast"}}, "expected a number"),
+        ({"data": {"split": "nowhere"}}, "no split 'nowhere'"),
+        ({"data": {"path": "sets/missing"}}, "sets/missing"),
+        ({"model": {"source": "no/such/folder"}}, "no/such/folder"),
+        ({"model": {"lora": {"targets": ["nothing"]}}}, "no linear layer"),
+    ],
+)
+def test_what_could_not_start_is_refused_in_one_line(recipe, changes, message):
+    with pytest.raises(UserError, match=message) as caught:
+        check(recipe(**changes), "grpo")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+def test_prompt_and_image_tokens_are_what_the_processor_makes(sources, family):
+    interface = load_interface(sources / family)
+    prompts = resolve_prompt(interface.family.name)
+    samples = [*open_dataset(DATA).samples("ood_robot")][:3]
+    lengths = measure_lengths(samples, interface, prompts)
+    for place, sample in enumerate(samples):
+        text = prompts.ask(sample.instruction, sample.task, interface.frame_for(sample.image_size))
+        inputs = encode_batch(interface, [Question(text, sample.image)])
+        assert lengths.prompt[place] == inputs["input_ids"].shape[1]
+        image = interface.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+        assert lengths.image[place] == int((inputs["input_ids"] == image).sum())
+
+
+def test_right_answers_that_would_be_cut_off_are_counted(recipe):
+    run = check(recipe(trainer={"max_completion_length": 40}), "grpo")
+    cut = sum(tokens > 40 for tokens in run.lengths.target)
+    assert 0 < cut < len(run.lengths.target)
+    assert f"max_completion_length 40 cuts off {cut} of {len(run.lengths.target)}" in said(run)
+    assert "cuts off" not in said(check(recipe(trainer={"max_completion_length": 512}), "grpo"))
+
+
+def test_supervision_warns_of_sequences_longer_than_its_limit(recipe):
+    trainer = {"num_generations": None, "max_length": 150}
+    settings = recipe()
+    trained = {key: value for key, value in trainer.items() if value is not None}
+    sft = replace(settings, trainer={"per_device_train_batch_size": 2, **trained})
+    assert "max_length 150 cuts off" in said(check(sft, "sft"))
+    assert "cuts off" not in said(check(replace(sft, trainer={}), "sft"))
+
+
+def test_an_unfit_reward_is_reported_with_the_doctors_words(recipe):
+    preset = "docs/examples/published-constants.yaml"
+    run = check(recipe(rewards={"preset": preset}, data={"task": "trajectory"}), "grpo")
+    assert any(not each.healthy for each in run.diagnoses)
+    assert all(finding.message in said(run) for each in run.diagnoses for finding in each.findings)
+
+
+def test_a_healthy_reward_is_not_spoken_against(recipe):
+    run = check(recipe(rewards={"preset": "dense"}), "grpo")
+    assert [each.healthy for each in run.diagnoses] == [True, True]
+    assert "reward" not in said(run)
+
+
+def test_bfloat16_without_float32_copies_is_warned_of_only_where_updates_vanish(recipe):
+    rounded = recipe(model={"dtype": "bfloat16"})
+    assert "rounded away" in said(check(rounded, "grpo"))
+    assert "rounded away" not in said(check(rounded, "grpo", Launch(2, 1, Sharding.FSDP2)))
+    assert "rounded away" not in said(check(recipe(), "grpo"))
+
+
+def test_adapters_at_a_full_models_learning_rate_are_warned_of(recipe):
+    adapted = {"model": {"lora": {"rank": 4}, "dtype": "bfloat16"}}
+    assert "low for adapters" in said(check(recipe(**adapted), "grpo"))
+    faster = recipe(**adapted, trainer={"learning_rate": 1e-5})
+    assert "low for adapters" not in said(check(faster, "grpo"))
+
+
+def test_a_server_that_would_see_other_image_sizes_is_warned_of(recipe, sources):
+    trainer = {"use_vllm": True, "vllm_mode": "server"}
+    smaller = {"source": str(sources / "qwen2_5_vl"), "max_pixels": 12_544}
+    assert "differ" in said(check(recipe(trainer=trainer, model=smaller), "grpo"))
+    same = {"source": str(sources / "qwen2_5_vl"), "max_pixels": 501_760}
+    run = check(recipe(trainer=trainer, model=same), "grpo")
+    assert "differ" not in said(run)
+    assert not run.memory.generation, "the server's GPU generates, not this one"
+
+
+def test_one_temperature_for_all_completions_cannot_teach(recipe):
+    assert "temperature" in said(check(recipe(trainer={"temperature": 0.1}), "grpo"))
+
+
+def test_a_run_of_a_few_steps_is_warned_of(recipe):
+    assert "3 optimizer steps" in said(check(recipe(trainer={"max_steps": 3}), "grpo"))
+
+
+def test_mixed_prompts_are_counted_beside_the_recipes_own(recipe):
+    run = check(recipe(data={"mix": [{"path": DATA, "split": "train", "share": 0.25}]}), "grpo")
+    own = sum(run.samples.values())
+    assert run.mixed == pytest.approx(own / 3, abs=1)
+
+
+def test_nothing_is_written_and_no_weights_are_needed(recipe, sources, tmp_path, monkeypatch):
+    here = shutil.copytree(DATA, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    run = check(recipe(data={"path": str(here)}), "grpo", out=tmp_path / "run")
+    assert set(tmp_path.rglob("*")) == before
+    assert not [*sources.rglob("*.safetensors")]
+    assert any(str(tmp_path / "run") in line for line in run.writes)
+
+
+def test_the_page_shows_every_warning_and_the_memory(recipe):
+    run = check(recipe(trainer={"max_steps": 3}), "grpo")
+    console = Console(file=io.StringIO(), width=100)
+    console.print(run)
+    shown = console.file.getvalue()
+    assert all(warning[:40] in shown for warning in run.warnings)
+    assert "memory of each process" in shown
+    assert "key-value cache" in shown
+    assert run.to_json()["memory_gib"]["peak"] > 1
+
+
+def test_spreads_and_cards_in_words():
+    assert str(Spread.of([5, 1, 9])) == "1 to 9, median 5"
+    assert str(Spread.of([4, 4])) == "4"
+    assert fitting_card(20 * 10**9) == "fits a card of 24 GB"
+    assert fitting_card(10**12) == "fits no usual card"
+
+
+def test_the_recipe_of_the_embedded_model_would_start_and_needs_no_gpu(sources):
+    source = f"model.source={sources / 'qwen3_vl'}"
+    run = check(read_recipe("recipes/grpo/embedded.yaml", [source]), "grpo")
+    assert not run.on_gpu
+    assert "rounded" not in said(run)
+
+
+def test_a_dry_run_under_a_launcher_is_refused(recipe, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="--launch"):
+        check(recipe(), "grpo")
+
+
+def run_command(*arguments):
+    return CliRunner().invoke(app, ["train", "grpo", "recipes/grpo/embedded.yaml", *arguments])
+
+
+def test_the_command_prints_the_page_for_the_launch_it_is_given(sources, tmp_path):
+    launch = "recipes/accelerate/ddp-8gpu.yaml"
+    source = f"model.source={sources / 'qwen3_vl'}"
+    result = run_command("--dry-run", "--set", source, "--launch", launch, "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "8 processes" in result.output
+    assert str(tmp_path) in "".join(result.output.split())
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_launch_without_a_dry_run_is_refused():
+    result = run_command("--launch", "recipes/accelerate/ddp-8gpu.yaml")
+    assert isinstance(result.exception, UserError)
+    assert "accelerate launch itself" in str(result.exception)
