@@ -8,7 +8,7 @@ import torch
 from maniplvm.errors import UserError
 from maniplvm.models import Question, encode_batch, generate_texts, load_model
 from maniplvm.models.generation import Decoding, Reply, _choose, generate_replies
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
 WARM = Decoding(temperature=1.0, max_new_tokens=8)
 
@@ -20,7 +20,7 @@ def loaded(checkpoint):
 
 def questions(count):
     return [
-        Question("x" * (1 + 3 * number), encoded(image((64, 64), number)))
+        Question("x" * (1 + 3 * number), encoded(make_image((64, 64), number)))
         for number in range(count)
     ]
 

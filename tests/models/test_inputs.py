@@ -13,14 +13,15 @@ from maniplvm.models import (
     load_interface,
     load_model,
 )
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
 QUESTIONS = [
     Question(
-        "Where must the gripper touch to open the small wooden drawer?", encoded(image((96, 64)))
+        "Where must the gripper touch to open the small wooden drawer?",
+        encoded(make_image((96, 64))),
     ),
-    Question("Box?", encoded(image((60, 150), seed=1), "JPEG")),
-    Question("<think> how? </think>", encoded(image((64, 64), seed=2), "WEBP")),
+    Question("Box?", encoded(make_image((60, 150), seed=1), "JPEG")),
+    Question("<think> how? </think>", encoded(make_image((64, 64), seed=2), "WEBP")),
 ]
 
 
@@ -62,7 +63,7 @@ def test_a_question_gets_the_same_answer_alone_and_in_a_batch(loaded, family):
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 def test_the_image_matters(loaded, family):
     model = loaded(family)
-    other = Question(QUESTIONS[0].prompt, encoded(image((96, 64), seed=9)))
+    other = Question(QUESTIONS[0].prompt, encoded(make_image((96, 64), seed=9)))
     with torch.inference_mode():
         first, second = model.model(**encode_batch(model, [QUESTIONS[0], other])).logits[:, -1]
     assert not torch.equal(first, second)
@@ -101,7 +102,7 @@ def test_the_chat_is_rendered_with_the_image_before_the_words(loaded):
 def test_images_of_any_mode_are_taken(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     modes = ("L", "RGBA", "P", "1", "CMYK")
-    images = [image((64, 64)).convert(mode) for mode in modes]
+    images = [make_image((64, 64)).convert(mode) for mode in modes]
     batch = build_inputs(side, [chat_messages("Box?")] * len(images), images)
     assert len(batch["image_grid_thw"]) == len(images)
     assert batch["pixel_values"].isfinite().all()

@@ -16,9 +16,9 @@ from maniplvm.models import (
     write_tiny_checkpoint,
 )
 from maniplvm.models.placement import choose_device, choose_dtype
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
-QUESTION = Question("Where?", encoded(image((96, 64))))
+QUESTION = Question("Where?", encoded(make_image((96, 64))))
 
 
 def logits(loaded, questions=(QUESTION,)):

@@ -12,14 +12,14 @@ from maniplvm.models import (
     load_model,
 )
 from maniplvm.models.parameters import ParameterCount, vision_tower
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
 # peft asks transformers for a name that transformers has given up; both are pinned.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
 )
 
-QUESTION = Question("Where?", encoded(image((96, 64))))
+QUESTION = Question("Where?", encoded(make_image((96, 64))))
 
 
 def logits(loaded):

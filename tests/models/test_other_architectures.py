@@ -8,7 +8,7 @@ from maniplvm.errors import UserError
 from maniplvm.models import Question, encode_batch, generate_texts, load_interface, load_model
 from maniplvm.models.tiny import tiny_tokenizer
 from maniplvm.models.tokenizers import END_OF_TURN, IMAGE
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_it_answers_a_batch(llava):
     loaded = load_model(llava, family="robopoint", device="cpu")
     assert loaded.tokenizer.pad_token == END_OF_TURN
     questions = [
-        Question("Where is the drawer?", encoded(image((64, 48)))),
-        Question("Box?", encoded(image((40, 90)))),
+        Question("Where is the drawer?", encoded(make_image((64, 48)))),
+        Question("Box?", encoded(make_image((40, 90)))),
     ]
     batch = encode_batch(loaded, questions)
     image_tokens = (batch["input_ids"] == loaded.model.config.image_token_id).sum(dim=1)

@@ -5,11 +5,11 @@ from transformers import AutoModelForImageTextToText
 
 from maniplvm.models import Question, encode_batch, load_model, write_tiny_checkpoint
 from maniplvm.models.vision_attention import batch_equal_images
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
 
 def logits(loaded, sizes):
-    questions = [Question("touch?", encoded(image(size))) for size in sizes]
+    questions = [Question("touch?", encoded(make_image(size))) for size in sizes]
     with torch.no_grad():
         return loaded.model(**encode_batch(loaded, questions)).logits
 

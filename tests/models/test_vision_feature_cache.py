@@ -5,7 +5,7 @@ from maniplvm.errors import UserError
 from maniplvm.models import Question, VisionFeatureCache, encode_batch, generate_replies, load_model
 from maniplvm.models.generation import Decoding
 from maniplvm.models.vision_feature_cache import MODEL_TYPES
-from tests.models.images import encoded, image
+from tests.models.images import encoded, make_image
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 SIZES = ((96, 64), (64, 128))
@@ -26,7 +26,7 @@ def loaded(checkpoint, request):
 
 def asked(count=3):
     """Every image twice, in two sizes, each time with another question."""
-    images = [encoded(image(SIZES[number % 2], number)) for number in range(count)]
+    images = [encoded(make_image(SIZES[number % 2], number)) for number in range(count)]
     return [
         Question("x" * (1 + 2 * number) + word, data)
         for word in ("where", "how to move")
