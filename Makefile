@@ -51,7 +51,7 @@ bench: env ## reward speed against public packages -> results/rewards_speed.json
 bench-sim: env ## every task's expert, views, boxes and traces -> results/simulation*.json (15 min)
 	$(BIN)/python benchmarks/simulation.py --world metaworld --seeds 20 --out results/simulation.json
 	$(BIN)/python benchmarks/simulation.py --world robosuite --seeds 10 --out results/simulation_robosuite.json
-	$(BIN)/python benchmarks/simulation_page.py
+	$(BIN)/python -m maniplvm.experiments.pages simulation
 
 bench-execution: env ## does execution tell good traces from bad? -> results/*execution.json (12 min)
 	$(BIN)/python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
@@ -67,7 +67,7 @@ bench-embedded: env ## what the shipped model can do, beside baselines -> result
 
 bench-quickstart: env ## the quickstart with its control, three seeds -> results/quickstart.json (1 h)
 	$(BIN)/python benchmarks/quickstart.py --jobs 2 --controls 1 --out results/quickstart.json
-	$(BIN)/python benchmarks/quickstart_page.py
+	$(BIN)/python -m maniplvm.experiments.pages quickstart
 
 bench-clone: env ## a newcomer's two commands in a fresh clone, timed -> results/fresh_clone.json (25 min)
 	$(BIN)/python benchmarks/fresh_clone.py --out results/fresh_clone.json
@@ -80,7 +80,7 @@ bench-report: env ## a report of 5,000 samples: time, size, search -> results/re
 
 bench-grpo: env ## shared prefix against stock TRL, side by side -> results/shared_prefix.json
 	$(BIN)/python benchmarks/shared_prefix.py --out results/shared_prefix.json
-	$(BIN)/python benchmarks/shared_prefix_page.py
+	$(BIN)/python -m maniplvm.experiments.pages shared-prefix
 
 bench-evaluate: env ## evaluation against one sample at a time -> results/evaluate_speed.json (20 min)
 	$(BIN)/python benchmarks/evaluate_speed.py --out results/evaluate_speed.json
@@ -88,15 +88,12 @@ bench-evaluate: env ## evaluation against one sample at a time -> results/evalua
 bench-memory: env ## memory estimates of the recipes -> results/memory.json
 	$(BIN)/python benchmarks/memory_estimates.py
 
-figures: ## every marked figure of README and docs, from results/
-	$(BIN)/python benchmarks/figures.py
+pages: env ## every generated table, number and figure of README and docs, from results/
+	$(BIN)/python -m maniplvm.experiments.pages
 
-evidence: env ## rewards against supervision, every arm -> results/evidence/ (6 h; resumable; TIER=main for a part)
+evidence: env ## GRPO against SFT, every arm -> results/evidence/ (6 h; resumable; TIER=main for a part)
 	$(BIN)/maniplvm experiment recipes/experiments/evidence.yaml --jobs $(JOBS) $(if $(TIER),--only $(TIER))
-	$(BIN)/python benchmarks/evidence_page.py
-
-figures-evidence: env ## tables and figures of docs/evidence.md, from results/evidence/
-	$(BIN)/python benchmarks/evidence_page.py
+	$(BIN)/python -m maniplvm.experiments.pages evidence numbers
 
 data: env ## the shipped data set, again, in build/sim-small (10 min)
 	$(BIN)/maniplvm simulate --world all --out build/sim-small --name sim-small --size 160 --views 2 \

@@ -28,9 +28,10 @@ from maniplvm.evaluation import (
 from maniplvm.evaluation.predictors.baselines import PREFIX
 from maniplvm.evaluation.tables import WRITERS, Comparing, Page, compare_runs
 from maniplvm.experiments import EVALUATED, Folders, rounded
+from maniplvm.experiments.pages.blocks import fill_block
 from maniplvm.models import Decoding
-from pages import ROOT, fill
 
+ROOT = Path(__file__).resolve().parents[1]
 DATA = "datasets/sim-small"
 SOURCE = "results/simulator_table.json"
 TOKENS = 80
@@ -113,9 +114,7 @@ def main() -> None:
     options.out.write_text(text, encoding="utf-8")
     print(f"written: {options.out}")
     if options.out.resolve() == ROOT / SOURCE:
-        fill(ROOT / "docs" / "compare.md", SOURCE, table_text(content))
-        if SOURCE in (ROOT / "README.md").read_text(encoding="utf-8"):
-            fill(ROOT / "README.md", SOURCE, table_text(content, tables=1))
+        fill_block(ROOT / "docs" / "compare.md", SOURCE, table_text(content))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 import pytest
 
+from maniplvm.errors import UserError
+from maniplvm.experiments.pages import evidence as page
+from maniplvm.experiments.pages import evidence_figures as figures
+
 SPLITS = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
-
-
-@pytest.fixture
-def page(benchmark):
-    return benchmark("evidence_page")
 
 
 def interval(mean):
@@ -32,7 +31,7 @@ def arm(method, mean, fraction=None):
         for n in range(20)
     ]
     return {
-        "about": "made up",
+        "about": "an arm",
         "set": {"rewards.physics": {"solved": 1.0, "touch": 0.5}},
         "seeds": [0, 1],
         "method": method,
@@ -67,9 +66,9 @@ def found():
 TIERS = ("main", "rewards", "physics", "forgetting")
 
 
-def test_tables_show_means_intervals_and_what_it_cost(page, found):
+def test_tables_show_means_intervals_and_costs(found):
     text = "\n".join(page.SECTIONS["id_test"](found["main"]))
-    assert "| `grpo-50`: made up | 0.700 (0.690 to 0.710) | 0.200 (0.190 to 0.210) |" in text
+    assert "| `grpo-50`: an arm | 0.700 (0.690 to 0.710) | 0.200 (0.190 to 0.210) |" in text
     assert "50.0 (49.0 to 51.0) | 2,000 | 15 |" in text
     text = "\n".join(page.SECTIONS["pairs-short"](found["rewards"]))
     assert "| `paper` - `dense` | `id_test` | **+0.050 (+0.040 to +0.060)**" in text
@@ -82,7 +81,7 @@ def test_tables_show_means_intervals_and_what_it_cost(page, found):
     assert text.count("| -25.0 |") == 4, "farther away is worse"
 
 
-def test_stars_stay_where_the_number_of_comparisons_is_corrected_for(page, found):
+def test_stars_are_corrected_for_the_number_of_comparisons(found):
     star = "** * |"
     pair = found["main"]["pairs"][0]["splits"]["id_test"]
     assert star not in "\n".join(page.SECTIONS["pairs"](found["main"]))
@@ -94,12 +93,12 @@ def test_stars_stay_where_the_number_of_comparisons_is_corrected_for(page, found
     assert [row.count(star) for row in rows] == [2]
 
 
-def test_fewer_seeds_are_said_and_one_earns_no_star(page, found):
+def test_fewer_seeds_are_marked_and_one_seed_gets_no_star(found):
     assert "seed" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
     found["main"]["arms"]["grpo-50"]["seeds"] = [1]
     own = found["main"]["pairs"][0]["splits"]["id_test"]["affordance"]["iou"]
     own |= {"seeds": [0.05], "p": 0.0001}
-    assert "| `grpo-50`: made up (1 seed) | 0.700" in "\n".join(
+    assert "| `grpo-50`: an arm (1 seed) | 0.700" in "\n".join(
         page.SECTIONS["id_test"](found["main"])
     )
     (row,) = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
@@ -108,22 +107,22 @@ def test_fewer_seeds_are_said_and_one_earns_no_star(page, found):
     assert "** * |" not in row.split("|", 4)[3] + "|"
 
 
-def test_a_pair_of_other_runs_than_the_arms_own_says_so(page, found):
-    assert "again" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
+def test_a_pair_of_other_runs_than_those_of_the_arm_is_marked(found):
+    assert "rerun" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
     own = found["main"]["pairs"][0]["splits"]["id_test"]["affordance"]["iou"]
     own["after"] += 0.002
     (row,) = [row for row in page.SECTIONS["pairs"](found["main"]) if "`id_test`" in row]
-    assert row.startswith("| `grpo-50` - `sft-100` (`grpo-50` made again) | `id_test` |")
+    assert row.startswith("| `grpo-50` - `sft-100` (`grpo-50` rerun) | `id_test` |")
 
 
-def test_holm_corrects_in_order(page):
+def test_holm_corrects_in_order():
     assert page.holm([0.03, 0.01, 0.6, 0.03]) == pytest.approx([0.09, 0.04, 0.6, 0.09])
     assert page.holm([0.9, 0.8]) == [1, 1]
     assert page.holm([]) == []
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("question", "value"),
     [
         ("main grpo-50 id_test affordance.iou level", "0.700 (0.690 to 0.710)"),
         ("main grpo-50 id_test affordance.area_ratio mean", "1.250"),
@@ -135,11 +134,8 @@ def test_holm_corrects_in_order(page):
         ("physics dense curve reward/trajectory/solved last", "0.85"),
     ],
 )
-def test_a_marked_number_is_looked_up(page, found, question, said):
-    assert page.answer(found, question) == said
-    text = f"so <!--= {question} -->?<!--/--> it is"
-    assert page.filled(text, found) == f"so <!--= {question} -->{said}<!--/--> it is"
-    assert page.filled(page.filled(text, found), found) == page.filled(text, found)
+def test_a_question_is_answered_from_the_results(found, question, value):
+    assert page.answer(found, question) == value
 
 
 @pytest.mark.parametrize(
@@ -152,13 +148,12 @@ def test_a_marked_number_is_looked_up(page, found, question, said):
         "main grpo-50",
     ],
 )
-def test_a_question_without_an_answer_stops_the_page(page, found, question):
-    with pytest.raises(SystemExit, match=r"not a pair|cannot answer"):
+def test_a_question_without_an_answer_is_refused(found, question):
+    with pytest.raises(UserError, match=r"not a pair|cannot answer"):
         page.answer(found, question)
 
 
-def test_the_same_results_draw_the_same_five_figures(benchmark, found, tmp_path):
-    figures = benchmark("evidence_figures")
+def test_the_same_results_draw_the_same_five_figures(found, tmp_path):
     (tmp_path / "again").mkdir()
     first = figures.draw(found, tmp_path)
     assert len(first) == len(figures.FIGURES) == 5

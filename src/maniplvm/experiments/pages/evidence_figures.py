@@ -1,4 +1,4 @@
-"""The five figures of docs/evidence.md, from the tiers that `evidence_page` reads."""
+"""The five figures of docs/evidence.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from evidence_values import GREEDY, HEADLINES, PERCENT, Tier, fewer_seeds
+from maniplvm.experiments.pages.evidence_values import GREEDY, HEADLINES, PERCENT, Tier, fewer_seeds
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -41,7 +41,7 @@ def draw_levels(found: dict[str, Tier]) -> Any:
 
 
 def draw_fractions(found: dict[str, Tier]) -> Any:
-    """How much data each way of learning needs."""
+    """Results against the share of the training scenes, for GRPO and SFT."""
     arms = found["main"]["arms"]
     base = arms[found["main"]["base"]]
     places = [("adapt_test", *headline) for headline in HEADLINES]
@@ -72,9 +72,9 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
 
 
 def draw_physics(found: dict[str, Tier]) -> Any:
-    """What physics alone teaches, per minute and per sample: running means, a line for each seed.
+    """Learning curves with rewards from physics, per minute and per sample, one line a seed.
 
-    A term is shown as a share of what it could pay, whatever its weight.
+    The curves are running means. A term is shown as a share of its highest value.
     """
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharey="row", layout="constrained")
     terms = ("reward/trajectory/solved", "reward/affordance/touch")
@@ -99,7 +99,7 @@ def draw_physics(found: dict[str, Tier]) -> Any:
 
 
 def draw_changes(found: dict[str, Tier]) -> Any:
-    """What each change of reward or algorithm does, against its reference."""
+    """The effect of each change of reward or algorithm, against the arm `dense`."""
     pairs = [
         (
             pair,
@@ -124,7 +124,7 @@ def draw_changes(found: dict[str, Tier]) -> Any:
 
 
 def draw_forgetting(found: dict[str, Tier]) -> Any:
-    """What is learned against what is forgotten: the main arms, and those with another mix or KL."""
+    """IoU gained on new tasks against IoU lost on pretraining tasks, one point an arm."""
     figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
     labels = list[Annotation]()
     for tier in ("main", "forgetting", "rewards"):
@@ -148,13 +148,13 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
             )
     axis.axhline(0, color="#999999", ls=":")
     axis.margins(x=0.15)
-    axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the known tasks")
-    part_labels(figure, labels)
+    axis.set(xlabel="IoU gained on the new tasks", ylabel="IoU change on the pretraining tasks")
+    separate_labels(figure, labels)
     return figure
 
 
-def part_labels(figure: Any, labels: list[Annotation]) -> None:
-    """Put every label of a point beside it where it covers least of the points and of other labels."""
+def separate_labels(figure: Any, labels: list[Annotation]) -> None:
+    """Place every label beside its point, where it overlaps least with points and other labels."""
     figure.draw_without_rendering()
     transform = figure.axes[0].transData.transform
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in (transform(own.xy) for own in labels)]
@@ -172,7 +172,7 @@ def part_labels(figure: Any, labels: list[Annotation]) -> None:
 
 
 def smoothed(points: list[dict[str, float]], term: str, width: int = 8) -> list[dict[str, float]]:
-    """Means of a term over so many neighbouring points, at the last one's place."""
+    """Running means of a term over `width` points, at the last point of each window."""
     return [
         {**points[end - 1], term: fmean(point[term] for point in points[end - width : end])}
         for end in range(width, len(points) + 1)
@@ -180,7 +180,7 @@ def smoothed(points: list[dict[str, float]], term: str, width: int = 8) -> list[
 
 
 def in_units(measure: str, own: dict[str, float]) -> dict[str, float]:
-    """A mean with its interval, shares in percent."""
+    """A mean with its interval, rates in percent."""
     scale = 100 if measure in PERCENT else 1
     return {key: scale * own[key] for key in ("mean", "low", "high")}
 
@@ -198,11 +198,11 @@ FIGURES: dict[str, tuple[str, Callable[[dict[str, Tier]], Any]]] = {
     "evidence-changes.svg": ("rewards", draw_changes),
     "evidence-forgetting.svg": ("main", draw_forgetting),
 }
-"""Five figures, and the tier without which each makes no sense."""
+"""File name of each figure, the tier that it needs, and the function that draws it."""
 
 
 def draw(found: dict[str, Tier], folder: Path) -> list[Path]:
-    """Draw what can be; the same results give the same bytes."""
+    """Draw the figures whose tiers exist; the same results give the same bytes."""
     mpl.rcParams.update({"svg.hashsalt": "evidence", "font.size": 9, "axes.spines.top": False})
     drawn = list[Path]()
     for name, (needed, make) in FIGURES.items():

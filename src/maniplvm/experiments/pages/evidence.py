@@ -1,30 +1,31 @@
-"""Tables, numbers and figures of docs/evidence.md, redrawn from results/evidence/*.json.
+"""Tables, numbers and figures of docs/evidence.md, from `results/evidence/*.json`.
 
-Tables stand between `<!-- begin: results/evidence/TIER.json SECTION -->` and `<!-- end -->`. A number in
-the text stands between `<!--= QUESTION -->` and `<!--/-->`, where the question is one of
+A generated block starts with `<!-- begin: results/evidence/TIER.json SECTION -->`. A number of the text is
+listed in `docs/numbers.yaml` with the source `evidence QUESTION`, where the question is one of
 
     TIER ARM SPLIT TASK.MEASURE level | mean
     TIER BEFORE>AFTER SPLIT TASK.MEASURE change | difference | gain | p
     TIER ARM cost minutes | samples | steps
     TIER ARM curve NAME first | last
-
-Run: python benchmarks/evidence_page.py
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from evidence_figures import draw
-from evidence_values import (
-    BOX_HABITS,
-    DRAWN,
+from maniplvm.errors import UserError
+from maniplvm.experiments.pages.blocks import fill_block
+from maniplvm.experiments.pages.evidence_values import (
+    BOX_BEHAVIOUR,
     HEADLINES,
+    RESULTS,
+    SAMPLED,
     SPLITS,
-    TRACE_HABITS,
+    TRACE_BEHAVIOUR,
     Tier,
     average,
     change,
@@ -33,16 +34,14 @@ from evidence_values import (
     gain,
     holm,
     level,
-    made_again,
+    read_tiers,
+    rerun_remark,
     shown,
     spread,
-    tiers,
 )
-from pages import ROOT, fill
 
-PAGE = ROOT / "docs" / "evidence.md"
-IMAGES = ROOT / "docs" / "images"
-NUMBER = re.compile(r"<!--= (.*?) -->(.*?)<!--/-->", re.DOTALL)
+PAGE = Path("docs") / "evidence.md"
+IMAGES = Path("docs") / "images"
 TABLE = re.compile(r"<!-- begin: (results/evidence/([\w-]+)\.json ([\w-]+)) -->")
 COSTS = {
     "minutes": ("wall_seconds_in_all", 60),
@@ -52,7 +51,7 @@ COSTS = {
 
 
 def claim_rows(tier: Tier) -> Iterator[str]:
-    """Rewards on half of the data against labels on all of it, split by split."""
+    """GRPO on half of the scenes against SFT on all of them, by split."""
     names = (tier["base"], "sft-100", "grpo-100", "grpo-50")
     headings = ("base", "SFT, 100 %", "GRPO, 100 %", "GRPO, 50 %")
     yield f"| | {' | '.join(headings)} | GRPO 50 % - SFT 100 % (95 %) | of SFT, % |"
@@ -75,7 +74,7 @@ def claim_rows(tier: Tier) -> Iterator[str]:
 def level_rows(
     tier: Tier, split: str, columns: Any = HEADLINES, *, costs: bool = True
 ) -> Iterator[str]:
-    """One row for each arm, with what it cost."""
+    """One row an arm, with its cost."""
     headings = [each[2] for each in columns] + ["samples seen", "minutes"] * costs
     yield f"| `{split}` | {' | '.join(headings)} |"
     yield "|---" * (len(headings) + 1) + "|"
@@ -91,10 +90,10 @@ def level_rows(
 
 
 def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
-    """One row for each pair and split, the second minus the first; starred after `holm` by split."""
+    """One row a pair and split: the second arm minus the first; starred by `holm` within a split."""
     yield f"| | split | {' | '.join(each[2] for each in HEADLINES)} |"
     yield "|---" * (len(HEADLINES) + 2) + "|"
-    starred = {split: _certain(tier, split) for split in splits}
+    starred = {split: _significant(tier, split) for split in splits}
     for number, pair in enumerate(tier["pairs"]):
         for split in splits:
             tasks = pair["splits"].get(split)
@@ -104,15 +103,15 @@ def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
                     for task, name, _ in HEADLINES
                 ]
                 (first, *_) = (own for measures in tasks.values() for own in measures.values())
-                remark = fewer_seeds(tier, first["seeds"]) + made_again(tier, pair, split)
+                remark = fewer_seeds(tier, first["seeds"]) + rerun_remark(tier, pair, split)
                 label = f"`{pair['after']}` - `{pair['before']}`{remark}"
                 yield f"| {label} | `{split}` | {' | '.join(cells)} |"
 
 
-def _certain(tier: Tier, split: str) -> set[tuple[int, str]]:
-    """Which differences of all pairs on a split stay clear when corrected for their number.
+def _significant(tier: Tier, split: str) -> set[tuple[int, str]]:
+    """The differences on a split that are significant after correction for their number.
 
-    Of one seed nothing is certain: its interval knows scenes only.
+    Differences of one seed are left out: their interval covers scenes only.
     """
     found = {
         (number, name): own["p"]
@@ -126,19 +125,19 @@ def _certain(tier: Tier, split: str) -> set[tuple[int, str]]:
 SECTIONS: dict[str, Callable[[Tier], Iterator[str]]] = {
     "claim": claim_rows,
     **{split: lambda tier, split=split: level_rows(tier, split) for split in SPLITS},
-    "box-habits": lambda tier: level_rows(tier, DRAWN, BOX_HABITS, costs=False),
-    "trace-habits": lambda tier: level_rows(tier, DRAWN, TRACE_HABITS, costs=False),
+    "box-behaviour": lambda tier: level_rows(tier, SAMPLED, BOX_BEHAVIOUR, costs=False),
+    "trace-behaviour": lambda tier: level_rows(tier, SAMPLED, TRACE_BEHAVIOUR, costs=False),
     "pairs": lambda tier: pair_rows(tier, tuple(SPLITS)),
     "pairs-short": lambda tier: pair_rows(tier, ("adapt_test", "id_test")),
 }
-"""What a table may show."""
+"""The tables that a block can ask for."""
 
 
 def answer(found: dict[str, Tier], question: str) -> str:
-    """The number that a marker asks for.
+    """The answer to a question about the evidence (see the module).
 
     Raises:
-        SystemExit: a question that the results cannot answer.
+        UserError: the results cannot answer the question.
     """
     try:
         name, who, *rest = question.split()
@@ -165,7 +164,7 @@ def answer(found: dict[str, Tier], question: str) -> str:
             "gain": f"{share['mean']} % ({share['low']} to {share['high']})",
         }[form]
     except (KeyError, ValueError, IndexError) as error:
-        raise SystemExit(f"evidence: cannot answer {question!r}: {error!r}") from error
+        raise UserError(f"evidence: cannot answer {question!r}: {error!r}") from error
 
 
 def _end_of_curve(arm: dict[str, Any], name: str, end: str) -> float:
@@ -177,24 +176,27 @@ def _end_of_curve(arm: dict[str, Any], name: str, end: str) -> float:
     return fmean(fmean(own[ends[end]]) for own in values)
 
 
-def filled(text: str, found: dict[str, Tier]) -> str:
-    """The page's text with every number as it was measured; tables are left alone."""
-    return NUMBER.sub(lambda m: f"<!--= {m[1]} -->{answer(found, m[1])}<!--/-->", text)
+def write_page(root: Path) -> list[str]:
+    """Draw the figures and fill the tables.
 
+    Args:
+        root: The folder of the repository.
 
-def main() -> None:
-    """Figures, then tables and numbers where the page asks for them."""
-    found = tiers()
+    Returns:
+        The files that were written.
+
+    Raises:
+        UserError: there are no results, or a block asks for a table that does not exist.
+    """
+    from maniplvm.experiments.pages.evidence_figures import draw
+
+    found = read_tiers(root / RESULTS)
     if not found:
-        raise SystemExit("results/evidence is empty; run maniplvm experiment first")
-    for path in draw(found, IMAGES):
-        print(f"drawn: {path.relative_to(ROOT)}")
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    for source, tier, section in TABLE.findall(PAGE.read_text(encoding="utf-8")):
+        raise UserError(f"{root / RESULTS} is empty; run maniplvm experiment first")
+    written = [str(path.relative_to(root)) for path in draw(found, root / IMAGES)]
+    page = root / PAGE
+    for source, tier, section in TABLE.findall(page.read_text(encoding="utf-8")):
         if tier not in found or section not in SECTIONS:
-            raise SystemExit(f"{PAGE.name}: {source}: no such results or table")
-        fill(PAGE, source, "\n".join(SECTIONS[section](found[tier])))
-
-
-if __name__ == "__main__":
-    main()
+            raise UserError(f"{PAGE}: {source}: no such results or table")
+        fill_block(page, source, "\n".join(SECTIONS[section](found[tier])))
+    return [*written, str(PAGE)]

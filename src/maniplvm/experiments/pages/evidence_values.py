@@ -1,4 +1,4 @@
-"""What results/evidence/*.json holds, and how a page shows it: levels, changes, costs."""
+"""Values of `results/evidence/*.json`, formatted for tables: levels, changes and costs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from pages import ROOT
+from maniplvm.errors import UserError
 
-RESULTS = ROOT / "results" / "evidence"
+RESULTS = Path("results") / "evidence"
 GREEDY = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
-DRAWN = "adapt_test_sampled"
+SAMPLED = "adapt_test_sampled"
 SPLITS = {
     "adapt_test": "new tasks",
-    DRAWN: "new tasks, drawn answers",
-    "id_test": "known tasks",
-    "ood_tasks": "tasks never trained",
+    SAMPLED: "new tasks, sampled answers",
+    "id_test": "pretraining tasks",
+    "ood_tasks": "unseen tasks",
     "ood_robot": "another robot",
 }
 HEADLINES = (
@@ -26,22 +26,22 @@ HEADLINES = (
     ("trajectory", "execution", "trace: solved, %"),
 )
 """The measures of every table; more is in the JSON."""
-BOX_HABITS = (
+BOX_BEHAVIOUR = (
     ("affordance", "success", "IoU > .5, %"),
     ("affordance", "area_ratio", "area ratio"),
     ("affordance", "part_named", "part named, %"),
     ("affordance", "diversity", "diversity"),
-    ("affordance", "parse_rate", "readable, %"),
+    ("affordance", "parse_rate", "parsed, %"),
     ("affordance", "tokens", "tokens"),
 )
-TRACE_HABITS = (
+TRACE_BEHAVIOUR = (
     ("trajectory", "hd", "HD, px"),
     ("trajectory", "rmse", "RMSE, px"),
     ("trajectory", "end", "end, px"),
     ("trajectory", "start_diagonal", "start / diagonal"),
     ("trajectory", "length_ratio", "length ratio"),
     ("trajectory", "diversity", "diversity"),
-    ("trajectory", "parse_rate", "readable, %"),
+    ("trajectory", "parse_rate", "parsed, %"),
     ("trajectory", "tokens", "tokens"),
 )
 PERCENT = frozenset({"execution", "success", "parse_rate", "part_named"})
@@ -51,8 +51,8 @@ LESS_IS_BETTER = frozenset({"dfd_diagonal", "dfd", "hd", "rmse", "end"})
 Tier: TypeAlias = dict[str, Any]
 
 
-def tiers(folder: Path = RESULTS) -> dict[str, Tier]:
-    """What has been measured, by the file's name."""
+def read_tiers(folder: Path) -> dict[str, Tier]:
+    """The results files of a folder, by name without ending."""
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("*.json"))
@@ -60,7 +60,7 @@ def tiers(folder: Path = RESULTS) -> dict[str, Tier]:
 
 
 def shown(name: str, value: float, sign: str = "") -> str:
-    """A value as tables show it."""
+    """A value as a string: percent, one decimal or three."""
     if name in PERCENT:
         return f"{100 * value:{sign}.1f}"
     return f"{value:{sign}.1f}" if name in COARSE else f"{value:{sign}.3f}"
@@ -73,7 +73,7 @@ def spread(name: str, own: dict[str, float], sign: str = "") -> str:
 
 
 def level(tasks: dict[str, Any], task: str, name: str) -> str:
-    """What an arm reaches, with its interval where it has one; a dash where it was not measured."""
+    """The value of an arm, with its interval if it has one; a dash if it was not measured."""
     own = tasks.get(task, {}).get(name)
     if own is None:
         return "-"
@@ -81,7 +81,7 @@ def level(tasks: dict[str, Any], task: str, name: str) -> str:
 
 
 def change(tasks: dict[str, Any], task: str, name: str) -> str:
-    """A paired difference with its interval, bold where the interval leaves out 0."""
+    """A paired difference with its interval; bold if the interval excludes 0."""
     own = tasks.get(task, {}).get(name)
     if own is None:
         return "-"
@@ -90,14 +90,14 @@ def change(tasks: dict[str, Any], task: str, name: str) -> str:
 
 
 def fewer_seeds(tier: Tier, seeds: Sequence[Any]) -> str:
-    """A remark where not all seeds of the grid are there; nothing where they are."""
+    """A remark if an arm has fewer seeds than the grid; else an empty string."""
     if len(seeds) == len(tier["seed"]):
         return ""
     return f" ({len(seeds)} seed{'s' * (len(seeds) > 1)})"
 
 
-def made_again(tier: Tier, pair: dict[str, Any], split: str) -> str:
-    """A remark where a pair stands for other runs of an arm than the arm's own entry."""
+def rerun_remark(tier: Tier, pair: dict[str, Any], split: str) -> str:
+    """A remark if a pair compares other runs of an arm than those in the arm's own entry."""
     names = list[str]()
     for side in ("before", "after"):
         arm = tier["arms"].get(pair[side], {"seeds": (), "splits": {}})
@@ -106,11 +106,11 @@ def made_again(tier: Tier, pair: dict[str, Any], split: str) -> str:
             own = pair["splits"][split].get(task, {}).get(name)
             if None not in (level, own) and len(arm["seeds"]) == len(own["seeds"]):
                 names += [pair[side]] * (abs(level["mean"] - own[side]) > 5e-4)
-    return "".join(f" (`{name}` made again)" for name in dict.fromkeys(names))
+    return "".join(f" (`{name}` rerun)" for name in dict.fromkeys(names))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """p-values corrected for how many there are (Holm 1979)."""
+    """p-values corrected for the number of tests (Holm 1979)."""
     order = sorted(range(len(ps)), key=ps.__getitem__)
     corrected, worst = [1.0] * len(ps), 0.0
     for rank, place in enumerate(order):
@@ -120,12 +120,12 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def is_clear(own: dict[str, Any]) -> bool:
-    """Whether the interval of a difference leaves out 0."""
+    """Whether the interval of a difference excludes 0."""
     return own["difference"]["low"] > 0 or own["difference"]["high"] < 0
 
 
 def gain(own: dict[str, Any], name: str) -> dict[str, float]:
-    """A difference in percent of what was before, counted so that more is better."""
+    """A difference in percent of the first value; positive is better."""
     scale = 100 / own["before"] * (-1 if name in LESS_IS_BETTER else 1)
     low, high = sorted(scale * own["difference"][key] for key in ("low", "high"))
     return {"mean": scale * own["difference"]["mean"], "low": low, "high": high}
@@ -135,16 +135,16 @@ def compared(tier: Tier, before: str, after: str) -> dict[str, Any]:
     """Differences of two arms by split.
 
     Raises:
-        SystemExit: the tier does not compare them.
+        UserError: the tier does not compare them.
     """
     if before == tier["base"]:
         return tier["arms"][after]["against_base"]
     for pair in tier["pairs"]:
         if (pair["before"], pair["after"]) == (before, after):
             return pair["splits"]
-    raise SystemExit(f"tier {tier['tier']}: {before} and {after} are not a pair of the grid")
+    raise UserError(f"tier {tier['tier']}: {before} and {after} are not a pair of the grid")
 
 
 def average(values: Sequence[float] | None, scale: float = 1) -> str:
-    """The mean over seeds; a dash without training."""
+    """The mean over seeds; a dash for an arm without training."""
     return "-" if not values else f"{fmean(values) / scale:,.0f}"

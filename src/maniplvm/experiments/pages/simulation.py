@@ -1,21 +1,19 @@
-"""Write the figures of results/simulation.json into docs/simulation.md, between its two marks.
-
-Run: python benchmarks/simulation_page.py
-"""
+"""The figures of docs/simulation.md, from `results/simulation.json`."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from pages import ROOT, fill
+from maniplvm.experiments.pages.blocks import fill_block
 
-RESULTS = ROOT / "results" / "simulation.json"
-PAGE = ROOT / "docs" / "simulation.md"
+SOURCE = "results/simulation.json"
+PAGE = Path("docs") / "simulation.md"
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The figures as they stand in the page."""
+    """The figures as Markdown."""
     total, speed = report["summary"], report["throughput"]
     lines = [
         f"- experts solve {total['expert_success']:.1%} of {total['tasks'] * total['seeds_per_task']} "
@@ -43,10 +41,15 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    report = json.loads(RESULTS.read_text(encoding="utf-8"))
-    fill(PAGE, "results/simulation.json", markdown(report))
+def write_block(root: Path) -> list[str]:
+    """Fill the block of the page.
 
+    Args:
+        root: The folder of the repository.
 
-if __name__ == "__main__":
-    main()
+    Returns:
+        The page that was written.
+    """
+    report = json.loads((root / SOURCE).read_text(encoding="utf-8"))
+    fill_block(root / PAGE, SOURCE, markdown(report))
+    return [str(PAGE)]

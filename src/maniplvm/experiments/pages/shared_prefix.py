@@ -1,8 +1,7 @@
 """The image and the figures of docs/shared-prefix.md.
 
-Run: python benchmarks/shared_prefix_page.py. The image is the layout of a real batch: four
-trajectory answers to one simulated image, packed by the code that training runs. The figures are
-those of results/shared_prefix.json, if it is there.
+The image shows the layout of a real batch: four trajectory completions for one simulated image, packed by
+the code that training runs. The figures come from `results/shared_prefix.json`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from maniplvm.data import open_dataset
+from maniplvm.errors import UserError
+from maniplvm.experiments.pages.blocks import fill_block
 from maniplvm.models import build_inputs, chat_messages, load_model, write_tiny_checkpoint
 from maniplvm.tasks import Sample, write_reasoning
 from maniplvm.tasks.prompts import write_completion
@@ -31,17 +32,16 @@ from maniplvm.training.shared_prefix.groups import group_prompts
 from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
 from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows
 from maniplvm.training.shared_prefix.policy import prompt_positions
-from pages import ROOT, fill
 
-RESULTS = ROOT / "results" / "shared_prefix.json"
-PAGE = ROOT / "docs" / "shared-prefix.md"
-IMAGE = ROOT / "docs" / "images" / "shared-prefix.png"
-COLOURS = {"picture": "#4c78a8", "words": "#9ecae9"}
+SOURCE = "results/shared_prefix.json"
+PAGE = Path("docs") / "shared-prefix.md"
+IMAGE = Path("docs") / "images" / "shared-prefix.png"
+COLOURS = {"image": "#4c78a8", "words": "#9ecae9"}
 ANSWERS = ("#f58518", "#e45756", "#72b7b2", "#54a24b")
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The figures as they stand in the page."""
+    """The figures as Markdown."""
     lines = [
         "| model | prompt | completion | G | policy pass | reference pass | rollout | step, tuned TRL "
         "| step, TRL's defaults | ideal (policy) | peak memory | log-probs differ by | gradients by |",
@@ -58,28 +58,27 @@ def markdown(report: dict[str, Any]) -> str:
             f"| {row['grad_rel_diff']:.0e} |"
         )
     for where, run in report["runs"].items():
-        told = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+        versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
         lines.append("")
         lines.append(
             f"{where.upper()}: {run['device']}, {run['threads']} threads, median of {run['rounds']} "
-            f"rounds, {run['seconds']} s in all; {told}."
+            f"rounds, {run['seconds']} s in all; {versions}."
         )
     return "\n".join(lines)
 
 
-def real_batch(folder: Path) -> PackedRows:
+def real_batch(root: Path, folder: Path) -> PackedRows:
     """Four answers to one image of the shipped data, as one packed row."""
     loaded = load_model(write_tiny_checkpoint(folder, "qwen3_vl"), device="cpu")
-    samples = open_dataset(ROOT / "datasets" / "sim-small").samples("train", "trajectory")
+    samples = open_dataset(root / "datasets" / "sim-small").samples("train", "trajectory")
     by_points: dict[int, Sample] = {}
     for sample in samples:
         by_points.setdefault(len(sample.target.points), sample)
     chosen = [sample for _, sample in sorted(by_points.items())][:4]
     first = chosen[0]
-    assert first.image is not None
     frame = loaded.frame_for(first.image_size)
     prompt = loaded.prompt.ask(first.instruction, first.task, frame)
-    image = Image.open(io.BytesIO(first.image))
+    image = Image.open(io.BytesIO(first.image or b""))
     prompts = build_inputs(loaded, [chat_messages(prompt)], [image])
     texts = [write_completion(each.target, frame, write_reasoning(each)) for each in chosen]
     answers = loaded.tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
@@ -95,7 +94,8 @@ def real_batch(folder: Path) -> PackedRows:
 def draw(packed: PackedRows, path: Path) -> None:
     """Tokens computed by either way, and who sees whom in the packed row."""
     segment = packed.segment[0].numpy()
-    assert packed.token_types is not None
+    if packed.token_types is None:
+        raise UserError("the tiny model marks no image tokens; the layout cannot be drawn")
     seen_as_image = packed.token_types[0].numpy() == 1
     kind = np.where(segment > 0, segment + 1, np.where(seen_as_image, 0, 1))
     colours = [*COLOURS.values(), *ANSWERS]
@@ -136,7 +136,7 @@ def draw(packed: PackedRows, path: Path) -> None:
     )
     matrix.set_xlabel("... may look at this one")
     matrix.set_ylabel("a token of the packed row ...")
-    names = ["picture", "words of the prompt", *(f"completion {k}" for k in range(1, 5))]
+    names = ["image", "words of the prompt", *(f"completion {k}" for k in range(1, 5))]
     handles = [Patch(color=colour, label=name) for colour, name in zip(colours, names, strict=True)]
     matrix.legend(handles=handles, loc="upper right", fontsize=8, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,13 +144,17 @@ def draw(packed: PackedRows, path: Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
+def write_page(root: Path) -> list[str]:
+    """Draw the image and fill the block of figures.
+
+    Args:
+        root: The folder of the repository.
+
+    Returns:
+        The files that were written.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        draw(real_batch(Path(folder)), IMAGE)
-    if RESULTS.exists():
-        report = json.loads(RESULTS.read_text(encoding="utf-8"))
-        fill(PAGE, "results/shared_prefix.json", markdown(report))
-
-
-if __name__ == "__main__":
-    main()
+        draw(real_batch(root, Path(folder)), root / IMAGE)
+    report = json.loads((root / SOURCE).read_text(encoding="utf-8"))
+    fill_block(root / PAGE, SOURCE, markdown(report))
+    return [str(IMAGE), str(PAGE)]
