@@ -12,7 +12,7 @@ JOBS ?= 2
 
 .PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
   bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence \
-  figures-evidence data figures images coverage clean
+  data pages images coverage clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
