@@ -18,11 +18,13 @@ from maniplvm.models.loading import (
 from maniplvm.models.lora import LoraSettings
 from maniplvm.models.meta_model import build_skeleton
 from maniplvm.models.parameters import ParameterCount, count_parameters
+from maniplvm.models.shipped import EMBEDDED, shipped_folder
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
 from maniplvm.models.vision_feature_cache import VisionFeatureCache
 from maniplvm.models.weight_interpolation import blend
 
 __all__ = [
+    "EMBEDDED",
     "FAMILIES",
     "TINY_FAMILIES",
     "Decoding",
@@ -45,5 +47,6 @@ __all__ = [
     "load_interface",
     "load_model",
     "resolve_family",
+    "shipped_folder",
     "write_tiny_checkpoint",
 ]
