@@ -10,6 +10,7 @@ FLOORS = {
     "errors": 0,
     "files": 0,
     "process": 0,
+    "optional": 0,
     "config": 0,
     "geometry": 0,
     "tasks": 1,
@@ -26,10 +27,10 @@ FLOORS = {
     "cli": 6,
 }
 MAY_IMPORT = {
-    "rewards": {"errors", "geometry", "tasks"},
-    "data": {"errors", "geometry", "tasks"},
-    "models": {"errors", "geometry", "tasks"},
-    "embedded": {"errors", "geometry", "tasks", "data", "models"},
+    "rewards": {"errors", "config", "geometry", "tasks"},
+    "data": {"errors", "optional", "config", "geometry", "tasks"},
+    "models": {"errors", "optional", "config", "geometry", "tasks"},
+    "embedded": {"errors", "optional", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
     "engines/lmms_eval": {"errors", "geometry", "tasks", "rewards", "data", "evaluation"},
 }

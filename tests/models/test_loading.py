@@ -113,11 +113,11 @@ def test_an_attention_that_is_not_installed_is_named(checkpoint):
 
 @pytest.mark.parametrize("package", ["torch", "transformers", "peft", "tokenizers"])
 def test_a_missing_package_says_what_to_install(monkeypatch, package):
-    from maniplvm.models import _packages
+    from maniplvm import optional
 
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=rf"models need {package} .*maniplvm\[train\]"):
-        getattr(_packages, package)()
+        getattr(optional, package)()
 
 
 @pytest.mark.parametrize(("supported", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maniplvm.errors import UserError
+from maniplvm.optional import matplotlib
 from maniplvm.rewards.doctor.diagnose import Diagnosis, ProbeResult
 from maniplvm.rewards.doctor.diagnostics import LARGE_ERROR, SMALL_ERROR
 from maniplvm.rewards.doctor.probes import LEVELS, ProbeKind
@@ -33,8 +33,7 @@ def check_can_draw(path: Path) -> None:
     Raises:
         UserError: matplotlib is not installed, or the file's ending is not one that it writes.
     """
-    if find_spec("matplotlib") is None:
-        raise UserError('--out needs matplotlib: pip install "maniplvm[plot]"')
+    matplotlib()
     if path.suffix.lower() not in _FORMATS:
         raise UserError(f"--out {path}: choose an ending from {', '.join(_FORMATS)}")
 
@@ -52,7 +51,9 @@ def draw_diagnoses(diagnoses: Sequence[Diagnosis], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = len(diagnoses)
-    figure = Figure(figsize=(_WIDTH, _ROW_HEIGHT * rows + 0.3), layout="constrained")
+    figure = Figure(
+        figsize=(_WIDTH, _ROW_HEIGHT * rows + 0.3), layout="constrained"
+    )
     figure.get_layout_engine().set(h_pad=0.12, w_pad=0.06)  # type: ignore[union-attr]
     axes = figure.subplots(rows, len(_PANELS), sharey="row", squeeze=False)
     for row, diagnosis in zip(axes, diagnoses, strict=True):

@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from maniplvm.data._arrow import arrow
 from maniplvm.data.masks import decode_mask, encode_mask
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
+from maniplvm.optional import arrow
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from maniplvm.data._arrow import arrow, parquet
 from maniplvm.data.schema import ADDED_COLUMNS, COLUMNS, arrow_schema
 from maniplvm.errors import UserError
+from maniplvm.optional import arrow, parquet
 
 Row = dict[str, Any]
 

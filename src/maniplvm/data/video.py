@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from maniplvm import optional
 from maniplvm.data.images import MAX_PIXELS, EncodedImage
 from maniplvm.data.record_errors import Cause, RecordError
-from maniplvm.errors import UserError
 
 _DEMUXER = "mov"
 """MP4 and QuickTime only: a playlist named .mp4 must not lead to other files."""
@@ -33,7 +32,7 @@ def read_frame(path: Path, seconds: float = 0.0) -> EncodedImage:
             cannot be decoded, more than `MAX_PIXELS`, or no frame within half a frame of that time.
         UserError: PyAV is not installed.
     """
-    av = _av()
+    av = optional.av()
     if not path.is_file():
         raise RecordError(Cause.MISSING_FILE, f"{path} is no file; fetch it")
     try:
@@ -96,10 +95,3 @@ def _image(frame: Any, path: Path) -> EncodedImage:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return EncodedImage(buffer.getvalue(), image.size)
-
-
-def _av() -> Any:
-    try:
-        return importlib.import_module("av")
-    except ImportError as error:
-        raise UserError(f'videos need PyAV ({error}): pip install "maniplvm[video]"') from error

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import maniplvm
-from maniplvm.data._arrow import arrow, parquet
 from maniplvm.data.manifest import (
     MANIFEST_NAME,
     SPLIT_NAME,
@@ -23,6 +22,7 @@ from maniplvm.data.manifest import (
 )
 from maniplvm.data.schema import IMAGE_LEAF, LEAVES, arrow_schema, row_of
 from maniplvm.errors import UserError
+from maniplvm.optional import arrow, parquet
 from maniplvm.tasks.sample import Sample
 
 _PARTIAL_PREFIX = ".partial-"

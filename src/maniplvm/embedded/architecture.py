@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maniplvm.models._packages import quiet_unless_terminal, torch, transformers
+from maniplvm.models.checkpoint import quiet_unless_terminal
 from maniplvm.models.families import CONFIG_KEY
 from maniplvm.models.tokenizers import (
     stop_at_turn,
@@ -17,6 +17,7 @@ from maniplvm.models.tokenizers import (
     train_tokenizer,
     write_processor,
 )
+from maniplvm.optional import torch, transformers
 
 SIDE_PX = 160
 """An image's area is resized to the square of this."""

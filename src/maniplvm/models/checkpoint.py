@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import hub, transformers
 from maniplvm.models.shipped import EMBEDDED, shipped_folder
+from maniplvm.optional import huggingface_hub, transformers
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _DESCRIPTIONS = ("*.json", "*.txt", "*.jinja", "*.model")
@@ -102,9 +104,11 @@ def _located(
     if trust_remote_code:
         patterns.append("*.py")
     try:
-        return Path(hub().snapshot_download(source, revision=revision, allow_patterns=patterns))
+        return Path(
+            huggingface_hub().snapshot_download(source, revision=revision, allow_patterns=patterns)
+        )
     except (OSError, ValueError) as error:
-        offline = " (HF_HUB_OFFLINE is set)" if hub().constants.HF_HUB_OFFLINE else ""
+        offline = " (HF_HUB_OFFLINE is set)" if huggingface_hub().constants.HF_HUB_OFFLINE else ""
         raise UserError(
             f"{source}: neither a folder here nor a model that could be fetched from the "
             f"Hugging Face Hub{offline}: {first_line(error)}"
@@ -147,7 +151,7 @@ def _config(
         KeyError,
         OSError,
         ImportError,
-        hub().errors.StrictDataclassError,
+        huggingface_hub().errors.StrictDataclassError,
     ) as error:
         raise UserError(f"{source}: bad config.json ({first_line(error)})") from error
     fitting = type(config) in library.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -180,3 +184,17 @@ def _check_weights(folder: Path, source: str | Path) -> None:
             "read; convert it to safetensors"
         )
     raise UserError(f"{source}: no weights (*.safetensors)")
+
+
+@contextmanager
+def quiet_unless_terminal() -> Iterator[None]:
+    """Without progress bars of transformers where standard error is not a terminal."""
+    logging = transformers().utils.logging
+    if sys.stderr.isatty() or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()

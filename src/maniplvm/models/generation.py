@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import torch, transformers
 from maniplvm.models.loading import LoadedModel
+from maniplvm.optional import torch, transformers
 
 Key = tuple[int, ...]
 """Whole numbers, none negative, that seed one reply."""

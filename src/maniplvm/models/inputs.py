@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import torch
 from maniplvm.models.loading import LoadedModel, ModelInterface
+from maniplvm.optional import torch
 
 Message = dict[str, Any]
 """One turn of a chat: `role` and `content`, as chat templates expect them."""

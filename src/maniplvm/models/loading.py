@@ -8,8 +8,12 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.geometry import Frame, FrameSpec
-from maniplvm.models._packages import quiet_unless_terminal, safetensors_error, transformers
-from maniplvm.models.checkpoint import Checkpoint, first_line, open_checkpoint
+from maniplvm.models.checkpoint import (
+    Checkpoint,
+    first_line,
+    open_checkpoint,
+    quiet_unless_terminal,
+)
 from maniplvm.models.families import CONFIG_KEY, Family, resolve_family
 from maniplvm.models.lora import LoraSettings, add_lora, merge_adapter
 from maniplvm.models.parameters import (
@@ -21,6 +25,7 @@ from maniplvm.models.parameters import (
 from maniplvm.models.placement import choose_device, choose_dtype
 from maniplvm.models.processor import count_image_tokens, frame_spec, has_processor, load_processor
 from maniplvm.models.vision_attention import batch_equal_images
+from maniplvm.optional import safetensors, transformers
 from maniplvm.tasks import PromptStyle
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
@@ -227,7 +232,7 @@ def _weights(checkpoint: Checkpoint, dtype: Any, attn: str) -> Any:
             )
     except ImportError as error:
         raise UserError(f"attn {attn!r} cannot be used here: {first_line(error)}") from error
-    except (OSError, RuntimeError, ValueError, safetensors_error()) as error:
+    except (OSError, RuntimeError, ValueError, safetensors().SafetensorError) as error:
         raise UserError(
             f"{checkpoint.name}: its weights cannot be loaded ({first_line(error)})"
         ) from error

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import peft, safe_open, safetensors_error, torch
 from maniplvm.models.checkpoint import first_line
 from maniplvm.models.parameters import vision_tower
+from maniplvm.optional import peft, safetensors, torch
 
 LANGUAGE_TARGETS = (
     "q_proj",
@@ -112,9 +112,16 @@ def merge_adapter(model: Any, folder: Path) -> Any:
     library = peft()
     try:
         adapted = library.PeftModel.from_pretrained(model, str(folder), is_trainable=False)
-        with safe_open()(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
+        with safetensors().safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
             stored = set(file.keys())
-    except (RuntimeError, ValueError, OSError, KeyError, TypeError, safetensors_error()) as error:
+    except (
+        RuntimeError,
+        ValueError,
+        OSError,
+        KeyError,
+        TypeError,
+        safetensors().SafetensorError,
+    ) as error:
         raise UserError(
             f"{folder}: this adapter does not fit the model ({first_line(error)})"
         ) from error

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import torch, transformers
 from maniplvm.models.checkpoint import open_checkpoint
 from maniplvm.models.lora import LoraSettings, add_lora
 from maniplvm.models.parameters import freeze_vision_tower
+from maniplvm.optional import torch, transformers
 
 
 def build_skeleton(

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import torch
+from maniplvm.optional import torch
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 """What `dtype` may be."""

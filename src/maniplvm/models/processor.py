@@ -9,9 +9,9 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.geometry import FrameSpec, SmartResize
-from maniplvm.models._packages import transformers
 from maniplvm.models.checkpoint import Checkpoint, first_line, read_json
 from maniplvm.models.families import Family
+from maniplvm.optional import transformers
 
 _QWEN_RESIZERS = (
     "Qwen2VLImageProcessor",

@@ -13,7 +13,7 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.geometry import FRAMES
-from maniplvm.models._packages import quiet_unless_terminal, torch, transformers
+from maniplvm.models.checkpoint import quiet_unless_terminal
 from maniplvm.models.tokenizers import (
     stop_at_turn,
     text_token_ids,
@@ -21,6 +21,7 @@ from maniplvm.models.tokenizers import (
     train_tokenizer,
     write_processor,
 )
+from maniplvm.optional import torch, transformers
 from maniplvm.tasks import PROMPTS, Task
 
 _WIDTH, _DEPTH, _HEADS = 32, 2, 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from maniplvm.models._packages import torch
+from maniplvm.optional import torch
 
 _LOOPING = "Qwen3VLVisionAttention"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from PIL import Image
 
-from maniplvm.models._packages import torch, transformers
 from maniplvm.models.inputs import (
     Question,
     build_inputs,
@@ -19,6 +18,7 @@ from maniplvm.models.inputs import (
 )
 from maniplvm.models.loading import LoadedModel
 from maniplvm.models.parameters import base_model
+from maniplvm.optional import torch, transformers
 
 MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 """Architectures whose `generate` takes image features that were computed before."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models._packages import safetensors_error
 from maniplvm.models.checkpoint import open_checkpoint
+from maniplvm.optional import safetensors
 
 _WEIGHTS = "*.safetensors"
 _RECORD = "blend.json"
@@ -101,7 +101,7 @@ def _opened(path: Path) -> Any:
 
     try:
         return safe_open(path, framework="pt")
-    except (safetensors_error(), OSError) as error:
+    except (safetensors().SafetensorError, OSError) as error:
         raise UserError(f"{path}: cannot be read as safetensors ({error})") from error
 
 

@@ -1,35 +1,29 @@
-"""Is the physics engine there? Asked before anything imports it."""
+"""A check that the physics engine can be imported, before anything else imports it."""
 
 from __future__ import annotations
 
-import importlib
 import os
 
 from maniplvm.errors import UserError
+from maniplvm.optional import import_optional
 
 
 def require_mujoco() -> None:
-    """Import MuJoCo, or say in one line why it cannot be.
+    """Import MuJoCo, or say in one line why that fails.
 
-    MuJoCo loads the OpenGL backend that `MUJOCO_GL` names as soon as it is imported, even where
-    nothing will be rendered.
+    On import, MuJoCo loads the OpenGL backend that `MUJOCO_GL` names, even if nothing is rendered.
 
     Raises:
         UserError: the package is missing, or its OpenGL backend cannot be loaded.
     """
     try:
-        importlib.import_module("mujoco")
-    except ModuleNotFoundError as error:
-        if error.name != "mujoco":
-            raise
-        raise UserError(
-            "simulation needs the package mujoco; pip install 'maniplvm[sim]'"
-        ) from error
-    except (AttributeError, ImportError, OSError, RuntimeError) as error:
+        import_optional("mujoco", "simulation needs", "sim")
+    except (AttributeError, OSError, RuntimeError, UserError) as error:
         backend = os.environ.get("MUJOCO_GL")
-        if not backend:
+        if not backend or isinstance(error.__cause__, ModuleNotFoundError):
             raise
         raise UserError(
-            f"MUJOCO_GL={backend}: MuJoCo cannot load this OpenGL backend ({error}); unset "
-            "MUJOCO_GL, or install the backend (Debian: apt-get install -y libosmesa6)"
+            f"MUJOCO_GL={backend}: MuJoCo cannot load this OpenGL backend "
+            f"({error.__cause__ or error}); unset MUJOCO_GL, or install the backend "
+            "(Debian: apt-get install -y libosmesa6)"
         ) from error

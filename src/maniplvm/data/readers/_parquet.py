@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from maniplvm.data._arrow import arrow, parquet
 from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.optional import arrow, parquet
 from maniplvm.tasks.sample import FloatArray
 
 _BATCH_ROWS = 256

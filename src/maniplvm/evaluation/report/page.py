@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import maniplvm
+from maniplvm import optional
 from maniplvm.data import PREDICTION, TRUTH, open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation.report.charts.curves import learning_curves
@@ -115,10 +116,7 @@ def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0
 
 
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UserError('the report needs Jinja2: pip install "maniplvm[report]"') from error
+    jinja2 = optional.jinja2()
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-
 from maniplvm.errors import UserError
+from maniplvm.optional import import_optional
 from maniplvm.simulation.engine import require_mujoco
 from maniplvm.simulation.worlds.base import World
 
@@ -26,11 +25,4 @@ def world(name: str) -> World:
         raise UserError(f"unknown world {name!r}; choose from {', '.join(WORLD_NAMES)}")
     require_mujoco()
     module, extra = _MODULE_AND_EXTRA[name]
-    try:
-        return importlib.import_module(module).WORLD
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "maniplvm":
-            raise
-        raise UserError(
-            f"world {name} needs the package {error.name}; run: pip install 'maniplvm[{extra}]'"
-        ) from error
+    return import_optional(module, f"world {name} needs", extra, package=name).WORLD

@@ -11,8 +11,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from maniplvm.config.fields import unknown_key
 from maniplvm.errors import UserError
+from maniplvm.optional import torch, trl
 from maniplvm.training.config.recipe import Recipe
-from maniplvm.training.packages import torch, trl
 
 ELSEWHERE: Mapping[str, str] = {
     "output_dir": "the run folder is --out",

@@ -12,6 +12,7 @@ from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.geometry import Frame
 from maniplvm.models import ModelInterface
+from maniplvm.optional import datasets
 from maniplvm.tasks import (
     PromptStyle,
     Sample,
@@ -25,7 +26,6 @@ from maniplvm.tasks import (
 from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.data.pool import SamplePool
-from maniplvm.training.packages import datasets
 
 
 class Questions:

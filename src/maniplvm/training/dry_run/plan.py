@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.models import build_skeleton
+from maniplvm.optional import torch
 from maniplvm.training.config.launch import Launch
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.config.trainer_settings import build_config
 from maniplvm.training.dry_run.activations import Workload
 from maniplvm.training.dry_run.memory import MemoryEstimate, Training, estimate_memory
 from maniplvm.training.dry_run.token_lengths import TokenLengths
-from maniplvm.training.packages import torch
 
 _HALVES = ("bfloat16", "float16")
 

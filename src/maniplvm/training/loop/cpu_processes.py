@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maniplvm.errors import UserError
+from maniplvm.optional import torch
 from maniplvm.training.config.launch import read_launch
-from maniplvm.training.packages import torch
 
 _COUNTS = ("--num_processes", "--num-processes")
 _CONFIGS = ("--config_file", "--config-file")

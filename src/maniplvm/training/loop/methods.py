@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from maniplvm.models import LoadedModel, Question, encode_batch, generate_texts
+from maniplvm.optional import trl
 from maniplvm.rewards import score_batch
 from maniplvm.training.config.recipe import JOINT, Recipe
 from maniplvm.training.data.pool import SamplePool
 from maniplvm.training.data.rows import Questions, prompts_of, questions_dataset
 from maniplvm.training.loop.schedule import Schedule
 from maniplvm.training.loop.trainers import QuietSFTTrainer, grpo_trainer_class
-from maniplvm.training.packages import trl
 from maniplvm.training.rewards.physics import PhysicsReward
 from maniplvm.training.rewards.reward_function import Reward, ScoredBatch
 

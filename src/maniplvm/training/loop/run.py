@@ -11,11 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from maniplvm.errors import UserError
+from maniplvm.optional import torch, transformers
+from maniplvm.training.config.launch import is_sharded
 from maniplvm.training.config.recipe import METHODS, Recipe
 from maniplvm.training.config.trainer_settings import build_config
 from maniplvm.training.loop.cpu_processes import is_missing_processes
 from maniplvm.training.loop.run_folder import RunFolder, read_record
-from maniplvm.training.packages import is_sharded, torch, transformers
 
 
 def train(

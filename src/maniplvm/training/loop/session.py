@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from maniplvm.models import LoadedModel, load_model
+from maniplvm.optional import transformers
+from maniplvm.training.config.launch import is_sharded
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.data.pool import SamplePool, open_pool
 from maniplvm.training.loop.checkpoints import (
@@ -25,7 +27,6 @@ from maniplvm.training.loop.sample_logger import CompletionSheets
 from maniplvm.training.loop.saving import save_reference, save_trained
 from maniplvm.training.loop.schedule import Schedule, schedule
 from maniplvm.training.loop.time_limit import TimeLimit
-from maniplvm.training.packages import is_sharded, transformers
 from maniplvm.training.rewards.reward_function import ScoredBatch
 
 

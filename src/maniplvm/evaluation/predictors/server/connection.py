@@ -13,6 +13,7 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.server.chat import Body, ChatReply, read_reply
 from maniplvm.evaluation.predictors.server.errors import AttemptError, refused
 from maniplvm.evaluation.predictors.server.rate_limit import asked_wait
+from maniplvm.optional import httpx2
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -62,7 +63,7 @@ class Connection:
         self._timeout_s = timeout_s
         local = _is_local(parts.hostname or "")
         self._key = _key(key_variable, parts.scheme == "https" or local)
-        http = _http()
+        http = httpx2()
         self._client = http.Client(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             timeout=http.Timeout(timeout_s, connect=connect_timeout_s, pool=None),
@@ -99,7 +100,7 @@ class Connection:
         self._client.close()
 
     def _exchange(self, method: str, url: str, content: bytes | None = None) -> Any:
-        http = _http()
+        http = httpx2()
         try:
             status, headers, data = self._send(method, url, content)
         except (http.ConnectError, http.ConnectTimeout) as error:
@@ -123,7 +124,7 @@ class Connection:
 
     def _send(self, method: str, url: str, content: bytes | None) -> tuple[int, Any, bytes]:
         """The response's status, headers and whole body."""
-        http = _http()
+        http = httpx2()
         deadline = time.monotonic() + self._timeout_s
         kind = {"Content-Type": "application/json"} if content is not None else {}
         with self._client.stream(method, url, content=content, headers=kind) as response:
@@ -185,14 +186,3 @@ def _key(variable: str | None, protected: bool) -> str | None:
     if not key.isascii() or not key.isprintable():
         raise UserError(f"the environment variable {named} holds no key: odd characters in it")
     return key if protected or variable is not None else None
-
-
-def _http() -> Any:
-    """The package `httpx2`, imported when a server is first named."""
-    try:
-        import httpx2
-    except ImportError as error:
-        raise UserError(
-            f'--server needs httpx2 ({error}): pip install "maniplvm[server]"'
-        ) from error
-    return httpx2
