@@ -51,9 +51,7 @@ def draw_diagnoses(diagnoses: Sequence[Diagnosis], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = len(diagnoses)
-    figure = Figure(
-        figsize=(_WIDTH, _ROW_HEIGHT * rows + 0.3), layout="constrained"
-    )
+    figure = Figure(figsize=(_WIDTH, _ROW_HEIGHT * rows + 0.3), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.12, w_pad=0.06)  # type: ignore[union-attr]
     axes = figure.subplots(rows, len(_PANELS), sharey="row", squeeze=False)
     for row, diagnosis in zip(axes, diagnoses, strict=True):

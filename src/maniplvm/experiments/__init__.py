@@ -1,4 +1,4 @@
-"""Whole experiments: chains of the same commands that a person would type."""
+"""Experiments: chains of `maniplvm` commands, and grids of training runs."""
 
 from maniplvm.experiments.grids.costs import RunStatus, forecast
 from maniplvm.experiments.grids.grid import Arm, Budget, Costs, Grid, Measuring, read_grid

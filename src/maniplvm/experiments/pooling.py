@@ -18,21 +18,21 @@ from maniplvm.tasks import Task
 def paired_differences(
     runs: Sequence[tuple[Path, Path]],
 ) -> dict[str, dict[Task, dict[str, Difference]]]:
-    """Paired differences of several runs; the intervals draw runs and scenes.
+    """Paired differences over several runs; the bootstrap resamples runs and scenes.
 
     Args:
-        runs: Folders of the evaluations before and after, of each run.
+        runs: For each run, the evaluation folders before and after.
 
     Raises:
-        UserError: a folder without a finished evaluation.
+        UserError: a folder holds no finished evaluation.
     """
     return compare_runs([(read_samples(before), read_samples(after)) for before, after in runs])
 
 
 def pooled_results(folders: Sequence[Path]) -> dict[str, dict[Task, TaskResult]]:
-    """Means of several evaluations by one protocol, by split and task; intervals over scenes.
+    """Means over several evaluations of one protocol, by split and task; intervals over scenes.
 
-    A sample's answers are compared with one another (diversity) within a seed only.
+    Diversity compares the answers of a sample within one seed only.
     """
     protocol = resolve_protocol(read_evaluation(folders[0]).protocol)
     samples = [
@@ -44,7 +44,7 @@ def pooled_results(folders: Sequence[Path]) -> dict[str, dict[Task, TaskResult]]
 
 
 def rounded(plain: Any, decimals: int = 5) -> Any:
-    """Plain data with all its numbers rounded."""
+    """Plain data with all floats rounded."""
     if isinstance(plain, float):
         return round(plain, decimals)
     if isinstance(plain, Mapping):
@@ -53,7 +53,7 @@ def rounded(plain: Any, decimals: int = 5) -> Any:
 
 
 def thinned(lines: Sequence[Mapping[str, float]], most: int = 40) -> list[dict[str, float]]:
-    """A log with at most so many lines: means of neighbours, at the last one's step and second."""
+    """A log with at most `most` lines: means of blocks, with step and second of the last line."""
     size = -(-len(lines) // most) if lines else 1
     points = list[dict[str, float]]()
     for first in range(0, len(lines), size):

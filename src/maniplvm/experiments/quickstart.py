@@ -1,4 +1,4 @@
-"""The quickstart: measure the shipped policy, let it learn new tasks from rewards, measure again."""
+"""The quickstart: evaluate the shipped policy, train it with rewards, evaluate again."""
 
 from __future__ import annotations
 
@@ -14,45 +14,44 @@ from maniplvm.experiments.stages import Stage
 from maniplvm.tasks import Task
 
 EVALUATED = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
-"""The splits that are measured: what is learned, what was known, what neither has seen."""
+"""Evaluated splits: new tasks, pretraining tasks, unseen tasks, another robot."""
 
 EXECUTED = ("adapt_test", "id_test", "ood_tasks")
-"""Where traces are followed in physics; robosuite's is six times slower."""
+"""Splits whose traces are executed in physics; robosuite is six times slower."""
 
 LEARNED = "adapt_test"
 DATA = "datasets/sim-small"
 GRPO_RECIPE, SFT_RECIPE = "recipes/grpo/embedded.yaml", "recipes/sft/embedded.yaml"
-BLEND = "0.75"
-"""Share of the trained weights in what is measured; the rest is where training started, so that
-little is forgotten."""
+ALPHA = "0.75"
+"""Weight interpolation factor of the trained model, against forgetting."""
 _TOKENS = ("--max-new-tokens", "80")
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a quickstart keeps its parts.
+    """Folders of a quickstart.
 
     Attributes:
-        root: Of everything.
+        root: The folder of all of them.
     """
 
     root: Path
 
     @property
     def report(self) -> Path:
-        """The page."""
+        """The report page."""
         return self.root / "report.html"
 
     def evaluation(self, name: str) -> Path:
-        """Of `before`, `after` or `control`; with `-sampled` for drawn completions."""
+        """Evaluation folder of `before`, `after` or `control`; `-sampled` for sampled answers."""
         return self.root / "evaluations" / name
 
     def run(self, name: str) -> Path:
-        """Of `grpo` or `sft`."""
+        """Run folder of `grpo` or `sft`."""
         return self.root / name
 
     def model(self, name: str) -> Path:
-        """What a run came to, blended with its start."""
+        """The interpolated model of `grpo` or `sft`."""
         return self.root / "models" / name
 
 
@@ -71,27 +70,27 @@ def quickstart_stages(
     """The commands of a quickstart, in order.
 
     Args:
-        root: The folder of everything.
-        seed: Of training and of drawn completions.
+        root: The folder of the quickstart.
+        seed: Seed of training and of sampled answers.
         model: The policy to start from.
         data: A data set with the splits `EVALUATED`.
-        recipe: Of the training from rewards.
-        control: A recipe of supervised training from the same start, or None for no control.
-        control_minutes: How long the control trains; None as its recipe says.
-        settings: Changes to the training recipe, each `key.path=value`.
-        limit: Samples of each split and task at most.
+        recipe: The GRPO recipe.
+        control: An SFT recipe for a control from the same start; None for no control.
+        control_minutes: Training time of the control; None takes its recipe's.
+        settings: Changes to the GRPO recipe, each `key.path=value`.
+        limit: Largest number of samples of each split and task.
     """
     at = Folders(root)
     changes = [f"seed={seed}", f"model.source={model}", *settings]
     stages = [
-        *_measured(at, "before", model, "the policy as it is", seed, data, limit),
+        *_measured(at, "before", model, "the start policy", seed, data, limit),
         Stage(
             "grpo",
             ("train", "grpo", recipe, "--out", str(at.run("grpo")), *_set(changes)),
-            "learn the new tasks from rewards alone",
+            "train on the new tasks with GRPO",
         ),
-        _blended(at, "grpo", model),
-        *_measured(at, "after", str(at.model("grpo")), "what it has learned", seed, data, limit),
+        _interpolated(at, "grpo", model),
+        *_measured(at, "after", str(at.model("grpo")), "the trained policy", seed, data, limit),
     ]
     compared = ["--run", str(at.run("grpo"))]
     if control is not None:
@@ -102,9 +101,9 @@ def quickstart_stages(
             Stage(
                 "sft",
                 ("train", "sft", control, "--out", str(at.run("sft")), *_set(own)),
-                "the control: as long, but shown the right answers",
+                "train the SFT control for as long",
             ),
-            _blended(at, "sft", model),
+            _interpolated(at, "sft", model),
             *_measured(at, "control", str(at.model("sft")), "the control", seed, data, limit),
         ]
         compared += ["--control", str(at.evaluation("control"))]
@@ -117,17 +116,17 @@ def quickstart_stages(
             *("--sampled-after", str(at.evaluation("after-sampled"))),
             *compared,
         ),
-        "write the page",
+        "write the report",
     )
     return [*stages, report]
 
 
 def headline_figures(root: Path, after: str = "after") -> dict[str, dict[str, Difference]]:
-    """What a finished quickstart came to: paired differences by split and measure.
+    """Results of a finished quickstart: paired differences by split and measure.
 
     Args:
         root: Its folder.
-        after: `after` for reinforcement learning, `control` for the control.
+        after: `after` for GRPO, `control` for the control.
 
     Returns:
         For each split, and for `adapt_test (sampled)`: `iou`, `trace_reward` (mean of the task's
@@ -142,12 +141,12 @@ def headline_figures(root: Path, after: str = "after") -> dict[str, dict[str, Di
     return figures | {f"{split} (sampled)": own for split, own in sampled.items()}
 
 
-def _blended(at: Folders, name: str, start: str) -> Stage:
+def _interpolated(at: Folders, name: str, start: str) -> Stage:
     trained, out = str(at.run(name) / "model"), str(at.model(name))
     return Stage(
         f"blend-{name}",
-        ("blend", start, trained, "--share", BLEND, "--out", out),
-        "pull it back a little, so that it forgets less",
+        ("blend", start, trained, "--share", ALPHA, "--out", out),
+        "interpolate the weights with the start, against forgetting",
     )
 
 
@@ -165,12 +164,12 @@ def _measured(
                 *(*common, "--splits", ",".join(EVALUATED)),
                 *("--execute-splits", ",".join(EXECUTED), "--out", str(greedy)),
             ),
-            f"measure {purpose}",
+            f"evaluate {purpose}",
         ),
         Stage(
             f"{name}-sampled",
             (*common, "--splits", LEARNED, *draw, "--out", str(sampled)),
-            f"measure {purpose}, completions drawn at temperature 1",
+            f"evaluate {purpose}, sampled at temperature 1",
         ),
     ]
 
@@ -190,7 +189,7 @@ def _set(changes: list[str]) -> tuple[str, ...]:
 def figures_of(
     compared: Mapping[str, Mapping[Task, Mapping[str, Difference]]],
 ) -> dict[str, dict[str, Difference]]:
-    """The headline's measures out of all that was compared, by split."""
+    """The measures of the quickstart's table, by split."""
     figures: dict[str, dict[str, Difference]] = {}
     for split, tasks in compared.items():
         boxes, traces = tasks[Task.AFFORDANCE], tasks[Task.TRAJECTORY]

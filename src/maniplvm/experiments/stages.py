@@ -1,4 +1,4 @@
-"""Stages one after the other, each a command of its own; finished ones are not run again."""
+"""Run commands one after the other; finished ones are skipped when the chain is run again."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Stage:
     """One command.
 
     Attributes:
-        name: Unique in its experiment.
-        arguments: What follows `maniplvm` on the command line.
-        purpose: In a few words, for the person who watches.
+        name: Unique name within the experiment.
+        arguments: The arguments of `maniplvm`.
+        purpose: A short description for the terminal.
     """
 
     name: str
@@ -35,24 +35,24 @@ class Stage:
 
     @property
     def command(self) -> str:
-        """As one would type it."""
+        """The command line as a string."""
         return shlex.join(["maniplvm", *self.arguments])
 
     @property
     def words(self) -> list[str]:
-        """The same for a process of this Python."""
+        """The command line for a process of this Python interpreter."""
         return [sys.executable, "-m", "maniplvm", *self.arguments]
 
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a stage took so far.
+    """Time and memory of a stage.
 
     Attributes:
-        command: That was run.
-        seconds: Wall time, interrupted attempts included; the one that is under way is not.
+        command: The command line.
+        seconds: Wall time of all ended attempts [s].
         peak_rss_mb: Largest memory of any process so far [MB].
-        finished: Whether it came to its end.
+        finished: Whether the stage is finished.
     """
 
     command: str
@@ -61,8 +61,8 @@ class StageRecord:
     finished: bool
 
 
-def in_front(stage: Stage) -> int:
-    """Run a stage where it can be watched; its exit status."""
+def run_in_foreground(stage: Stage) -> int:
+    """Run a stage with its output on the terminal, and return its exit status."""
     return subprocess.run(stage.words, check=False).returncode  # noqa: S603 - our own, no shell
 
 
@@ -70,23 +70,23 @@ def run_stages(
     stages: Sequence[Stage],
     folder: Path,
     announce: Callable[[Stage], None],
-    launch: Callable[[Stage], int] = in_front,
+    launch: Callable[[Stage], int] = run_in_foreground,
 ) -> dict[str, StageRecord]:
-    """Run what is not finished yet, and note time and memory in `stages.json`.
+    """Run the unfinished stages, and record time and memory in `stages.json`.
 
-    Every stage continues by itself what it had begun, so an interrupted chain is simply run again.
+    Every stage resumes its own work, so an interrupted chain is resumed by running it again.
 
     Args:
-        stages: In order.
-        folder: Where the records are kept.
-        announce: Told about every stage that is about to run.
-        launch: Runs a stage and gives its exit status.
+        stages: The stages in order.
+        folder: The folder of the records.
+        announce: Called with every stage before it runs.
+        launch: Runs a stage and returns its exit status.
 
     Returns:
-        The records by the stages' names.
+        The records by stage name.
 
     Raises:
-        UserError: a stage failed (what it said stands above), or the folder belongs to other
+        UserError: a stage failed (its own message is above), or the folder belongs to other
             stages.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,21 +100,21 @@ def run_stages(
         announce(stage)
         started = time.monotonic()
         spent = 0.0 if known is None else known.seconds
-        _note(folder, records, stage, spent, finished=False)
+        _write_record(folder, records, stage, spent, finished=False)
         code = None
         try:
             code = launch(stage)
         finally:
             spent += time.monotonic() - started
-            _note(folder, records, stage, spent, finished=code == 0)
+            _write_record(folder, records, stage, spent, finished=code == 0)
         if code:
             raise UserError(
-                f"stage {stage.name} ended with status {code}; run the same command again to go on"
+                f"stage {stage.name} ended with status {code}; run the same command again to resume"
             )
     return records
 
 
-def _note(
+def _write_record(
     folder: Path, records: dict[str, StageRecord], stage: Stage, seconds: float, *, finished: bool
 ) -> None:
     peak = peak_rss_mb(resource.RUSAGE_CHILDREN)
@@ -123,10 +123,10 @@ def _note(
 
 
 def refuse_other(folder: Path, stage: Stage, known: StageRecord) -> None:
-    """Make sure that a stage was made by the command that is asked for now.
+    """Check that a recorded stage has the same command as the requested one.
 
     Raises:
-        UserError: it was another.
+        UserError: it has another command.
     """
     if known.command != stage.command:
         raise UserError(
@@ -136,10 +136,10 @@ def refuse_other(folder: Path, stage: Stage, known: StageRecord) -> None:
 
 
 def read_records(folder: Path) -> dict[str, StageRecord]:
-    """What the stages of an experiment took so far, by name.
+    """The records of the stages of an experiment, by name.
 
     Raises:
-        UserError: a damaged file.
+        UserError: the file is damaged.
     """
     path = folder / RECORDS
     if not path.exists():

@@ -261,7 +261,7 @@ def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands
     work = tmp_path / "work"
     runs = runs_of(grid, work)
     commands.fail = "good/seed-0/run"
-    with pytest.raises(UserError, match=r"1 runs failed: good seed 0 .*1 runs wait"):
+    with pytest.raises(UserError, match=r"1 runs failed: good seed 0 .*1 runs need them"):
         run_grid(grid, work, runs, 1)
     assert read_records(work / "same" / "seed-1")["greedy"].finished
     listed = {status.run.name: status for status in forecast(grid, work, runs)}
@@ -301,7 +301,7 @@ def test_a_folder_in_use_is_refused_and_a_missing_file_is_named_first(grid, comm
     for part in (tmp_path / "data").iterdir():
         part.unlink()
     (tmp_path / "data").rmdir()
-    with pytest.raises(UserError, match="not here"):
+    with pytest.raises(UserError, match="does not exist"):
         run_grid(grid, work, runs_of(grid, work), 1)
     assert commands.run == []
 

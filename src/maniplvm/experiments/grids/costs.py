@@ -1,4 +1,4 @@
-"""What is done of a grid, what is left, and what that will take."""
+"""Progress of a grid: finished and unfinished runs, and the expected time."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from maniplvm.experiments.stages import StageRecord, read_records
 from maniplvm.training import read_recipe
 
 _SHORT = {"blend": 3.0, "page": 3.0}
-"""Stages that hardly count [s]."""
+"""Expected time of short stages [s]."""
 _GREEDY = 0.7
-"""Share of the measurements' time that goes to greedy answers: they are executed in more splits."""
+"""Share of the evaluation time for greedy answers: they are executed in more splits."""
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        run: Which.
-        done: Finished stages.
-        stages: All stages.
-        begun: Whether any stage is, or was.
-        spent: In attempts that ended [s].
-        left: Expected [s].
-        waits_for: Unfinished runs that it needs.
+        run: The run.
+        done: Number of finished stages.
+        stages: Number of all stages.
+        begun: Whether a stage has started.
+        spent: Time of the attempts that ended [s].
+        left: Expected remaining time [s].
+        waits_for: Names of the unfinished runs that it needs.
     """
 
     run: Run
@@ -49,14 +49,14 @@ class RunStatus:
 
     @property
     def state(self) -> str:
-        """In a word."""
+        """`done`, `begun` or `left`."""
         if self.done == self.stages:
             return "done"
         return "begun" if self.begun else "left"
 
 
 def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
-    """Where every run stands; what is left is judged by finished runs, else by budgets and guesses.
+    """The progress of every run. Remaining time is estimated from finished runs, else from budgets.
 
     Args:
         grid: From `read_grid`.
@@ -85,7 +85,7 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
 
 
 class _Expected:
-    """What a stage takes: the mean of its like, else a guess."""
+    """Expected time of a stage: the mean of similar finished stages, else an estimate."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class _Expected:
                         self._measured.setdefault(key, []).append(record.seconds)
 
     def seconds(self, run: Run, stage: str) -> float:
-        """Of one stage of one run."""
+        """Expected time of one stage of one run [s]."""
         arm, kind = run.arm, _kind(stage)
         like = "" if arm.baseline is None else "baseline"
         for key in ((arm.name, kind), *([] if kind == "train" else [(like, kind)])):
@@ -131,7 +131,7 @@ class _Expected:
         return guess if run.arm.step_seconds is None else run.arm.step_seconds
 
     def _steps(self, run: Run) -> float:
-        """Steps of a run whose length is not given in minutes."""
+        """Number of steps of a run whose length is not given in minutes."""
         grid, arm, budget = self._grid, run.arm, run.arm.budget
         changes = [f"{key}={value}" for key, value in arm.set.items() if key == "trainer.max_steps"]
         recipe = read_recipe(str(arm.recipe), changes)

@@ -1,7 +1,7 @@
-"""What a results file already holds: arms and pairs whose runs are not here are kept in it.
+"""Merging of new results into an existing results file.
 
-Runs are large and stay where they were made; their results are small and travel. So a grid can be gone
-on with elsewhere, an arm at a time, and nothing that took hours is overwritten by less.
+Runs are large and stay on the machine that made them. Results are small. A grid can therefore be continued
+on another machine, one arm at a time: entries whose runs are not on this machine stay in the file.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ FORMAT = "maniplvm.evidence/1"
 
 
 def read_results(path: Path, grid: Grid) -> dict[str, Any]:
-    """A tier's results file; empty if there is none.
+    """The content of a results file; empty if the file does not exist.
 
     Raises:
-        UserError: it is something else, or of another experiment, and must not be overwritten.
+        UserError: the file has another content or belongs to another experiment.
     """
     if not path.exists():
         return {}
@@ -44,7 +44,7 @@ def read_results(path: Path, grid: Grid) -> dict[str, Any]:
 
 
 def check_results(grid: Grid, results: Path) -> None:
-    """Make sure that the results can be written, before hours of work.
+    """Check that the results can be written, before hours of work.
 
     Raises:
         UserError: as in `read_results`.
@@ -59,19 +59,18 @@ def keep_earlier(
     earlier: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
-    """Put into a tier's results what earlier ones hold besides.
+    """Add entries of an earlier results file to new results.
 
-    An arm is kept if the grid still asks for it with the same settings, and fewer of its seeds are
-    finished here, or as many that are other runs: a run made once more does not take the place of
-    the first. A pair is kept with its arms, unless more of its seeds are finished here. What is kept from
-    other versions says which.
+    An earlier arm is kept if the grid still has it with the same settings and the new results have
+    fewer seeds of it, or as many seeds of other runs: a rerun does not replace the first run. A pair
+    is kept with its arms, unless the new results have more of its seeds. Kept entries of other
+    package versions store these versions.
 
     Args:
         grid: From `read_grid`.
-        new: The tier's results from what is finished here; changed in place.
-        earlier: The file's, of the same tier; empty if there is none.
-        settings: What the grid asks for: for every arm of the tier what its entry says of how it is made,
-            `rounded` as the file is.
+        new: The new results of the tier; changed in place.
+        earlier: The earlier results of the tier; empty if there are none.
+        settings: The settings of every arm of the tier in the grid, `rounded` as in the file.
 
     Returns:
         Names of the arms that were kept.
@@ -100,7 +99,7 @@ def keep_earlier(
 
 
 def _is_more(earlier: Mapping[str, Any], new: Mapping[str, Any] | None) -> bool:
-    """Whether an arm's earlier entry is not to be replaced: it stands for more seeds, or for others' runs."""
+    """Whether the earlier entry of an arm has more seeds, or as many seeds of other runs."""
     if new is None:
         return True
     more = len(earlier["seeds"]) - len(new["seeds"])
@@ -113,7 +112,7 @@ def _names(pair: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _seeds(pair: Mapping[str, Any] | None) -> int:
-    """Of a pair's differences."""
+    """Number of seeds of a pair."""
     if pair is None:
         return 0
     return max(

@@ -1,4 +1,4 @@
-"""What a grid has shown so far, as JSON: one file for each tier."""
+"""Results of a grid as JSON, one file a tier."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from maniplvm.training.loop.run_folder import read_record
 
 _BySeed: TypeAlias = dict[int | None, Path]
 MEASURES = ("iou", "success", "dfd", "hd", "rmse", "end", "dfd_diagonal")
-"""Of the protocol, where a task has them."""
+"""Measures of the protocol that are stored, if the task has them."""
 COMPARED = (*MEASURES, "task_reward", "execution", "parse_rate")
-"""What is compared, paired by sample."""
+"""Measures that are compared, paired by sample."""
 CURVE = (
     *("step", "seconds", "loss", "reward", "parse_rate", "kl", "entropy"),
     *("completion_length", "group_spread", "groups_without_signal", "answer_variety"),
 )
-"""What a learning curve keeps, with all terms of the reward."""
+"""Metrics that a stored learning curve keeps, besides all reward terms."""
 INTERVALS = (
     "95 %, bootstrap; of a level over scenes, all seeds' answers together; of a difference, paired by "
     "sample and seed, over scenes and seeds both; `seeds` holds each seed's own mean, `p` is two-sided "
@@ -45,21 +45,21 @@ INTERVALS = (
 
 
 def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str]]:
-    """Write what is finished of every tier; a tier without a finished arm is left out.
+    """Write the results of every tier with a finished arm.
 
-    What a file holds of runs that are not here stays in it (`keep_earlier`).
+    Results of runs that are not in `work` stay in the file (`keep_earlier`).
 
     Args:
         grid: From `read_grid`.
         work: The grid's folder.
-        results: Where the files go, `TIER.json` each.
+        results: Folder of the files, `TIER.json` each.
 
     Returns:
-        The files, each with the arms that were kept as they were.
+        The files, each with the names of the arms that were kept unchanged.
 
     Raises:
         UserError: a finished run was made by other commands than the grid asks for, or a file there
-            is something else.
+            has another content.
     """
     written = dict[Path, list[str]]()
     finished = {
@@ -139,7 +139,7 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
 
 
 def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
-    """How an arm is made."""
+    """The settings of an arm."""
     return {
         "method": arm.method,
         "recipe": arm.recipe,
@@ -156,7 +156,7 @@ def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
 
 
 def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
-    """Training alone and with all that it started from; measurements apart."""
+    """Time and samples of the training, alone and with the runs that it started from."""
     spent = [read_records(run.folder) for run in runs]
     cost: dict[str, Any] = {
         "measuring_seconds": [
@@ -178,7 +178,7 @@ def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
-    """Records of a run and of those that it goes on from."""
+    """Records of a run and of the runs that it started from."""
     own = read_record(run.training.root)
     if run.arm.start is None:
         return [own]
@@ -186,7 +186,7 @@ def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
 
 
 def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
-    """Evaluation folders by the suffix of their splits' names, and by seed."""
+    """Evaluation folders by suffix of the split names, and by seed."""
     arm = runs[0].arm
     folders: dict[str, _BySeed]
     drawn: _BySeed
@@ -244,7 +244,7 @@ def _by_seed(results: Sequence[TaskResult]) -> dict[str, list[float]]:
 
 
 def _compared(grid: Grid, before: Sequence[Run], after: Sequence[Run]) -> dict[str, Any]:
-    """Every run beside the one of the same seed; beside the only one where there are no seeds."""
+    """Differences between runs of the same seed, or against the only run of an arm without seeds."""
     first, second = _measured(grid, before), _measured(grid, after)
     content: dict[str, Any] = {}
     for suffix in (suffix for suffix in second if suffix in first):

@@ -1,4 +1,4 @@
-"""Runs of a grid, several at a time, each in a process of its own; finished ones are left alone."""
+"""Run a grid: several runs at a time, each in its own process; finished runs are skipped."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def run_grid(
     jobs: int,
     announce: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Make the runs that are not finished; called again after an interruption, it goes on.
+    """Run what is not finished. After an interruption a second call resumes.
 
-    A run that fails holds up only those that need it.
+    A failed run stops only the runs that need it.
 
     Args:
         grid: From `read_grid`.
         work: The grid's folder.
         runs: From `runs_of`, in order.
-        jobs: Runs at a time.
-        announce: Told about every stage that begins and every run that ends.
+        jobs: Number of parallel runs.
+        announce: Called with a line for every stage that starts and every run that ends.
 
     Raises:
         UserError: a file is missing, the folder is in use or holds another grid's runs, or runs
@@ -76,12 +76,12 @@ def run_grid(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if failed:
-        waiting = f"; {len(left)} runs wait for them" if left else ""
+        waiting = f"; {len(left)} runs need them" if left else ""
         raise UserError(f"{len(failed)} runs failed: {'; '.join(failed)}{waiting}")
 
 
 def default_jobs() -> int:
-    """Two runs at a time where there are two cores."""
+    """Number of parallel runs: two if there are two cores, else one."""
     return max(1, min(2, _cores()))
 
 
@@ -110,14 +110,18 @@ def _make(
 
 
 def _status_of(stage: Stage, log: IO[str], lock: IO[str], environment: dict[str, str]) -> int:
-    """Run a stage with its words going to a log; its exit status."""
+    """Run a stage with its output in a log.
+
+    Returns:
+        The exit status.
+    """
     return subprocess.run(  # noqa: S603 - our own command, no shell
         stage.words,
         stdout=log,
         stderr=log,
         stdin=subprocess.DEVNULL,
         env=environment,
-        # The lock travels along: what outlives its parent keeps others out of the folder.
+        # The child inherits the lock: if it outlives this process, it still locks the folder.
         pass_fds=(lock.fileno(),),
         check=False,
     ).returncode
@@ -128,8 +132,8 @@ def _claim(lock: IO[str], work: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise UserError(
-            f"{work}: in use, perhaps by what an interrupted experiment left running; wait for its "
-            "end, or choose another --out"
+            f"{work}: in use, perhaps by a process of an interrupted experiment; wait until "
+            "it ends, or choose another --out"
         ) from error
 
 

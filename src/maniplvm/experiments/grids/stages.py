@@ -1,4 +1,4 @@
-"""The runs of a grid, and the commands that each of them is made of."""
+"""The runs of a grid, and the commands of each run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from maniplvm.training import read_recipe
 from maniplvm.training.loop.run_folder import RunFolder, read_record
 
 _BATCH, _GROUP = 8, 8
-"""TRL's defaults, where a recipe leaves them out."""
+"""Defaults of TRL for batch size and number of generations."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Run:
     """An arm with a seed; an arm without training has one run for all seeds.
 
     Attributes:
-        arm: What is run.
-        seed: Of the training.
-        folder: Of everything that belongs to it.
+        arm: The arm.
+        seed: Seed of the training.
+        folder: Folder of all files of the run.
     """
 
     arm: Arm
@@ -37,39 +37,39 @@ class Run:
 
     @property
     def name(self) -> str:
-        """For lists and messages."""
+        """The name in lists and messages."""
         return f"{self.arm.name} seed {self.seed}" if self.arm.trains else self.arm.name
 
     @property
     def training(self) -> RunFolder:
-        """Where it is trained."""
+        """The folder of its training."""
         return RunFolder(self.folder / "run")
 
     @property
     def result(self) -> Path:
-        """The model that is measured."""
+        """The model that is evaluated."""
         return self.training.model if self.arm.blend is None else self.folder / "model"
 
     @property
     def greedy(self) -> Path:
-        """The evaluation with greedy answers."""
+        """The evaluation folder of greedy answers."""
         return self.folder / "greedy"
 
     def sampled(self, seed: int) -> Path:
-        """The evaluation with answers drawn under a seed."""
+        """The evaluation folder of answers that were sampled with a seed."""
         return self.folder / ("sampled" if self.arm.trains else f"sampled-{seed}")
 
 
 def runs_of(
     grid: Grid, work: Path, only: Sequence[str] = (), seeds: Sequence[int] = ()
 ) -> list[Run]:
-    """All runs of some arms, in the order in which they may be run.
+    """All runs of some arms, each after the runs that it needs.
 
     Args:
         grid: From `read_grid`.
         work: The grid's folder.
-        only: Names of arms or tiers; what they need is added. Nothing takes all.
-        seeds: Of the trainings. Nothing takes all; an arm without training has no seed to choose.
+        only: Names of arms or tiers; the arms that they need are added. Empty means all.
+        seeds: Seeds of the trainings. Empty means all. Arms without training ignore it.
 
     Raises:
         UserError: no arm, tier or training has that name or seed.
@@ -91,19 +91,19 @@ def runs_of(
 
 
 def runs_of_arm(grid: Grid, work: Path, arm: Arm) -> list[Run]:
-    """One run for each seed, or one in all where nothing is trained."""
+    """One run a seed, or one run for an arm without training."""
     seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
     return [run_of(grid, work, arm, seed) for seed in seeds]
 
 
 def run_of(grid: Grid, work: Path, arm: Arm, seed: int) -> Run:
-    """One run."""
+    """The run of an arm and a seed."""
     at = work / arm.name
     return Run(arm, seed, at / f"seed-{seed}") if arm.trains else Run(arm, seed, at)
 
 
 def needed_runs(grid: Grid, work: Path, run: Run) -> list[Run]:
-    """Runs that must be finished before this one can begin."""
+    """Runs that must be finished before this one can start."""
     names = list(grid.needs(run.arm))
     needed = [run_of(grid, work, grid.arms[name], run.seed) for name in names]
     if run.arm.trains and grid.measured_of(run.arm).pages:
@@ -113,7 +113,7 @@ def needed_runs(grid: Grid, work: Path, run: Run) -> list[Run]:
 
 
 def stage_names(grid: Grid, run: Run) -> list[str]:
-    """Names of a run's stages, in order; known before the stages themselves are."""
+    """Names of the stages of a run, in order; known before their commands are."""
     measured, wanted = ["greedy"], grid.measured_of(run.arm)
     if wanted.sampled and run.arm.baseline is None:
         seeds = [run.seed] if run.arm.trains else grid.seeds_of(run.arm)
@@ -125,11 +125,10 @@ def stage_names(grid: Grid, run: Run) -> list[str]:
 
 
 def is_finished(grid: Grid, work: Path, run: Run) -> bool:
-    """Whether all its stages are, and those of the runs that it needs.
+    """Whether all stages of a run are finished, and those of the runs that it needs.
 
     Raises:
-        UserError: its folder was made by other commands, or from another recipe, than the grid now
-            asks for.
+        UserError: its folder holds another run: other commands or another recipe.
     """
     records = read_records(run.folder)
     if not all(name in records and records[name].finished for name in stage_names(grid, run)):
@@ -148,7 +147,7 @@ def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:
     """The commands of a run, in order.
 
     Raises:
-        UserError: a run that it takes its budget from is not finished.
+        UserError: the run that defines its budget is not finished.
     """
     arm = run.arm
     stages = list[Stage]()
@@ -188,7 +187,7 @@ def origin_of(grid: Grid, arm: Arm) -> str:
 
 
 def changes_of(grid: Grid, work: Path, run: Run) -> list[str]:
-    """What a run changes in its arm's recipe, each `key.path=value`."""
+    """Changes of a run to the recipe of its arm, each `key.path=value`."""
     changes = _fixed(grid, run.arm)
     changes |= {"seed": run.seed, "model.source": start_of(grid, work, run)}
     changes |= _budgeted(grid, work, run)
@@ -196,16 +195,16 @@ def changes_of(grid: Grid, work: Path, run: Run) -> list[str]:
 
 
 def check_files(grid: Grid, runs: Sequence[Run]) -> None:
-    """Make sure that every recipe can be read and every folder is there, before hours of work.
+    """Check that every recipe can be read and every folder exists, before hours of work.
 
     Raises:
-        UserError: the first one that is not.
+        UserError: the first one that fails.
     """
     arms = {run.arm.name: run.arm for run in runs}
     paths = [grid.data, grid.model, *(arm.model for arm in arms.values() if arm.model)]
     for path in paths:
         if path != EMBEDDED and not Path(path).exists():
-            raise UserError(f"{grid.where}: {path}: not here; make it first, or name another")
+            raise UserError(f"{grid.where}: {path}: does not exist; make it first, or name another")
     for arm in arms.values():
         if arm.recipe is not None:
             try:
@@ -215,7 +214,7 @@ def check_files(grid: Grid, runs: Sequence[Run]) -> None:
 
 
 def samples_a_step(trainer: Mapping[str, Any], method: str) -> int:
-    """Prompts that an optimizer step of one process stands for (GRPO), or right answers (SFT)."""
+    """Prompts (GRPO) or reference completions (SFT) per optimizer step of one process."""
     batch = trainer.get("per_device_train_batch_size", _BATCH)
     batch *= trainer.get("gradient_accumulation_steps", 1)
     if method == "sft":
@@ -225,12 +224,12 @@ def samples_a_step(trainer: Mapping[str, Any], method: str) -> int:
 
 
 def samples_seen(record: Mapping[str, Any]) -> int:
-    """Of a run, from its `run.json`."""
+    """Number of samples that a run saw, from its `run.json`."""
     return record["steps"] * samples_a_step(record["recipe"]["trainer"], record["method"])
 
 
 def _fixed(grid: Grid, arm: Arm) -> dict[str, Any]:
-    """Changes that do not depend on other runs."""
+    """Changes to the recipe that do not depend on other runs."""
     changes: dict[str, Any] = {"data.path": grid.data}
     if arm.task is not None:
         changes["data.task"] = arm.task
@@ -240,7 +239,7 @@ def _fixed(grid: Grid, arm: Arm) -> dict[str, Any]:
 
 
 def _written(changes: Mapping[str, Any]) -> list[str]:
-    """As `--set` takes them: JSON is YAML too, and plain words stay plain."""
+    """Changes as `--set` takes them: values as JSON, plain words unquoted."""
     return [
         f"{key}={value if isinstance(value, str) and parse_yaml(value) == value else json.dumps(value)}"
         for key, value in changes.items()
@@ -283,7 +282,7 @@ def _measured(grid: Grid, run: Run) -> list[Stage]:
         Stage(
             "greedy",
             (*common, *splits, *executed, "--out", str(run.greedy)),
-            f"{run.name}: measure",
+            f"{run.name}: evaluate",
         )
     ]
     if wanted.sampled and arm.baseline is None:
@@ -295,7 +294,7 @@ def _measured(grid: Grid, run: Run) -> list[Stage]:
             out = run.sampled(seed)
             words = (*common, "--splits", ",".join(wanted.sampled), *executed, *drawn)
             words += ("--seed", str(seed), "--out", str(out))
-            stages.append(Stage(out.name, words, f"{run.name}: measure drawn answers"))
+            stages.append(Stage(out.name, words, f"{run.name}: evaluate sampled answers"))
     return stages
 
 
@@ -309,4 +308,4 @@ def _page(grid: Grid, work: Path, run: Run) -> Stage:
         words += ["--sampled-before", str(base.sampled(run.seed))]
         words += ["--sampled-after", str(run.sampled(run.seed))]
     words += ["--run", str(run.training.root)]
-    return Stage("page", tuple(words), f"{run.name}: write the page")
+    return Stage("page", tuple(words), f"{run.name}: write the report")
