@@ -23,17 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maniplvm.data import open_dataset
 from maniplvm.evaluation import bootstrap_mean
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.execution import Execution, ExecutionPool, Job
 from maniplvm.simulation.generation.generate import generate
 from maniplvm.simulation.generation.plan import Plan
 from maniplvm.simulation.worlds import world
 from maniplvm.tasks import Sample, TraceTarget
-
-Floats = NDArray[np.float64]
 
 NOISE_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
 REFERENCE, LINE, OTHER = "reference", "straight_line", "other_trace"
@@ -143,7 +141,7 @@ def _discriminate(
     }
 
 
-def _variant(name: str, samples: Sequence[Sample], seed: int) -> list[tuple[Sample, Floats]]:
+def _variant(name: str, samples: Sequence[Sample], seed: int) -> list[tuple[Sample, FloatArray]]:
     traces = [_points(sample) for sample in samples]
     if name == OTHER:
         shifts = range(1, min(OTHERS_EACH, len(samples) - 1) + 1)
@@ -166,14 +164,14 @@ def _noise_name(deviation: float) -> str:
 
 
 def _run(
-    pool: ExecutionPool, wanted: Mapping[str, Sequence[tuple[Sample, Floats]]]
+    pool: ExecutionPool, wanted: Mapping[str, Sequence[tuple[Sample, FloatArray]]]
 ) -> dict[str, list[Execution]]:
     jobs = [Job(sample, trace) for pairs in wanted.values() for sample, trace in pairs]
     executions = iter(pool.run(jobs))
     return {task: [next(executions) for _ in pairs] for task, pairs in wanted.items()}
 
 
-def _points(sample: Sample) -> Floats:
+def _points(sample: Sample) -> FloatArray:
     if not isinstance(sample.target, TraceTarget):
         raise TypeError(f"{sample.id} has no trace")
     return sample.target.points

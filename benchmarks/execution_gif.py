@@ -12,9 +12,9 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.execution import Execution, Scenes, follow_trace
 from maniplvm.simulation.generation.sampler import Studio
 from maniplvm.simulation.generation.splits import SPLITS
@@ -23,8 +23,6 @@ from maniplvm.simulation.randomization.appearance import Variety
 from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.scene.rendering import Renderer
 from maniplvm.simulation.worlds import world
-
-Floats = NDArray[np.float64]
 
 SHOWN = 24
 """Images shown of each execution, at equal steps."""
@@ -105,7 +103,7 @@ def _reference(task: str, seed: int) -> Provenance:
 
 def _film(
     reference: Provenance,
-    trace: Floats,
+    trace: FloatArray,
     scenes: Scenes,
     renderer: Renderer,
     side: int,
@@ -122,7 +120,9 @@ def _film(
     return Film(images, caption, execution)
 
 
-def _image(state: mujoco.MjData, camera: Camera, renderer: Renderer, path: Floats) -> Image.Image:
+def _image(
+    state: mujoco.MjData, camera: Camera, renderer: Renderer, path: FloatArray
+) -> Image.Image:
     image = Image.fromarray(renderer.image(state, camera))
     pen = ImageDraw.Draw(image)
     points = [(float(x), float(y)) for x, y in path]

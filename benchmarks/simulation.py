@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.boxes import iou
 from maniplvm.simulation.generation.generate import generate
 from maniplvm.simulation.generation.plan import Plan
@@ -38,8 +38,6 @@ from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.scene.rendering import Renderer
 from maniplvm.simulation.worlds import world
 from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
-
-Floats = NDArray[np.float64]
 
 FIRST_SEED = 50_000_000  # beyond the seeds of every split
 FINER = 3
@@ -127,7 +125,7 @@ class Checker:
         fill = float(view.mask[top:bottom, left:right].mean())
         return float(iou(stored, view.box)), float(iou(stored, whole_view.box)), fill
 
-    def _surface(self, initial: Any, camera: Camera, geoms: Sequence[int]) -> Floats:
+    def _surface(self, initial: Any, camera: Camera, geoms: Sequence[int]) -> FloatArray:
         alone = self._renderer.surfaces_of(initial, camera, geoms)
         rows, columns = np.nonzero(alone.geom >= 0)
         rows, columns = rows[::40], columns[::40]
@@ -183,13 +181,13 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _box(sample: Sample) -> Floats:
+def _box(sample: Sample) -> FloatArray:
     if not isinstance(sample.target, BoxTarget):
         raise TypeError(f"{sample.id} has no box")
     return sample.target.xyxy
 
 
-def _points(sample: Sample) -> Floats:
+def _points(sample: Sample) -> FloatArray:
     if not isinstance(sample.target, TraceTarget):
         raise TypeError(f"{sample.id} has no trace")
     return sample.target.points
@@ -206,7 +204,7 @@ def _points_ok(sample: Sample) -> bool:
     return bool(inside and 3 <= len(points) <= 10)
 
 
-def _meets(points: Floats, box: Floats, diagonal: float) -> bool:
+def _meets(points: FloatArray, box: FloatArray, diagonal: float) -> bool:
     """Whether the polyline crosses the box or comes within 5 % of the diagonal of its centre."""
     dense = np.concatenate([np.linspace(a, b, 50) for a, b in pairwise(points)])
     crosses = ((dense >= box[:2]) & (dense <= box[2:])).all(axis=1).any()

@@ -15,8 +15,8 @@ import yaml
 from maniplvm.data.record_errors import RecordError
 from maniplvm.data.validation import numbers, shown
 from maniplvm.errors import UserError
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.camera import Pinhole
-from maniplvm.tasks.sample import FloatArray
 
 CAMERA_FROM_BASE = "camera_from_base"
 BASE_FROM_CAMERA = "base_from_camera"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from maniplvm.data.images import decode_any, read_image, resolve_image
-
-BoolArray: TypeAlias = NDArray[np.bool_]
+from maniplvm.geometry.arrays import BoolArray
 
 
 def read_mask(root: Path, name: str) -> BoolArray:

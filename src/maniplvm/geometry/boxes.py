@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray: TypeAlias = NDArray[np.float64]
+from maniplvm.geometry.arrays import FloatArray
 
 
 def as_boxes(boxes: ArrayLike, name: str = "boxes") -> FloatArray:

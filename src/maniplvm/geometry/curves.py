@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray: TypeAlias = NDArray[np.float64]
+from maniplvm.geometry.arrays import FloatArray, read_only
+
 Traces: TypeAlias = ArrayLike | Sequence[ArrayLike]
 
 RESAMPLED_POINTS = 20
@@ -267,9 +268,7 @@ def _resample(traces: FloatArray, points: int) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def _even_shares(points: int) -> FloatArray:
-    shares = np.linspace(0.0, 1.0, points)
-    shares.setflags(write=False)
-    return shares
+    return read_only(np.linspace(0.0, 1.0, points))
 
 
 _SMALL_BATCH = 64

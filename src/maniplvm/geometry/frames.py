@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.views import Size, SmartResize, View, checked_size
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "View",
     "resolve_frame",
 ]
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,11 @@ meaning too. Pixel `(column i, row j)` of a mask covers `[i, i + 1] x [j, j + 1]
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray: TypeAlias = NDArray[np.float64]
-BoolArray: TypeAlias = NDArray[np.bool_]
+from maniplvm.geometry.arrays import BoolArray, FloatArray, IntArray
 
 _ON_EDGE = 1e-9
 """A point nearer to an edge than this share of the polygon's extent lies on it: rounding."""
@@ -206,12 +204,12 @@ def _crossing_heights(start: FloatArray, end: FloatArray) -> FloatArray:
     return start[rows, 1] + share[rows, columns] * along[rows, 1]
 
 
-def _covered_width(start: FloatArray, end: FloatArray, owner: NDArray[np.intp], y: float) -> float:
+def _covered_width(start: FloatArray, end: FloatArray, owner: IntArray, y: float) -> float:
     return sum(right - left for left, right in _stretches(start, end, owner, y))
 
 
 def _stretches(
-    start: FloatArray, end: FloatArray, owner: NDArray[np.intp], y: float
+    start: FloatArray, end: FloatArray, owner: IntArray, y: float
 ) -> list[tuple[float, float]]:
     """What the union covers of the line at height `y`: disjoint stretches from left to right."""
     cut = np.flatnonzero((start[:, 1] > y) != (end[:, 1] > y))

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from maniplvm.geometry.arrays import FloatArray
 
 STRAY_TOLERANCE = 0.010
 """Farthest that an end effector's path may stray from the lines between its waypoints [m]."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray: TypeAlias = NDArray[np.float64]
+from maniplvm.geometry.arrays import FloatArray
+
 Size: TypeAlias = tuple[int, int]
 """`(width, height)` [px]."""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maniplvm.geometry import (
     corner_distance,
@@ -18,6 +17,7 @@ from maniplvm.geometry import (
     time_warping,
     trace_distances,
 )
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
 from maniplvm.rewards.presets import Preset, resolve_preset
 from maniplvm.rewards.terms import Distance, NearMiss, Term
@@ -25,7 +25,6 @@ from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
-FloatArray: TypeAlias = NDArray[np.float64]
 FrameLike: TypeAlias = str | Mapping[str, Any] | FrameSpec | Frame | None
 PresetLike: TypeAlias = str | Path | Mapping[str, Any] | Preset
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.scene.cameras import Camera
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +51,11 @@ class Provenance:
     touched_body: str
     touched_geoms: tuple[int, ...]
     visible_fraction: float
-    trace: Floats
-    waypoint_depths: Floats
-    gripper: Floats
+    trace: FloatArray
+    waypoint_depths: FloatArray
+    gripper: FloatArray
     contact_waypoint: int
-    traced_offset: Floats
+    traced_offset: FloatArray
     expert_steps: int
     look: Mapping[str, Any]
     versions: Mapping[str, str]

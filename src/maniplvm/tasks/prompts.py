@@ -5,17 +5,14 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maniplvm.errors import UserError
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 PLACEHOLDERS = ("instruction", "range", "shape")
 """What a template may name: the instruction, the frame's range in words, the answer's shape."""

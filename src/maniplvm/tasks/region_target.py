@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from maniplvm.geometry.arrays import BoolArray, FloatArray, read_only
 from maniplvm.geometry.regions import (
     area_of_union,
     as_polygon,
@@ -21,9 +21,6 @@ from maniplvm.geometry.regions import (
     polygon_mask,
     widest_chord,
 )
-
-FloatArray: TypeAlias = NDArray[np.float64]
-BoolArray: TypeAlias = NDArray[np.bool_]
 
 _CHORDS = 16
 """Heights at which a place inside polygons is looked for."""
@@ -55,7 +52,7 @@ class RegionTarget:
         marks: ArrayLike | None = None,
     ) -> None:
         shapes = tuple(
-            _read_only(as_polygon(polygon, f"region target, polygon {index}"))
+            read_only(as_polygon(polygon, f"region target, polygon {index}"))
             for index, polygon in enumerate(polygons)
         )
         if not shapes and mask is None:
@@ -86,7 +83,7 @@ class RegionTarget:
                 np.array([columns.min(), rows.min()], dtype=np.float64),
                 np.array([columns.max(), rows.max()], dtype=np.float64) + 1,
             ]
-        return _read_only(np.concatenate([np.min(corners, axis=0), np.max(corners, axis=0)]))
+        return read_only(np.concatenate([np.min(corners, axis=0), np.max(corners, axis=0)]))
 
     @property
     def points(self) -> FloatArray:
@@ -123,14 +120,14 @@ class RegionTarget:
         levels = [low + (high - low) * step / (2 * _CHORDS) for step in range(1, 2 * _CHORDS)]
         chords = [(widest_chord(largest, y), y) for y in levels]
         middles = np.array([[sum(chord) / 2, y] for chord, y in chords if chord is not None])
-        return _read_only(middles[int(edge_distance(middles, largest).argmax())])
+        return read_only(middles[int(edge_distance(middles, largest).argmax())])
 
     def _middle_pixel(self) -> FloatArray:
         if self.mask is None:
             raise ValueError("a region has a polygon or a mask")
         centres = np.argwhere(self.mask)[:, ::-1] + 0.5
         nearest = ((centres - centres.mean(axis=0)) ** 2).sum(axis=1).argmin()
-        return _read_only(centres[nearest])
+        return read_only(centres[nearest])
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -162,12 +159,7 @@ def _marks(values: ArrayLike) -> FloatArray:
     marks = np.array(values, dtype=np.float64)
     if marks.ndim != 2 or marks.shape[1] != 2 or not len(marks) or not np.isfinite(marks).all():
         raise ValueError(f"region target: marks are (N >= 1, 2) finite numbers, got {marks.shape}")
-    return _read_only(marks)
-
-
-def _read_only(array: FloatArray) -> FloatArray:
-    array.setflags(write=False)
-    return array
+    return read_only(marks)
 
 
 def _same(first: NDArray[np.generic] | None, second: NDArray[np.generic] | None) -> bool:

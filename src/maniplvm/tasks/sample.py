@@ -8,11 +8,10 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks.region_target import RegionTarget
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 
 class Task(StrEnum):

@@ -17,8 +17,9 @@ from maniplvm.data.drawing.primitives import (
     draw_outline,
     draw_trace,
 )
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, FloatArray, Target, Task, TraceTarget
+from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
 
 
 @dataclass(frozen=True)

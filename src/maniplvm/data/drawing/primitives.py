@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import ImageColor, ImageDraw
 
-from maniplvm.tasks.sample import FloatArray
+from maniplvm.geometry.arrays import FloatArray
 
 _HALO = (0, 0, 0, 150)
 _PALE = 0.65

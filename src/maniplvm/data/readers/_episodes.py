@@ -12,9 +12,10 @@ from maniplvm.data.calibration import Calibration
 from maniplvm.data.images import EncodedImage
 from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.data.validation import OVERHANG, trace_target
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.simplify import thin_out
 from maniplvm.tasks.parsing.reading import POINT_RANGE
-from maniplvm.tasks.sample import FloatArray, Sample, Task, TraceTarget
+from maniplvm.tasks.sample import Sample, Task, TraceTarget
 
 FEWEST, MOST = POINT_RANGE
 LEAST_MOVE = 1.0

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.optional import arrow, parquet
-from maniplvm.tasks.sample import FloatArray
 
 _BATCH_ROWS = 256
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from maniplvm.data.calibration import Calibration, PositionColumns, read_calibration
 from maniplvm.errors import UserError
-from maniplvm.tasks.sample import FloatArray
+from maniplvm.geometry.arrays import FloatArray
 
 OPTIONS = ("calibration", "camera")
 """The options of every format that holds robot episodes."""

@@ -13,9 +13,9 @@ from PIL import Image, ImageEnhance
 
 from maniplvm.embedded.pretraining.text_augmentation import reworded
 from maniplvm.errors import UserError
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import BoxTarget, Sample, Task
 
-Floats = NDArray[np.float64]
 Rng = np.random.Generator
 
 SMALLEST_CROP = 0.72
@@ -38,8 +38,8 @@ class Lesson:
     """
 
     image: bytes
-    box: Floats
-    trace: Floats
+    box: FloatArray
+    trace: FloatArray
     category: str
     box_sample: Sample
     trace_sample: Sample
@@ -60,8 +60,8 @@ class View:
     """
 
     pixels: NDArray[np.uint8]
-    box: Floats
-    trace: Floats
+    box: FloatArray
+    trace: FloatArray
     instruction: str
     lesson: Lesson
     shown: Shown
@@ -78,8 +78,8 @@ class Shown:
     """
 
     part: str
-    box: Floats
-    trace: Floats
+    box: FloatArray
+    trace: FloatArray
 
 
 class Lessons(Sequence[Lesson]):
@@ -177,7 +177,7 @@ def _seen(lesson: Lesson, side: int, rng: Rng) -> tuple[NDArray[np.uint8], Shown
     return _tinted(crop, rng), Shown(part_of(lesson), box, (lesson.trace - corner) / share)
 
 
-def _crop(keep: Floats, rng: Rng) -> tuple[Floats, Floats]:
+def _crop(keep: FloatArray, rng: Rng) -> tuple[FloatArray, FloatArray]:
     """Upper left corner and sides of a crop that holds all points, as shares of the image."""
     low = np.clip(keep.min(axis=0) - _MARGIN, 0, 1)
     high = np.clip(keep.max(axis=0) + _MARGIN, 0, 1)

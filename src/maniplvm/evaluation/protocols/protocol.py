@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from maniplvm.evaluation.outcome import Outcome
 from maniplvm.evaluation.protocols.measure import Measure
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Sample, Task
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 Measured: TypeAlias = Mapping[str, FloatArray]
 """`(B,)` values by the measure's name."""

@@ -13,7 +13,6 @@ import numpy as np
 from maniplvm.evaluation.protocols.measure import share, sides
 from maniplvm.evaluation.protocols.protocol import (
     Answered,
-    FloatArray,
     Habit,
     Measured,
     Protocol,
@@ -21,6 +20,7 @@ from maniplvm.evaluation.protocols.protocol import (
     TaskProtocol,
 )
 from maniplvm.geometry import iou, trace_distances
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Task
 
 

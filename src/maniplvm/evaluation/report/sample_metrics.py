@@ -10,17 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.protocols import SUCCESS_END_PX, SUCCESS_IOU
 from maniplvm.evaluation.report.folders import Measured
 from maniplvm.evaluation.report.overlays.targets import bounds_of
 from maniplvm.evaluation.scored import ScoredSample
 from maniplvm.geometry import iou, trace_distances
+from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.tasks import Task, parse_answer
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

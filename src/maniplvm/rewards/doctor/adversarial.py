@@ -13,15 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from maniplvm.geometry import resample
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame
-from maniplvm.rewards.doctor.probes import (
-    FloatArray,
-    Probe,
-    ProbeKind,
-    answerable,
-    wrap,
-    write_points,
-)
+from maniplvm.rewards.doctor.probes import Probe, ProbeKind, answerable, wrap, write_points
 from maniplvm.tasks.sample import Sample, Task
 
 GARBAGE_SAMPLES = 4

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.rewards.doctor.probe_scores import (
     FORMAT_TERM,
     Evidence,
@@ -17,7 +18,7 @@ from maniplvm.rewards.doctor.probe_scores import (
     mean,
     paired_gain,
 )
-from maniplvm.rewards.doctor.probes import MIN_FOR_DATA_CONSTANTS, FloatArray, ProbeKind
+from maniplvm.rewards.doctor.probes import MIN_FOR_DATA_CONSTANTS, ProbeKind
 from maniplvm.rewards.doctor.resolution import ENLARGED, SIZE_ERROR
 from maniplvm.tasks.sample import Task
 

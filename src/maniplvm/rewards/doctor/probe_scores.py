@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from maniplvm.rewards.doctor.probes import FloatArray, Probe, ProbeKind
+from maniplvm.geometry.arrays import FloatArray
+from maniplvm.rewards.doctor.probes import Probe, ProbeKind
 from maniplvm.tasks.sample import Sample
 
 Scorer: TypeAlias = Callable[[Sequence[str], Sequence[Sample]], Sequence[Mapping[str, float]]]

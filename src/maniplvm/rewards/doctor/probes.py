@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maniplvm.geometry import resample
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame
 from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.tasks.prompts import fit_points, write_answer
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 LEVELS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 """How far answers are moved [% of the image's diagonal]: from a pixel or two to a plain miss."""

@@ -7,15 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame
-from maniplvm.rewards.doctor.probes import (
-    FloatArray,
-    Probe,
-    ProbeKind,
-    answerable,
-    wrap,
-    write_points,
-)
+from maniplvm.rewards.doctor.probes import Probe, ProbeKind, answerable, wrap, write_points
 from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
 
 ENLARGED = 4

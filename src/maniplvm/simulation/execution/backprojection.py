@@ -12,11 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.provenance import Provenance
-
-Floats = NDArray[np.float64]
 
 MOST_POINTS = 256
 """Longest trace that is followed; an answer has ten points at most."""
@@ -34,8 +33,8 @@ class Course:
         gripper: `(M,)` command that holds from each point on, -1 open to 1 closed.
     """
 
-    points: Floats
-    gripper: Floats
+    points: FloatArray
+    gripper: FloatArray
 
 
 def lift(trace: ArrayLike, reference: Provenance) -> Course:
@@ -63,7 +62,7 @@ def lift(trace: ArrayLike, reference: Provenance) -> Course:
     return Course(points, gripper)
 
 
-def _path(trace: ArrayLike) -> Floats:
+def _path(trace: ArrayLike) -> FloatArray:
     try:
         pixels = np.asarray(trace, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -81,13 +80,13 @@ def _path(trace: ArrayLike) -> Floats:
     return pixels
 
 
-def _fractions(pixels: Floats) -> Floats:
+def _fractions(pixels: FloatArray) -> FloatArray:
     """Share of the path's length done at each point, from 0 to 1."""
     done = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(pixels, axis=0), axis=1)))
     return done / max(done[-1], _SAME_PLACE)
 
 
-def _switch_places(along: Floats, wanted: Floats) -> Floats:
+def _switch_places(along: FloatArray, wanted: FloatArray) -> FloatArray:
     """Where on the predicted path the gripper switches, in order."""
     places: list[float] = []
     earliest = 0.0
@@ -99,7 +98,7 @@ def _switch_places(along: Floats, wanted: Floats) -> Floats:
     return np.array(places)
 
 
-def _stretched(every: Floats, where: Floats, wanted: Floats) -> Floats:
+def _stretched(every: FloatArray, where: FloatArray, wanted: FloatArray) -> FloatArray:
     """The reference's fraction for each fraction of the predicted path."""
     own, other = [0.0], [0.0]
     for place, fraction in [*zip(where, wanted, strict=True), (1.0, 1.0)]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.execution.backprojection import Course
-from maniplvm.simulation.worlds.base import Command, Scene, Vector
+from maniplvm.simulation.worlds.base import Command, Scene
 
 TOLERANCE = 0.010
 """How close to a waypoint counts as there [m]."""
@@ -65,7 +66,7 @@ class Follower:
         yield from self._travel(end, TOLERANCE)
         yield from self._stay(end, HOLDING_STEPS)
 
-    def _travel(self, goal: Vector, tolerance: float) -> Iterator[Command]:
+    def _travel(self, goal: FloatArray, tolerance: float) -> Iterator[Command]:
         nearest, idle = np.inf, 0
         while True:
             here = self._scene.end_effector()
@@ -83,11 +84,11 @@ class Follower:
             yield self._towards(self._ahead, here)
         self._ahead = goal.copy()
 
-    def _stay(self, goal: Vector, steps: int) -> Iterator[Command]:
+    def _stay(self, goal: FloatArray, steps: int) -> Iterator[Command]:
         for _ in range(steps):
             yield self._towards(goal, self._scene.end_effector())
 
-    def _run_ahead(self, goal: Vector, here: Vector) -> None:
+    def _run_ahead(self, goal: FloatArray, here: FloatArray) -> None:
         lead = LEAD / self._scene.gain
         if np.linalg.norm(self._ahead - here) < lead:
             rest = goal - self._ahead
@@ -95,6 +96,6 @@ class Follower:
                 1.0, lead / 3 / max(float(np.linalg.norm(rest)), _AT_POINT)
             )
 
-    def _towards(self, target: Vector, here: Vector) -> Command:
+    def _towards(self, target: FloatArray, here: FloatArray) -> Command:
         motion = self._scene.gain * (target - here)
         return Command(motion / max(1.0, float(np.abs(motion).max())), self._gripper)

@@ -24,13 +24,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from maniplvm.geometry import iou
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.execution.executor import Scenes
 from maniplvm.simulation.labels.affordance import HAND_SIZE, PATCH_RADIUS
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.worlds.base import Scene
-
-Floats = NDArray[np.float64]
 
 NEARER = 0.005
 """How much nearer to the goal a touch must bring the task [m]."""
@@ -47,7 +46,7 @@ _SHOWN = np.array([1, 1, 1, 0, 0, 0], dtype=np.uint8)
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
-def _directions() -> list[Floats]:
+def _directions() -> list[FloatArray]:
     flat = [(x, y, 0) for x, y in product((-1, 0, 1), repeat=2) if (x, y) != (0, 0)]
     return [np.array(d) / np.linalg.norm(d) for d in [(0, 0, -1), *flat, (0, 0, 1)]]
 
@@ -117,7 +116,7 @@ def touch_box(
     return Touch(contact, 0.0 if surface is None else float(iou(xyxy[None], surface[None])[0]))
 
 
-def _contact(scene: Scene, geom: int, point: Floats, timeout: float | None) -> Contact:
+def _contact(scene: Scene, geom: int, point: FloatArray, timeout: float | None) -> Contact:
     if geom < 0:
         return Contact.NOTHING
     body = int(scene.model.geom_bodyid[geom])
@@ -144,14 +143,14 @@ def _contact(scene: Scene, geom: int, point: Floats, timeout: float | None) -> C
 class _Finger:
     """Pushes one point of a body, each time from the state in which it was made."""
 
-    def __init__(self, scene: Scene, body: int, point: Floats) -> None:
+    def __init__(self, scene: Scene, body: int, point: FloatArray) -> None:
         self._model, self._data, self._body = scene.model, scene.data, body
         self._start = np.zeros(mujoco.mj_stateSize(self._model, _STATE))
         mujoco.mj_getState(self._model, self._data, self._start, _STATE)
         rotation = self._data.xmat[body].reshape(3, 3)
         self._local = rotation.T @ (point - self._data.xpos[body])
 
-    def push(self, direction: Floats) -> float:
+    def push(self, direction: FloatArray) -> float:
         """Push for a while; how far the point has gone that way [m].
 
         The force grows while the point hardly moves, and is off while it moves too fast, so that
@@ -182,12 +181,12 @@ class _Finger:
         mujoco.mj_setState(self._model, self._data, self._start, _STATE)
         mujoco.mj_forward(self._model, self._data)
 
-    def _point(self) -> Floats:
+    def _point(self) -> FloatArray:
         rotation = self._data.xmat[self._body].reshape(3, 3)
         return np.array(self._data.xpos[self._body] + rotation @ self._local)
 
 
-def _bound(scene: Scene, camera: Camera, geom: int, point: Floats) -> Floats | None:
+def _bound(scene: Scene, camera: Camera, geom: int, point: FloatArray) -> FloatArray | None:
     """The tight bound of a geom's surface around a point of it, `(4,)` xyxy [px]."""
     width, height = camera.size
     columns, rows = (np.arange(_STRIDE / 2, side, _STRIDE) for side in (width, height))
@@ -202,7 +201,7 @@ def _bound(scene: Scene, camera: Camera, geom: int, point: Floats) -> Floats | N
     return np.concatenate([low - _STRIDE / 2, high + _STRIDE / 2])
 
 
-def _seen(scene: Scene, camera: Camera, pixels: Floats) -> tuple[NDArray[np.int32], Floats]:
+def _seen(scene: Scene, camera: Camera, pixels: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
     """The geoms in front at pixels `(N, 2)`, -1 for none, and where the rays meet them [m]."""
     count = len(pixels)
     rays = camera.unproject(pixels, np.ones(count)) - camera.position

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.closing import Closing
 from maniplvm.simulation.generation.splits import Split
 from maniplvm.simulation.labels.affordance import (
@@ -33,8 +34,6 @@ from maniplvm.simulation.scene.cameras import Camera, frame
 from maniplvm.simulation.scene.rendering import Renderer
 from maniplvm.simulation.worlds.base import Scene
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
-
-Floats = NDArray[np.float64]
 
 EXPERT_FAILED = "expert failed"
 NOTHING_TOUCHED = "nothing touched"
@@ -170,7 +169,7 @@ class Studio(Closing):
         self._appearance.aim_lights(drawn)
         draw(things, drawn)
 
-    def _goals(self, initial: mujoco.MjData) -> Floats:
+    def _goals(self, initial: mujoco.MjData) -> FloatArray:
         return initial.site_xpos[sorted(self.scene.goal_sites)]
 
     def _developed(
@@ -231,7 +230,7 @@ class Studio(Closing):
         ]
 
 
-def _is_small(box: Floats, size: tuple[int, int]) -> bool:
+def _is_small(box: FloatArray, size: tuple[int, int]) -> bool:
     sides = (box[2:] - box[:2]) / np.array(size)
     return bool(sides.min() < LEAST_SIDE or sides.mean() < LEAST_MEAN_SIDE)
 

@@ -16,11 +16,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray, IntArray
 from maniplvm.simulation.labels.demonstrations import Demonstration
 from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.scene.rendering import Renderer, Surfaces
-
-Floats = NDArray[np.float64]
 
 IN_EARNEST = 0.05
 """Least share of the episode's impulse that makes a touched body the one that is meant."""
@@ -53,8 +52,8 @@ class Part:
     body: int
     geoms: tuple[int, ...]
     first_step: int
-    points: Floats
-    reach: Floats
+    points: FloatArray
+    reach: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ class PartView:
         mask: `(H, W)` the visible patch.
     """
 
-    box: Floats
+    box: FloatArray
     visible: float
     mask: NDArray[np.bool_]
 
@@ -145,13 +144,13 @@ def view_part(
     return PartView(box=_bound(mask), visible=float(in_sight.mean()), mask=mask)
 
 
-def _start(steps: NDArray[np.int64], impulses: Floats) -> int:
+def _start(steps: IntArray, impulses: FloatArray) -> int:
     """The step by which a hundredth of the impulse has been given: touches at rest do not count."""
     done = np.cumsum(impulses)
     return int(steps[int(np.searchsorted(done, 0.01 * done[-1]))])
 
 
-def _bearing(local: Floats, impulse: Floats) -> Floats:
+def _bearing(local: FloatArray, impulse: FloatArray) -> FloatArray:
     """The fewest cells of the contact surface that bear most of the impulse, `(C, 3)` [m]."""
     cells, member = np.unique(np.round(local / _CELL), axis=0, return_inverse=True)
     borne = np.bincount(member.reshape(-1), weights=impulse)
@@ -160,18 +159,18 @@ def _bearing(local: Floats, impulse: Floats) -> Floats:
     return cells[strongest[:needed]] * _CELL
 
 
-def _on_initial_pose(initial: mujoco.MjData, body: int, local: Floats) -> Floats:
+def _on_initial_pose(initial: mujoco.MjData, body: int, local: FloatArray) -> FloatArray:
     return initial.xpos[body] + local @ initial.xmat[body].reshape(3, 3).T
 
 
-def _distance(surface: Floats, points: Floats) -> Floats:
+def _distance(surface: FloatArray, points: FloatArray) -> FloatArray:
     nearest = np.full(len(surface), np.inf)
     for point in points:
         nearest = np.minimum(nearest, np.linalg.norm(surface - point, axis=1))
     return nearest
 
 
-def _bound(mask: NDArray[np.bool_]) -> Floats:
+def _bound(mask: NDArray[np.bool_]) -> FloatArray:
     rows, columns = np.nonzero(mask)
     return np.array(
         [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=np.float64

@@ -9,10 +9,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray, IntArray
 from maniplvm.simulation.worlds.base import Scene
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +27,13 @@ class ContactLog:
         reach: `(C, 3)` contact point seen from the end effector, world axes [m].
     """
 
-    step: Ints
-    hand_geom: Ints
-    geom: Ints
-    body: Ints
-    impulse: Floats
-    local: Floats
-    reach: Floats
+    step: IntArray
+    hand_geom: IntArray
+    geom: IntArray
+    body: IntArray
+    impulse: FloatArray
+    local: FloatArray
+    reach: FloatArray
 
     def __len__(self) -> int:
         return len(self.step)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.labels.contacts import ContactLog, ContactSensor
 from maniplvm.simulation.worlds.base import Scene
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +27,8 @@ class Demonstration:
 
     seed: int
     initial: mujoco.MjData
-    path: Floats
-    gripper: Floats
+    path: FloatArray
+    gripper: FloatArray
     contacts: ContactLog
     success: bool
 

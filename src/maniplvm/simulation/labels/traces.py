@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.simplify import thin_out
 from maniplvm.simulation.labels.affordance import Part
 from maniplvm.simulation.labels.demonstrations import Demonstration
 from maniplvm.tasks.parsing.reading import POINT_RANGE
-
-Floats = NDArray[np.float64]
 
 FEWEST, MOST = POINT_RANGE
 SWITCH = 0.05
@@ -34,9 +33,9 @@ class Waypoints:
     """
 
     steps: NDArray[np.int64]
-    points: Floats
-    gripper: Floats
-    offset: Floats
+    points: FloatArray
+    gripper: FloatArray
+    offset: FloatArray
 
 
 def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
@@ -69,7 +68,7 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
     )
 
 
-def _switches(gripper: Floats) -> list[int]:
+def _switches(gripper: FloatArray) -> list[int]:
     """Steps after which the gripper's command is another, as indices on the path."""
     return [int(step) for step in np.flatnonzero(np.abs(np.diff(gripper)) > SWITCH) + 1]
 
@@ -101,7 +100,7 @@ def _apart(anchors: list[int], last: int) -> list[int]:
     return [*kept, last]
 
 
-def _command_from(step: int, gripper: Floats, settled: dict[int, int]) -> float:
+def _command_from(step: int, gripper: FloatArray, settled: dict[int, int]) -> float:
     command = float(gripper[0])
     for switch, when in settled.items():
         if step >= when - _APART + 1:

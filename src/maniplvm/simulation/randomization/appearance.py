@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maniplvm.errors import UserError
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.randomization.distractors import is_backdrop
 from maniplvm.simulation.randomization.textures import BANK_SIZE, texture
 from maniplvm.simulation.scene.cameras import Framing
 from maniplvm.simulation.scene.rendering import Renderer
 from maniplvm.simulation.worlds.base import Scene, Viewpoint
-
-Floats = NDArray[np.float64]
 
 PLAIN_FILL = 0.74
 TEXTURE_SIDE = 256
@@ -103,7 +102,7 @@ class Appearance:
         )
         self._painted = _painted_parts(scene)
         self._images = {number: self._coarsened(number) for number in self._painted.textures}
-        self._swing: Floats | None = None
+        self._swing: FloatArray | None = None
         self._worn: dict[int, tuple[int, bool] | None] = dict.fromkeys(self._images)
 
     def dress(

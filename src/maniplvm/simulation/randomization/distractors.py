@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.worlds.base import Scene
-
-Floats = NDArray[np.float64]
 
 MOST = 4
 _CLEARANCE = 0.07
@@ -40,10 +38,10 @@ class Distractor:
     """
 
     shape: str
-    size: Floats
-    position: Floats
+    size: FloatArray
+    position: FloatArray
     turn: float
-    colour: Floats
+    colour: FloatArray
 
     @property
     def radius(self) -> float:
@@ -56,7 +54,7 @@ class Distractor:
 
 
 def scatter(
-    rng: np.random.Generator, scene: Scene, initial: mujoco.MjData, path: Floats
+    rng: np.random.Generator, scene: Scene, initial: mujoco.MjData, path: FloatArray
 ) -> list[Distractor]:
     """Up to four things near the action but clear of it.
 
@@ -103,7 +101,7 @@ def draw(things: Sequence[Distractor], drawn: mujoco.MjvScene) -> None:
         drawn.ngeom += 1
 
 
-def _any(rng: np.random.Generator, area: Floats, table: float) -> Distractor:
+def _any(rng: np.random.Generator, area: FloatArray, table: float) -> Distractor:
     shape = str(rng.choice(list(_SHAPES)))
     if shape == "pebble":
         size = np.append(rng.uniform(0.018, 0.034, 2), rng.uniform(0.009, 0.015))
@@ -125,7 +123,9 @@ def _any(rng: np.random.Generator, area: Floats, table: float) -> Distractor:
     )
 
 
-def _is_clear(thing: Distractor, path: Floats, taken: Floats, placed: Sequence[Distractor]) -> bool:
+def _is_clear(
+    thing: Distractor, path: FloatArray, taken: FloatArray, placed: Sequence[Distractor]
+) -> bool:
     centre = thing.position[:2]
     if np.linalg.norm(path[:, :2] - centre, axis=1).min() < thing.radius + _CLEARANCE:
         return False
@@ -138,7 +138,7 @@ def _is_clear(thing: Distractor, path: Floats, taken: Floats, placed: Sequence[D
     )
 
 
-def _footprints(scene: Scene, initial: mujoco.MjData) -> Floats:
+def _footprints(scene: Scene, initial: mujoco.MjData) -> FloatArray:
     """Rectangles on the table under everything but the robot and the table, `(G, 2, 2)` [m]."""
     model = scene.model
     rectangles = []

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Pattern = Callable[[np.random.Generator, int], Floats]
+from maniplvm.geometry.arrays import FloatArray
+
+Pattern = Callable[[np.random.Generator, int], FloatArray]
 
 BANK_SIZE = 8
 """Textures in the bank that teaches, and in the one that tests; they share none."""
@@ -44,35 +45,35 @@ def texture(
     return image
 
 
-def _two_shades(rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _two_shades(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     base = rng.uniform(0.35, 0.75, 3)
     base = base.mean() + 0.6 * (base - base.mean())  # muted, so that the objects stand out
     contrast = rng.uniform(0.06, 0.20)
     return np.clip(base - contrast, 0, 1), np.clip(base + contrast, 0, 1)
 
 
-def _planks(rng: np.random.Generator, side: int) -> Floats:
+def _planks(rng: np.random.Generator, side: int) -> FloatArray:
     count = int(rng.integers(3, 7))
     shade = np.repeat(rng.uniform(0, 1, count), side // count + 1)[:side]
     grain = _smooth(rng, side, 2, 32)
     return np.clip(0.6 * shade[:, None] + 0.4 * grain, 0, 1)
 
 
-def _checks(rng: np.random.Generator, side: int) -> Floats:
+def _checks(rng: np.random.Generator, side: int) -> FloatArray:
     period = side // int(rng.integers(2, 5))
     rows, columns = np.indices((side, side)) // period
     return ((rows + columns) % 2).astype(np.float64)
 
 
-def _marble(rng: np.random.Generator, side: int) -> Floats:
+def _marble(rng: np.random.Generator, side: int) -> FloatArray:
     return 0.6 * _smooth(rng, side, 6, 6) + 0.4 * _smooth(rng, side, 16, 16)
 
 
-def _speckle(rng: np.random.Generator, side: int) -> Floats:
+def _speckle(rng: np.random.Generator, side: int) -> FloatArray:
     return (rng.uniform(0, 1, (side, side)) > 0.75).astype(np.float64)
 
 
-def _tiles(rng: np.random.Generator, side: int) -> Floats:
+def _tiles(rng: np.random.Generator, side: int) -> FloatArray:
     period = side // int(rng.integers(2, 6))
     inside = np.indices((side, side)) % period > 2
     return (inside[0] & inside[1]).astype(np.float64) * 0.8
@@ -81,13 +82,13 @@ def _tiles(rng: np.random.Generator, side: int) -> Floats:
 _PATTERNS: tuple[Pattern, ...] = (_planks, _checks, _marble, _speckle, _tiles)
 
 
-def _smooth(rng: np.random.Generator, side: int, rows: int, columns: int) -> Floats:
+def _smooth(rng: np.random.Generator, side: int, rows: int, columns: int) -> FloatArray:
     """Noise of that many cells, interpolated: it wraps around, so that tiles meet."""
     coarse = rng.uniform(0, 1, (rows, columns))
     return _stretched(_stretched(coarse, side).T, side).T
 
 
-def _stretched(values: Floats, side: int) -> Floats:
+def _stretched(values: FloatArray, side: int) -> FloatArray:
     place = np.arange(side) * len(values) / side
     low = place.astype(np.int64)
     share = (place - low)[:, None]

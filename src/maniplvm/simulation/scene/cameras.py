@@ -12,11 +12,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.camera import Pinhole
-
-Floats = NDArray[np.float64]
 
 NEAREST, FARTHEST = 0.40, 2.20
 """Bounds of the distance between a camera and what it looks at [m]."""
@@ -43,7 +42,7 @@ class Camera:
     size: tuple[int, int]
 
     @cached_property
-    def axes(self) -> Floats:
+    def axes(self) -> FloatArray:
         """Rows right, up, forward: orthonormal, `(3, 3)`, world coordinates."""
         azimuth, elevation = np.deg2rad(self.azimuth), np.deg2rad(self.elevation)
         forward = np.array(
@@ -57,7 +56,7 @@ class Camera:
         return np.stack([right, np.cross(right, forward), forward])
 
     @cached_property
-    def position(self) -> Floats:
+    def position(self) -> FloatArray:
         """The optical centre, `(3,)` [m, world]."""
         return np.asarray(self.lookat) - self.distance * self.axes[2]
 
@@ -77,7 +76,7 @@ class Camera:
             centre=(width / 2, height / 2),
         )
 
-    def project(self, points: ArrayLike) -> tuple[Floats, Floats]:
+    def project(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Where points appear.
 
         Args:
@@ -90,7 +89,7 @@ class Camera:
         """
         return self._pinhole.project(points)
 
-    def unproject(self, pixels: ArrayLike, depth: ArrayLike) -> Floats:
+    def unproject(self, pixels: ArrayLike, depth: ArrayLike) -> FloatArray:
         """The inverse of `project`.
 
         Args:
@@ -205,13 +204,13 @@ def frame(
     return camera if inside else None
 
 
-def _span(camera: Camera, subject: Floats) -> float:
+def _span(camera: Camera, subject: FloatArray) -> float:
     pixels, depth = camera.project(subject)
     if depth.min() < 0.1:
         return float("inf")
     return float((np.ptp(pixels, axis=0) / np.array(camera.size)).max())
 
 
-def _triple(values: Floats) -> tuple[float, float, float]:
+def _triple(values: FloatArray) -> tuple[float, float, float]:
     x, y, z = (round(float(value), 5) for value in values)
     return x, y, z

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from maniplvm.geometry.arrays import FloatArray
 
 if TYPE_CHECKING:
     import mujoco
 
-Vector = NDArray[np.float64]
 
 OPEN, CLOSED = -1.0, 1.0
 """The two ends of a gripper command; experts also use values between them."""
@@ -29,7 +30,7 @@ class Command:
         gripper: -1 (open) to 1 (closed).
     """
 
-    motion: Vector
+    motion: FloatArray
     gripper: float
 
 
@@ -78,14 +79,14 @@ class Scene(ABC):
     viewpoint: Viewpoint
     gain: float
     horizon: int
-    workspace: Vector
+    workspace: FloatArray
 
     @abstractmethod
     def reset(self, seed: int) -> None:
         """Put the scene into the initial state that belongs to the seed."""
 
     @abstractmethod
-    def end_effector(self) -> Vector:
+    def end_effector(self) -> FloatArray:
         """The point between the finger tips, `(3,)` [m, world]."""
 
     @abstractmethod

@@ -15,7 +15,8 @@ import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as ENVIRONMENTS
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.worlds.base import Command, Scene, Vector, Viewpoint, World, subtree
+from maniplvm.geometry.arrays import FloatArray
+from maniplvm.simulation.worlds.base import Command, Scene, Viewpoint, World, subtree
 
 _SUFFIX = "-goal-observable"
 _TASKS = tuple(sorted(name.removesuffix(_SUFFIX) for name in ENVIRONMENTS))
@@ -72,7 +73,7 @@ class MetaWorldScene(Scene):
         mujoco.mj_forward(self.model, self.data)
         self._place_goal_sites()
 
-    def end_effector(self) -> Vector:
+    def end_effector(self) -> FloatArray:
         """See `Scene.end_effector`."""
         return np.array(self._env.tcp_center)
 

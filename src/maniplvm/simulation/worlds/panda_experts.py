@@ -9,7 +9,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from maniplvm.simulation.worlds.base import CLOSED, OPEN, Command, Scene, Vector
+from maniplvm.geometry.arrays import FloatArray
+from maniplvm.simulation.worlds.base import CLOSED, OPEN, Command, Scene
 
 TOLERANCE = 0.008
 """How close to a place counts as there [m]."""
@@ -83,13 +84,15 @@ EXPERTS: Mapping[str, Expert] = MappingProxyType(
 """The expert of every task."""
 
 
-def _grasp(scene: Scene, place: Vector) -> Iterator[Command]:
+def _grasp(scene: Scene, place: FloatArray) -> Iterator[Command]:
     yield from _go(scene, place + 0.10 * UP, OPEN)
     yield from _go(scene, place, OPEN)
     yield from _stay(scene, CLOSED)
 
 
-def _go(scene: Scene, place: Vector, gripper: float, patience: int = PATIENCE) -> Iterator[Command]:
+def _go(
+    scene: Scene, place: FloatArray, gripper: float, patience: int = PATIENCE
+) -> Iterator[Command]:
     for _ in range(patience):
         error = place - scene.end_effector()
         if np.linalg.norm(error) < TOLERANCE:
@@ -103,22 +106,22 @@ def _stay(scene: Scene, gripper: float) -> Iterator[Command]:
         yield _towards(scene, place - scene.end_effector(), gripper)
 
 
-def _towards(scene: Scene, error: Vector, gripper: float) -> Command:
+def _towards(scene: Scene, error: FloatArray, gripper: float) -> Command:
     motion = scene.gain * error
     return Command(motion / max(1.0, float(np.abs(motion).max())), gripper)
 
 
-def _body(scene: Scene, name: str) -> Vector:
+def _body(scene: Scene, name: str) -> FloatArray:
     return np.array(scene.data.body(name).xpos)
 
 
-def _joint(scene: Scene, name: str) -> tuple[Vector, Vector]:
+def _joint(scene: Scene, name: str) -> tuple[FloatArray, FloatArray]:
     """Where a joint is and its axis [world]."""
     joint = mujoco.mj_name2id(scene.model, mujoco.mjtObj.mjOBJ_JOINT, name)
     return np.array(scene.data.xanchor[joint]), np.array(scene.data.xaxis[joint])
 
 
-def _turned(arm: Vector, angle: float) -> Vector:
+def _turned(arm: FloatArray, angle: float) -> FloatArray:
     """Around the vertical [rad]."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.array([cosine * arm[0] - sine * arm[1], sine * arm[0] + cosine * arm[1], arm[2]])

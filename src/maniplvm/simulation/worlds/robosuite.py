@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.worlds.base import OPEN, Command, Scene, Vector, Viewpoint, World, subtree
+from maniplvm.geometry.arrays import FloatArray
+from maniplvm.simulation.worlds.base import OPEN, Command, Scene, Viewpoint, World, subtree
 from maniplvm.simulation.worlds.panda_experts import EXPERTS
 
 
@@ -102,7 +103,7 @@ class RobosuiteScene(Scene):
             for _ in range(_SETTLING_STEPS):
                 self.move_towards(start, OPEN)
 
-    def end_effector(self) -> Vector:
+    def end_effector(self) -> FloatArray:
         """See `Scene.end_effector`."""
         return np.array(self.data.site_xpos[self._site])
 
@@ -120,7 +121,7 @@ class RobosuiteScene(Scene):
         """See `Scene.close`."""
         self._env.close()
 
-    def _righting(self) -> Vector:
+    def _righting(self) -> FloatArray:
         """The turn that keeps the hand's orientation, -1..1 of the fastest in one step."""
         facing = self.data.site_xmat[self._site].reshape(3, 3)
         # Half the sum of the axes' cross products is the turn's axis times the sine of its angle.
@@ -128,7 +129,7 @@ class RobosuiteScene(Scene):
         return np.clip(turn / _RADIANS_PER_STEP, -1.0, 1.0)
 
 
-def _tilted(facing: Vector, degrees: float) -> Vector:
+def _tilted(facing: FloatArray, degrees: float) -> FloatArray:
     """Turned around the world's x axis, away from what lies on the right of the robot."""
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     return np.array([[1.0, 0.0, 0.0], [0.0, cosine, sine], [0.0, -sine, cosine]]) @ facing

@@ -16,14 +16,12 @@ from enum import StrEnum
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, View
 from maniplvm.tasks.parsing.blocks import misplaced_blocks, read_blocks, strict_blocks
 from maniplvm.tasks.parsing.formats import find_coordinates
 from maniplvm.tasks.sample import Task
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 POINT_RANGE = (3, 10)
 """How many points a trace answer has, both ends included."""

@@ -23,7 +23,8 @@ from maniplvm.data.readers.lerobot.layout import Entry, entries, located, read_t
 from maniplvm.data.record_errors import BadRecord, Cause, RecordError
 from maniplvm.data.validation import shown
 from maniplvm.data.video import read_frame
-from maniplvm.tasks.sample import FloatArray, Sample
+from maniplvm.geometry.arrays import FloatArray
+from maniplvm.tasks.sample import Sample
 
 NAME = "lerobot"
 

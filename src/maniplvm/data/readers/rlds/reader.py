@@ -27,7 +27,8 @@ from maniplvm.data.readers.rlds.tf_example import (
 from maniplvm.data.readers.rlds.tf_record import RawRecord, read_tf_records
 from maniplvm.data.record_errors import BadRecord, Cause, RecordError
 from maniplvm.errors import UserError
-from maniplvm.tasks.sample import FloatArray, Sample
+from maniplvm.geometry.arrays import FloatArray
+from maniplvm.tasks.sample import Sample
 
 NAME = "rlds"
 

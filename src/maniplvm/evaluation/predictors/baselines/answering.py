@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.geometry import iou, resample, trace_distances
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import resolve_frame
 from maniplvm.tasks import (
     BoxTarget,
@@ -21,8 +22,6 @@ from maniplvm.tasks import (
     write_completion,
 )
 from maniplvm.tasks.parsing.reading import POINT_RANGE
-
-FloatArray: TypeAlias = NDArray[np.float64]
 
 _FRAME = "unit"
 _REASONING = "the same whatever the image shows"

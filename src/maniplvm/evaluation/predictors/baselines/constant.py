@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from maniplvm.evaluation.predictors.baselines.answering import FloatArray, best_answer
+from maniplvm.evaluation.predictors.baselines.answering import best_answer
 from maniplvm.evaluation.predictors.baselines.fitted import TaughtBaseline
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Sample, Task
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
-from maniplvm.evaluation.predictors.baselines.answering import FloatArray, shares_of, written
+from maniplvm.evaluation.predictors.baselines.answering import shares_of, written
 from maniplvm.evaluation.predictors.predictions import Prediction
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Sample
 
 

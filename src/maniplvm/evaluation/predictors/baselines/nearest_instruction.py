@@ -10,8 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
-from maniplvm.evaluation.predictors.baselines.answering import FloatArray, best_answer
+from maniplvm.evaluation.predictors.baselines.answering import best_answer
 from maniplvm.evaluation.predictors.baselines.fitted import TaughtBaseline
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Sample, Task
 
 _WORD = re.compile(r"\w+")

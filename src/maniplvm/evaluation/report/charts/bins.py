@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.report.charts.charts import Chart
 from maniplvm.evaluation.report.charts.scales import Axis, axis_at, percent
 from maniplvm.evaluation.report.sample_metrics import Judged
 from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_mean
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+from maniplvm.geometry.arrays import FloatArray, IntArray
 
 MOST_BINS = 5
 """Of one chart."""

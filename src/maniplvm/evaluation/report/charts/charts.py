@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.report.charts.scales import Axis
 from maniplvm.evaluation.report.html.tags import tag
-
-FloatArray = NDArray[np.float64]
+from maniplvm.geometry.arrays import FloatArray
 
 WIDTH = 360
 _LEFT, _RIGHT, _LINE = 46, 14, 17

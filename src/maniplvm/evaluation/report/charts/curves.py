@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.report.charts.charts import Chart
 from maniplvm.evaluation.report.charts.scales import Axis, axis_at, short, ticks_between
 from maniplvm.evaluation.report.folders import Run
-
-FloatArray = NDArray[np.float64]
+from maniplvm.geometry.arrays import FloatArray
 
 _SMOOTHING = 0.12
 _MOST_POINTS = 240

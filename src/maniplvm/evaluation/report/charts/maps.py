@@ -8,14 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.report.html.tags import tag
 from maniplvm.evaluation.report.sample_metrics import Judged
+from maniplvm.geometry.arrays import FloatArray, IntArray
 from maniplvm.tasks import Task
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.intp]
 
 COLUMNS, ROWS = 6, 5
 FEW = 5

@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.protocols import SUCCESS_END_PX, SUCCESS_IOU
 from maniplvm.evaluation.report.charts.charts import Chart
 from maniplvm.evaluation.report.charts.scales import axis_at, percent, short
-from maniplvm.evaluation.report.sample_metrics import BoolArray, Judged
+from maniplvm.evaluation.report.sample_metrics import Judged
 from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_mean
+from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.tasks import Task
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

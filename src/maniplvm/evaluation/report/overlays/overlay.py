@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from PIL import Image, UnidentifiedImageError
 
 from maniplvm.data import PREDICTION, TRUTH, Dataset, Style, zoom_region
@@ -21,10 +21,9 @@ from maniplvm.evaluation.report.charts.charts import path_of
 from maniplvm.evaluation.report.html.tags import tag
 from maniplvm.evaluation.report.overlays.targets import is_target
 from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import BoxTarget, RegionTarget, TraceTarget
 from maniplvm.tasks.sample import Target
-
-FloatArray = NDArray[np.float64]
 
 MOST_BYTES = 20_000
 """Of one image: about a hundred of them must fit into a page of 4 MB."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maniplvm.evaluation.scored import Numbers, ScoredSample
+from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import RegionTarget
 from maniplvm.tasks.sample import Target
-
-FloatArray = NDArray[np.float64]
 
 
 def bounds_of(target: Any) -> FloatArray:
