@@ -27,9 +27,9 @@ FLOORS = {
 }
 MAY_IMPORT = {
     "rewards": {"errors", "geometry", "tasks"},
-    "data": {"errors", "geometry", "tasks"},
-    "models": {"errors", "geometry", "tasks"},
-    "embedded": {"errors", "geometry", "tasks", "data", "models"},
+    "data": {"errors", "files", "geometry", "tasks"},
+    "models": {"errors", "files", "geometry", "tasks"},
+    "embedded": {"errors", "files", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
     "engines/lmms_eval": {"errors", "geometry", "tasks", "rewards", "data", "evaluation"},
 }
