@@ -50,7 +50,7 @@ def many(number: int) -> Iterator[Sample]:
         replace(
             sample,
             id=f"{sample.id}/{again}",
-            provenance={**sample.provenance, "seed": f"{sample.provenance['seed']}/{again}"},
+            scene=f"{sample.scene}/{again}",
         )
         for again in count()
         for sample in known
@@ -60,7 +60,7 @@ def many(number: int) -> Iterator[Sample]:
 
 def completion(sample: Sample, error: float, rng: np.random.Generator) -> str:
     """The target, moved by chance; sometimes words without coordinates."""
-    words = " ".join(["look", "for", str(sample.provenance.get("part", "the part"))])
+    words = " ".join(["look", "for", sample.part or "the part"])
     words += ", then move it" * int(rng.integers(0, 4))
     if rng.uniform() < UNREADABLE:
         return f"<think>{words}</think><answer>I cannot tell</answer>"

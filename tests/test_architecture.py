@@ -28,9 +28,9 @@ FLOORS = {
 }
 MAY_IMPORT = {
     "rewards": {"errors", "config", "geometry", "tasks"},
-    "data": {"errors", "optional", "config", "geometry", "tasks"},
-    "models": {"errors", "optional", "config", "geometry", "tasks"},
-    "embedded": {"errors", "optional", "geometry", "tasks", "data", "models"},
+    "data": {"errors", "files", "optional", "config", "geometry", "tasks"},
+    "models": {"errors", "files", "optional", "config", "geometry", "tasks"},
+    "embedded": {"errors", "files", "optional", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
     "engines/lmms_eval": {"errors", "geometry", "tasks", "rewards", "data", "evaluation"},
 }
@@ -99,3 +99,31 @@ def test_no_module_runs_text_or_swallows_errors(path):
 
 def test_no_module_has_a_name_that_says_nothing():
     assert not {path.stem for path in MODULES} & {"utils", "helpers", "common", "misc"}
+
+
+MIGRATION = "data/schema.py"
+CORE = [path for path in MODULES if FLOORS.get(path.relative_to(PACKAGE).parts[0], 9) <= 2]
+
+
+def reads_a_key(node):
+    """Whether a node looks up a key of something called provenance."""
+    if isinstance(node, ast.Subscript):
+        owner = node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        owner = node.func.value if node.func.attr in ("get", "pop", "setdefault") else None
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        owner = node.comparators[0]
+    else:
+        return False
+    name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+    return name == "provenance"
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_core_looks_up_no_key_of_a_provenance(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lines = [node.lineno for node in ast.walk(tree) if reads_a_key(node)]
+    if path.relative_to(PACKAGE).as_posix() == MIGRATION:
+        migration = next(n for n in ast.walk(tree) if getattr(n, "name", "") == "_migrated")
+        lines = [n for n in lines if not migration.lineno <= n <= migration.end_lineno]
+    assert not lines

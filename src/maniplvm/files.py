@@ -1,33 +1,76 @@
-"""Files that are either whole or not there, whenever the process ends."""
+"""Files and folders that are either complete or absent, whenever the process ends."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
 
-UNFINISHED = ".unfinished"
-"""Ends the name of what is being written."""
+_UNFINISHED = ".unfinished"
+
+
+def unfinished_path(path: Path) -> Path:
+    """The path of a file or folder while it is being written: beside it, with one more suffix."""
+    return path.with_name(path.name + _UNFINISHED)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a path belongs to a file or folder whose writing did not end."""
+    return path.name.endswith(_UNFINISHED)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """Write a file or a folder so that `path` holds the old one or the new one, complete.
+
+    The block writes to the given path. When it ends without an error, what it wrote replaces
+    `path`. After an error, what it wrote is removed. What a killed process left is removed first.
+
+    Args:
+        path: The file or folder to write. Its parent folder must exist.
+
+    Yields:
+        The path to write to: `unfinished_path(path)`.
+    """
+    unfinished = unfinished_path(path)
+    remove(unfinished)
+    try:
+        yield unfinished
+        if unfinished.is_dir():
+            remove(path)
+        else:
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        remove(unfinished)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with its content. A missing path is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that an interruption leaves the old one or the new one, whole.
+    """Write a UTF-8 text file with `replacing`.
 
     Raises:
         UserError: it cannot be written.
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise unwritable(path, error) from error
 
 
@@ -36,7 +79,7 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
     Raises:
         UserError: it cannot be written.
-        ValueError: not a number where JSON needs one.
+        ValueError: the content holds NaN or an infinite number.
     """
     write_whole(
         path, json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
@@ -44,8 +87,8 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> UserError:
-    """What is said when a file of something that can be continued cannot be written."""
+    """The error for a file that cannot be written, in a command that can be resumed."""
     return UserError(
-        f"{path}: cannot be written ({error.strerror}); what it holds is safe, and the same command "
-        "continues when that is mended"
+        f"{path}: cannot be written ({error.strerror}); what it already holds is safe; make it "
+        "writable or free disk space, then run the same command to resume"
     )

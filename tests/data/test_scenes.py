@@ -16,7 +16,7 @@ def simulated(category, seed, view, task=Task.AFFORDANCE):
         (16, 16),
         box if task is Task.AFFORDANCE else trace,
         category=category,
-        provenance={"world": "w", "task": category, "seed": seed, "view": view},
+        scene=f"w/{category}/{seed}",
     )
 
 
@@ -35,7 +35,7 @@ def samples():
 def test_views_of_one_scene_share_it_and_other_samples_are_their_own():
     first, second = simulated("open", 3, 0), simulated("open", 3, 1)
     assert scene_of(first) == scene_of(second) != scene_of(simulated("open", 4, 0))
-    assert scene_of(replace(first, provenance={})) == first.id
+    assert scene_of(replace(first, scene="")) == first.id
 
 
 def test_any_beginning_of_the_order_holds_each_category_at_its_share(samples):
@@ -64,3 +64,11 @@ def test_a_limit_keeps_scenes_whole_and_counts_each_task(samples):
     assert set(views.values()) == {4}
     assert {sample.id for sample in few} <= {s.id for s in limit_samples(samples, 20, seed=0)}
     assert [s.id for s in limit_samples(samples, 10_000, seed=0)] == [s.id for s in samples]
+
+
+def test_a_limit_ignores_the_keys_of_a_provenance(samples):
+    plain = [
+        replace(sample, scene="", category=None, provenance={"world": "kitchen"})
+        for sample in samples
+    ]
+    assert len(limit_samples(plain, 9, seed=0)) == 18

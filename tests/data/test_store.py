@@ -37,6 +37,8 @@ def samples(draw):
         image=draw(st.none() | st.binary(max_size=50)),
         split=draw(st.sampled_from(["train", "id_test", "ood.tasks-2"])),
         category=draw(st.none() | TEXT),
+        scene=draw(st.just("") | TEXT),
+        part=draw(st.just("") | TEXT),
         provenance=draw(PROVENANCE),
     )
 
@@ -232,3 +234,34 @@ def test_hugging_face_datasets_decodes_the_images(tmp_path, monkeypatch):
 def test_a_row_beyond_the_end_is_an_index_error(folder):
     with pytest.raises(IndexError, match="no row"):
         row_at(folder / "train.parquet", 99)
+
+
+def without_columns(path, *names):
+    """Rewrites a split's file as a version without these columns did."""
+    pq.write_table(pq.read_table(path).drop_columns(list(names)), path)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "scene", "part"),
+    [
+        (
+            {"world": "metaworld", "task": "door-open-v3", "seed": 7, "part": "the handle"},
+            "metaworld/door-open-v3/7",
+            "the handle",
+        ),
+        ({"world": "kitchen"}, "", ""),
+        ({"world": "kitchen", "task": 3, "seed": 1, "part": 2}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_a_data_set_without_scene_and_part_takes_them_from_the_simulators_provenance(
+    tmp_path, provenance, scene, part
+):
+    written = box_sample("a", provenance=provenance)
+    write_dataset(tmp_path / "set", [written], name="old")
+    assert next(open_dataset(tmp_path / "set").samples()) == written
+    without_columns(tmp_path / "set" / "train.parquet", "scene", "part")
+    dataset = open_dataset(tmp_path / "set")
+    for sample in (next(dataset.samples()), dataset.sample("a")):
+        assert (sample.scene, sample.part) == (scene, part)
+        assert sample.provenance == provenance

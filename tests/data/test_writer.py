@@ -116,9 +116,12 @@ def test_a_data_set_in_the_making_cannot_be_opened(tmp_path):
 
 
 def test_what_a_killed_write_left_behind_is_no_obstacle(tmp_path):
-    (tmp_path / "set" / ".partial-123").mkdir(parents=True)
+    left = tmp_path / "set" / "dataset.unfinished"
+    left.mkdir(parents=True)
+    (left / "train.parquet").write_bytes(b"cut off")
     write_dataset(tmp_path / "set", [box_sample()], name="x")
     assert len(open_dataset(tmp_path / "set")) == 1
+    assert not left.exists()
 
 
 def test_overwriting_replaces_the_data_set_and_nothing_else(tmp_path):

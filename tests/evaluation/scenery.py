@@ -21,7 +21,9 @@ def sample(task, category="open", seed=0, view=0, split="id_test", **changes):
         "image": png(*SIZE, colour=(10 + 20 * seed, 100, 40 * view)),
         "split": split,
         "category": category,
-        "provenance": {"world": "w", "task": category, "seed": seed, "part": "the red handle"},
+        "scene": f"w/{category}/{seed}",
+        "part": "the red handle",
+        "provenance": {"seed": seed},
     }
     return Sample(**{**settings, **changes})
 

@@ -17,6 +17,7 @@ from maniplvm.evaluation import (
     read_evaluation,
     read_samples,
 )
+from maniplvm.simulation.provenance import Provenance
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import Counting, predictions_file, right, small_set, stored
 
@@ -266,8 +267,11 @@ def test_simulated_traces_are_followed_and_followed_once(tmp_path):
     assert ("executing", 0, 2) not in told
 
 
-def test_without_a_simulator_one_line_names_the_extra(tmp_path, data, monkeypatch):
+def test_without_a_simulator_one_line_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
+    record = dict.fromkeys(Provenance.__dataclass_fields__, "")
+    samples = [replace(each, provenance=record) for each in small_set()]
+    data = stored(tmp_path / "data", samples)
     predictor = Counting()
     with pytest.raises(UserError, match=r"pip install 'maniplvm\[sim\]'"):
         evaluate(predictor, data, tmp_path / "out", physics=Physics())
@@ -277,7 +281,7 @@ def test_without_a_simulator_one_line_names_the_extra(tmp_path, data, monkeypatc
 
 def test_data_from_elsewhere_need_no_simulator(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
-    samples = [replace(each, provenance={}) for each in small_set()]
+    samples = [replace(each, scene="") for each in small_set()]
     data = stored(tmp_path / "data", samples)
     result = evaluate(Counting(), data, tmp_path / "out", physics=Physics())
     assert result.splits["id_test"][Task.TRAJECTORY].execution is None

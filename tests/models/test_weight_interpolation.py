@@ -81,10 +81,10 @@ def test_the_same_blend_again_is_done_already_another_one_is_refused(two, tmp_pa
 
 
 def test_an_interrupted_blend_leaves_no_folder_that_looks_finished(two, tmp_path):
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "model.safetensors").write_bytes(b"cut off")
+    (tmp_path / "out.unfinished").mkdir()
+    (tmp_path / "out.unfinished" / "model.safetensors").write_bytes(b"cut off")
     assert load_file(blend(two[0], two[1], 0.5, tmp_path / "out") / "model.safetensors")
-    assert not (tmp_path / "out.partial").exists()
+    assert not (tmp_path / "out.unfinished").exists()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

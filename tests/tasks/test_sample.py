@@ -49,7 +49,7 @@ def test_a_target_does_not_change_with_the_array_it_came_from():
 
 
 def test_samples_travel_between_processes():
-    sample = make(provenance={"seed": 3})
+    sample = make(provenance={"seed": 3}, scene="kitchen/3", part="the handle")
     assert pickle.loads(pickle.dumps(sample)) == sample  # noqa: S301 - our own bytes
 
 

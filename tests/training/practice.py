@@ -73,7 +73,9 @@ def practice_samples(scenes=6, categories=("open", "push"), split="train"):
             image=make_image(scene),
             split=split,
             category=category,
-            provenance={"world": "w", "task": category, "seed": scene, "part": "the handle"},
+            scene=f"w/{category}/{scene}",
+            part="the handle",
+            provenance={"seed": scene},
         )
         for category in categories
         for scene in range(scenes)

@@ -57,7 +57,7 @@ def read_records(
             all, or a bad record.
     """
     items = find_format(format_name).samples(source, images, options or {})
-    return _good(_with_unique_ids(items), on_bad)
+    return _good(items, on_bad)
 
 
 def import_dataset(
@@ -152,19 +152,3 @@ def _good(
             raise UserError(f"{item}; --skip-bad leaves such records out")
         else:
             on_bad(item)
-
-
-def _with_unique_ids(items: Iterable[Sample | BadRecord]) -> Iterator[Sample | BadRecord]:
-    place_of: dict[str, str] = {}
-    for item in items:
-        if isinstance(item, BadRecord):
-            yield item
-        elif item.id in place_of:
-            detail = f"{item.id!r} already names {place_of[item.id]}; rename one of them"
-            origin = item.provenance
-            yield BadRecord(
-                str(origin["file"]), str(origin["place"]), item.id, Cause.DUPLICATE_ID, detail
-            )
-        else:
-            place_of[item.id] = f"{item.provenance['file']}, {item.provenance['place']}"
-            yield item

@@ -1,4 +1,4 @@
-"""What can be wrong with one record of a source, by cause."""
+"""Errors in single records of a source, by cause."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """Why a record was refused. The value is what a person reads."""
+    """Why a record was refused. The value is the text of the message."""
 
     NOT_JSON = "not JSON"
     WRONG_TYPE = "wrong type"
@@ -31,11 +31,11 @@ class Cause(StrEnum):
 
 
 class RecordError(Exception):
-    """Raised while one record is read; the reader adds file, index and id to make a `BadRecord`.
+    """Raised while one record is read. The reader adds file, place and id to make a `BadRecord`.
 
     Attributes:
         cause: The kind of problem.
-        detail: One line: what is wrong, and what to do where that is not obvious.
+        detail: One line that says what is wrong and, where needed, what to do.
     """
 
     def __init__(self, cause: Cause, detail: str) -> None:
@@ -49,11 +49,11 @@ class BadRecord:
     """A record that could not become a sample.
 
     Attributes:
-        file: The file it stands in.
-        place: Where in the file: `record 3` of a JSON list (from 0), `line 4` of JSONL (from 1).
-        id: What the record calls itself, or None.
+        file: The file that holds the record.
+        place: Place in the file: `record 3` of a JSON list (from 0) or `line 4` of JSONL (from 1).
+        id: The record's own id, or None.
         cause: The kind of problem.
-        detail: One line for a person.
+        detail: One line that says what is wrong.
     """
 
     file: str
@@ -65,3 +65,28 @@ class BadRecord:
     def __str__(self) -> str:
         name = "" if self.id is None else f" (id {self.id})"
         return f"{self.file}, {self.place}{name}: {self.cause}: {self.detail}"
+
+
+class UniqueIds:
+    """Refuses a second sample with the same id within one source."""
+
+    def __init__(self) -> None:
+        self._place_of: dict[str, str] = {}
+
+    def check(self, id: str, file: str, place: str) -> None:
+        """Register the id of a sample.
+
+        Args:
+            id: The sample's id.
+            file: The file that holds its record.
+            place: The record's place in the file.
+
+        Raises:
+            RecordError: an earlier sample has the same id; its file and place are given.
+        """
+        if id in self._place_of:
+            raise RecordError(
+                Cause.DUPLICATE_ID,
+                f"{id!r} is already the id of {self._place_of[id]}; rename one of them",
+            )
+        self._place_of[id] = f"{file}, {place}"

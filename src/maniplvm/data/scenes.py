@@ -1,4 +1,4 @@
-"""Scenes: samples that show one and the same situation, and even parts of a data set made of them."""
+"""Scenes: groups of samples that show the same situation, and subsets made of whole scenes."""
 
 from __future__ import annotations
 
@@ -12,29 +12,22 @@ from maniplvm.tasks.sample import Sample
 
 
 def scene_of(sample: Sample) -> str:
-    """What a sample shares with every other one of the same situation.
-
-    Simulated samples of one world, task and seed are views of one scene; any other sample is a
-    scene of its own, so that two questions about it do not count as two images.
-    """
-    origin = sample.provenance
-    if "world" in origin:
-        return f"{origin['world']}/{origin.get('task')}/{origin.get('seed')}"
-    return sample.id
+    """The scene of a sample: its own id where it states none."""
+    return sample.scene or sample.id
 
 
 def scenes_in_even_order(samples: Iterable[Sample], seed: int) -> list[list[Sample]]:
-    """Scenes in a seeded order of which every beginning holds each category at its own share.
+    """All scenes in a seeded order, balanced over the categories.
 
-    The order does not depend on the order of the samples, so the first half of the scenes is a
-    subset of the first three quarters, and both are the same on every machine.
+    Any first N scenes hold each category in its overall proportion. The order does not depend on
+    the order of the samples. A smaller subset is therefore part of every larger one.
 
     Args:
-        samples: Of one split, or of several.
-        seed: The same seed gives the same order.
+        samples: Samples of one or more splits.
+        seed: Seed of the order.
 
     Returns:
-        The samples, by scene.
+        One list of samples for each scene.
     """
     scenes: dict[tuple[str, str], list[Sample]] = {}
     for sample in samples:
@@ -53,15 +46,15 @@ def scenes_in_even_order(samples: Iterable[Sample], seed: int) -> list[list[Samp
 
 
 def limit_samples(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
-    """At most so many samples of each task: whole scenes, even over the categories.
+    """A subset of whole scenes, balanced over the categories.
 
     Args:
-        samples: Of one split.
-        most: Samples of each task at most; a scene that would exceed it is left out.
-        seed: Which scenes; a smaller limit draws from the same order.
+        samples: Samples of one split.
+        most: Greatest number of samples of each task. A scene that would exceed it is left out.
+        seed: Seed of the order of the scenes; see `scenes_in_even_order`.
 
     Returns:
-        The chosen samples, in the order in which they came.
+        The chosen samples, in their original order.
     """
     taken: Counter[str] = Counter()
     chosen = set[str]()

@@ -40,10 +40,13 @@ _FEATURES: dict[str, Mapping[str, Any]] = {
     "polygons": {"feature": _POINTS, "_type": "Sequence"},
     "mask": {"_type": "Image"},
     "marks": _POINTS,
+    "scene": _TEXT,
+    "part": _TEXT,
 }
 
-ADDED_COLUMNS = ("polygons", "mask", "marks")
-"""Columns that data sets written before pointing lack: a missing one reads as empty."""
+_REGION_COLUMNS = ("polygons", "mask", "marks")
+ADDED_COLUMNS = (*_REGION_COLUMNS, "scene", "part")
+"""Columns that older data sets lack. A missing region reads as none; see `_migrated` for the rest."""
 
 COLUMNS = tuple(_FEATURES)
 COLUMNS_WITHOUT_IMAGE = tuple(name for name in COLUMNS if name != "image")
@@ -66,6 +69,8 @@ LEAVES = (
     "mask.bytes",
     "mask.path",
     "marks.list.element.list.element",
+    "scene",
+    "part",
 )
 """The columns as parquet stores them: nested ones are named by their path."""
 
@@ -113,6 +118,8 @@ def row_of(sample: Sample) -> dict[str, Any]:
         "category": sample.category,
         "provenance": _provenance_json(sample),
         **_region_columns(target if isinstance(target, RegionTarget) else None),
+        "scene": sample.scene,
+        "part": sample.part,
     }
     for name, value in row.items():
         if isinstance(value, str):
@@ -127,6 +134,9 @@ def sample_of(row: Mapping[str, Any]) -> Sample:
         ValueError: the row is not one that `row_of` could have written.
     """
     image = row.get("image")
+    provenance = json.loads(row["provenance"])
+    if row.get("scene") is None or row.get("part") is None:
+        row = {**row, **_migrated(provenance)}
     return Sample(
         id=row["id"],
         task=Task(row["task"]),
@@ -136,7 +146,9 @@ def sample_of(row: Mapping[str, Any]) -> Sample:
         image=None if image is None else image["bytes"],
         split=row["split"],
         category=row["category"],
-        provenance=json.loads(row["provenance"]),
+        scene=row["scene"],
+        part=row["part"],
+        provenance=provenance,
     )
 
 
@@ -159,12 +171,27 @@ def _target_of(row: Mapping[str, Any]) -> Target:
 def _region_columns(region: RegionTarget | None) -> dict[str, Any]:
     """A region has `polygons` in any case, an empty list where it is a mask alone."""
     if region is None:
-        return dict.fromkeys(ADDED_COLUMNS)
+        return dict.fromkeys(_REGION_COLUMNS)
     mask = None if region.mask is None else {"bytes": encode_mask(region.mask), "path": None}
     return {
         "polygons": [polygon.tolist() for polygon in region.polygons],
         "mask": mask,
         "marks": None if region.marks is None else region.marks.tolist(),
+    }
+
+
+def _migrated(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """`scene` and `part` of a row from before these columns.
+
+    The simulator used to write both into its provenance. This is the only place in the core that
+    reads keys of a provenance.
+    """
+    world, task, seed = (provenance.get(key) for key in ("world", "task", "seed"))
+    is_simulated = isinstance(world, str) and isinstance(task, str) and isinstance(seed, int)
+    part = provenance.get("part")
+    return {
+        "scene": f"{world}/{task}/{seed}" if is_simulated else "",
+        "part": part if isinstance(part, str) else "",
     }
 
 

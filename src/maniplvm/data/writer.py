@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,10 +20,9 @@ from maniplvm.data.manifest import (
 )
 from maniplvm.data.schema import IMAGE_LEAF, LEAVES, arrow_schema, row_of
 from maniplvm.errors import UserError
+from maniplvm.files import is_unfinished, remove, unfinished_path
 from maniplvm.optional import arrow, parquet
 from maniplvm.tasks.sample import Sample
-
-_PARTIAL_PREFIX = ".partial-"
 
 # A row group ends at the first two limits once a new image arrives, so that neighbours which
 # share an image stay together; at the last two it ends in any case.
@@ -76,7 +73,7 @@ class DatasetWriter:
         self._out_dir = Path(out_dir)
         self._overwrite = overwrite
         self._info = DatasetInfo(name, description, license, homepage, extra=extra or {})
-        self._partial = self._out_dir / f"{_PARTIAL_PREFIX}{uuid.uuid4().hex}"
+        self._unfinished = unfinished_path(self._out_dir / "dataset")
         self._is_open = False
         self._made_folder = False
         self._files: dict[str, _SplitFile] = {}
@@ -88,7 +85,8 @@ class DatasetWriter:
         _require_free(self._out_dir, self._overwrite)
         arrow()
         self._made_folder = not self._out_dir.exists()
-        self._partial.mkdir(parents=True)
+        remove(self._unfinished)
+        self._unfinished.mkdir(parents=True)
         self._is_open = True
         return self
 
@@ -105,7 +103,7 @@ class DatasetWriter:
                     f"sample {sample.id!r}: {sample.split!r} cannot name a split; use letters, "
                     "digits, '_', '-' and '.'"
                 )
-            self._files[sample.split] = _SplitFile(self._partial / f"{sample.split}.parquet")
+            self._files[sample.split] = _SplitFile(self._unfinished / f"{sample.split}.parquet")
         self._files[sample.split].add(row)
         self._ids.add(sample.id)
         self._counts[sample.split][str(sample.task)] += 1
@@ -123,7 +121,7 @@ class DatasetWriter:
             if kind is None:
                 self._finish()
         finally:
-            shutil.rmtree(self._partial)
+            remove(self._unfinished)
             if self._made_folder and not any(self._out_dir.iterdir()):
                 self._out_dir.rmdir()
 
@@ -134,12 +132,12 @@ class DatasetWriter:
             self._info,
             counts={split: dict(tasks) for split, tasks in self._counts.items()},
             versions={"maniplvm": maniplvm.__version__, "pyarrow": str(arrow().__version__)},
-        ).write(self._partial)
+        ).write(self._unfinished)
         if self._overwrite:
             _remove_dataset(self._out_dir)
         for split in self._files:
-            (self._partial / f"{split}.parquet").replace(self._out_dir / f"{split}.parquet")
-        (self._partial / MANIFEST_NAME).replace(self._out_dir / MANIFEST_NAME)
+            (self._unfinished / f"{split}.parquet").replace(self._out_dir / f"{split}.parquet")
+        (self._unfinished / MANIFEST_NAME).replace(self._out_dir / MANIFEST_NAME)
 
 
 def write_dataset(
@@ -241,7 +239,7 @@ def _require_free(out_dir: Path, overwrite: bool) -> None:
             )
         read_manifest(out_dir)
         return
-    if any(not item.name.startswith(_PARTIAL_PREFIX) for item in out_dir.iterdir()):
+    if not all(map(is_unfinished, out_dir.iterdir())):
         raise UserError(f"{out_dir}: is not empty and holds no data set; choose another folder")
 
 

@@ -27,6 +27,7 @@ from maniplvm.files import write_whole
 from maniplvm.process import package_versions, peak_rss_mb
 from maniplvm.rewards import Preset, resolve_preset
 from maniplvm.simulation.engine import require_mujoco
+from maniplvm.simulation.provenance import task_of
 from maniplvm.tasks import Sample
 
 Progress = Callable[[str, int, int], None]
@@ -88,7 +89,7 @@ class Physics:
         from maniplvm.simulation.execution.reliability import UNRELIABLE_TASKS
 
         chosen = self.splits is None or sample.split in self.splits
-        reliable = sample.provenance.get("task") not in UNRELIABLE_TASKS
+        reliable = task_of(sample) not in UNRELIABLE_TASKS
         return chosen and reliable and can_be_executed(sample)
 
 

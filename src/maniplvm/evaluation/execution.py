@@ -9,6 +9,7 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.evaluation.scored import read_answer
 from maniplvm.simulation.engine import require_mujoco
+from maniplvm.simulation.provenance import is_simulated, task_of
 from maniplvm.tasks import Sample, Task
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _PIECE = 64
 
 def can_be_executed(sample: Sample) -> bool:
     """Whether a sample asks for a trace in a scene that the simulator can rebuild."""
-    return sample.task is Task.TRAJECTORY and "world" in sample.provenance
+    return sample.task is Task.TRAJECTORY and is_simulated(sample)
 
 
 def execute_answers(
@@ -59,7 +60,7 @@ def execute_answers(
         (said, Job(sample, read_answer(said, sample).value))
         for said, sample in zip(predictions, samples, strict=True)
     ]
-    jobs.sort(key=lambda pair: str(pair[1].sample.provenance.get("task")))
+    jobs.sort(key=lambda pair: task_of(pair[1].sample))
     if not jobs:
         return
     with ExecutionPool(workers, timeout) as pool:

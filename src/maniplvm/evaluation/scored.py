@@ -235,7 +235,6 @@ def _scored(
     outcome: Outcome | None,
 ) -> ScoredSample:
     answer = score.answer
-    part = sample.provenance.get("part")
     trace = sample.task is Task.TRAJECTORY
     target = sample.target.points if trace else sample.target.points.reshape(4)
     return ScoredSample(
@@ -247,7 +246,7 @@ def _scored(
         scene=scene_of(sample),
         instruction=sample.instruction,
         asked=asked,
-        part=part if isinstance(part, str) and part else None,
+        part=sample.part or None,
         text=prediction.text,
         parsed=read.parsed,
         well_formed=answer.well_formed,

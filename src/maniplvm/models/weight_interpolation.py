@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
+from maniplvm.files import replacing
 from maniplvm.models.checkpoint import open_checkpoint
 from maniplvm.optional import safetensors
 
@@ -49,20 +50,19 @@ def blend(start: str | Path, trained: str | Path, share: float, out: str | Path)
         raise UserError(f"{out}: exists already; choose another --out")
     first, second = open_checkpoint(start).folder, open_checkpoint(trained).folder
     base = _Weights(first, str(start))
-    beside = out.with_name(f"{out.name}.partial")
-    if beside.exists():
-        shutil.rmtree(beside)
-    shutil.copytree(second, beside, ignore=shutil.ignore_patterns(_WEIGHTS))
-    found = set[str]()
-    for path in sorted(second.glob(_WEIGHTS)):
-        mixed = dict(_mixed(base, path, share, str(trained)))
-        found |= set(mixed)
-        _write(mixed, beside / path.name)
-    if found != set(base.files):
-        missing = sorted(set(base.files) - found)[0]
-        raise UserError(f"{trained}: has no weight {missing}, which {start} has; blend two alike")
-    (beside / _RECORD).write_text(record, encoding="utf-8")
-    beside.rename(out)
+    with replacing(out) as unfinished:
+        shutil.copytree(second, unfinished, ignore=shutil.ignore_patterns(_WEIGHTS))
+        found = set[str]()
+        for path in sorted(second.glob(_WEIGHTS)):
+            mixed = dict(_mixed(base, path, share, str(trained)))
+            found |= set(mixed)
+            _write(mixed, unfinished / path.name)
+        if found != set(base.files):
+            missing = sorted(set(base.files) - found)[0]
+            raise UserError(
+                f"{trained}: has no weight {missing}, which {start} has; blend two alike"
+            )
+        (unfinished / _RECORD).write_text(record, encoding="utf-8")
     return out
 
 

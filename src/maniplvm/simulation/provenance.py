@@ -10,6 +10,7 @@ import numpy as np
 
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.scene.cameras import Camera
+from maniplvm.tasks.sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +90,13 @@ class Provenance:
         fields["camera"] = Camera.from_json(plain["camera"])
         fields["touched_geoms"] = tuple(plain["touched_geoms"])
         return cls(**fields)
+
+
+def is_simulated(sample: Sample) -> bool:
+    """Whether the simulator can rebuild the sample's scene: it holds all fields of `Provenance`."""
+    return Provenance.__dataclass_fields__.keys() <= sample.provenance.keys()
+
+
+def task_of(sample: Sample) -> str:
+    """Name of the simulator's task, or an empty string for a sample that is not simulated."""
+    return str(sample.provenance["task"]) if is_simulated(sample) else ""

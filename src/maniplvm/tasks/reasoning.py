@@ -1,4 +1,4 @@
-"""What a supervised completion says inside `<think>`: the part that is meant, nothing made up."""
+"""The reasoning of a reference completion: it names the part to touch and invents nothing."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from maniplvm.tasks.sample import Sample, Task
 
 
 def write_reasoning(sample: Sample) -> str:
-    """The reasoning that supervision teaches for a sample; no person wrote it.
+    """The content of `<think>` in a reference completion. No person wrote it.
 
-    A simulated sample knows the part that its expert touched (`provenance["part"]`). Others know
-    only their instruction, so that is all the reasoning restates.
+    It names the sample's part. For a sample without a part it repeats the instruction.
 
     Args:
-        sample: What is asked.
+        sample: The sample that the completion answers.
 
     Returns:
-        One line without any of the four tags.
+        One line that holds no tag.
     """
-    part = sample.provenance.get("part")
-    if not isinstance(part, str) or not part:
-        return f"the task is to {_untagged(sample.instruction)}"
+    part = _without_tags(sample.part)
+    if not part:
+        return f"the task is to {_without_tags(sample.instruction)}"
     if sample.task is Task.TRAJECTORY:
-        return f"reach {_untagged(part)} and move it"
-    return f"touch {_untagged(part)}"
+        return f"reach {part} and move it"
+    return f"touch {part}"
 
 
-def _untagged(text: str) -> str:
+def _without_tags(text: str) -> str:
     return " ".join(text.replace("<", " ").replace(">", " ").split())

@@ -120,11 +120,16 @@ class Sample:
         image: The encoded image (JPEG or PNG bytes), or None.
         split: The split's name, such as `train` or `id_test`.
         category: What results are grouped by (a task type, an affordance class), or None.
-        provenance: Where the sample comes from: JSON-ready, not to be changed.
+        scene: Id of the scene. Samples with the same scene show the same situation. An empty
+            string means that no other sample shows it.
+        part: Name of the part that the gripper must touch, or an empty string.
+        provenance: Where the sample comes from, as JSON-ready data that must not be changed. The
+            core stores it and never looks up its keys.
 
     Raises:
         ValueError: an empty id or instruction, an unknown task, a size that is not two positive
-            integers, a target that does not belong to the task, or a mask of another size.
+            integers, a target that does not belong to the task, a mask of another size, or a
+            scene or part that is not a string.
     """
 
     id: str
@@ -135,6 +140,8 @@ class Sample:
     image: bytes | None = field(default=None, repr=False)
     split: str = "train"
     category: str | None = None
+    scene: str = ""
+    part: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -147,6 +154,9 @@ class Sample:
         object.__setattr__(self, "task", Task(self.task))
         if not self.instruction.strip():
             raise ValueError(f"sample {self.id}: the instruction is empty")
+        for name in ("scene", "part"):
+            if not isinstance(value := getattr(self, name), str):
+                raise ValueError(f"sample {self.id}: {name} must be a string, got {value!r}")  # noqa: TRY004 - the docstring says so
         object.__setattr__(self, "image_size", _size(self.image_size, self.id))
         if not isinstance(self.target, _TARGET_OF[self.task]):
             raise ValueError(  # noqa: TRY004 - a mismatch of two values, as the docstring says

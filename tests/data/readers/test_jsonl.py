@@ -27,6 +27,8 @@ def test_a_record_with_every_key_is_read(records):
             record(
                 split="id_test",
                 category="drawer",
+                scene="kitchen 4",
+                part="the handle",
                 provenance={"camera": 3, "file": "theirs"},
                 width=64,
                 height=48,
@@ -36,7 +38,7 @@ def test_a_record_with_every_key_is_read(records):
     )
     assert (sample.id, sample.task, sample.split) == ("a-1", Task.AFFORDANCE, "id_test")
     assert sample.target == BoxTarget([10, 20, 30, 40])
-    assert sample.category == "drawer"
+    assert (sample.category, sample.scene, sample.part) == ("drawer", "kitchen 4", "the handle")
     assert sample.provenance == {
         "format": "jsonl",
         "file": "mine.jsonl",
@@ -53,6 +55,7 @@ def test_optional_keys_may_be_missing(records):
     )
     assert sample.target == TraceTarget(trace)
     assert (sample.id, sample.split, sample.category) == ("7", "train", None)
+    assert (sample.scene, sample.part) == ("", "")
 
 
 @pytest.mark.parametrize(

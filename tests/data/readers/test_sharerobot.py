@@ -157,6 +157,6 @@ def test_records_without_an_id_are_named_after_their_place(records, tmp_path):
 def test_an_id_used_twice_names_both_places(records):
     path = records(affordance(), affordance())
     with pytest.raises(
-        UserError, match=r"record 1 .*duplicate id: .* names records.json, record 0"
+        UserError, match=r"record 1 .*duplicate id: .* already the id of records.json, record 0"
     ):
         list(read_records("sharerobot", path))

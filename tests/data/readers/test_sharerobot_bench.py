@@ -100,6 +100,6 @@ def test_a_bad_record_is_named_with_its_file_place_and_cause(records, bad, cause
 
 def test_an_id_used_twice_names_both_places(records):
     with pytest.raises(
-        UserError, match=r"record 1 .*duplicate id: .* names records.json, record 0"
+        UserError, match=r"record 1 .*duplicate id: .* already the id of records.json, record 0"
     ):
         list(read_records("sharerobot-bench", records(record(), record())))

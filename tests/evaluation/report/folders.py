@@ -30,7 +30,7 @@ def disturbed(sample, error, rng):
         answer = [*low.round(1).tolist(), *(np.maximum(high, low + 2)).round(1).tolist()]
     else:
         answer = points.round(1).tolist()
-    part = sample.provenance.get("part", "the part")
+    part = sample.part or "the part"
     return f"<think>touch {part}</think><answer>{json.dumps(answer)}</answer>"
 
 

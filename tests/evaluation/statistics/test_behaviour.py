@@ -39,7 +39,7 @@ def test_a_part_outside_the_reasoning_does_not_count():
 
 
 def test_samples_without_a_part_have_no_rate():
-    each = sample(Task.AFFORDANCE, provenance={})
+    each = sample(Task.AFFORDANCE, part="")
     assert part_named(scored([each], [right(each)])) is None
 
 

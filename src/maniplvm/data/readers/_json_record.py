@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.images import EncodedImage, read_image, resolve_image
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError, UniqueIds
 from maniplvm.data.validation import number, shown
 from maniplvm.tasks.sample import Sample
 
@@ -153,12 +153,15 @@ def samples_of(
     records: Iterator[Record | BadRecord], to_sample: Callable[[Record], Sample]
 ) -> Iterator[Sample | BadRecord]:
     """Turn each record into a sample, or into the reason why it is none."""
+    ids = UniqueIds()
     for record in records:
         if isinstance(record, BadRecord):
             yield record
             continue
         try:
-            yield to_sample(record)
+            sample = to_sample(record)
+            ids.check(sample.id, record.file.name, record.place)
+            yield sample
         except RecordError as error:
             yield record.refused(error)
 

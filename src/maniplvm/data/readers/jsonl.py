@@ -6,8 +6,9 @@
 `"task": "trajectory"` has `"trace": [[x, y], ...]` instead. `"task": "pointing"` has one or several
 of `"polygons": [[[x, y], ...], ...]`, `"boxes": [[x1, y1, x2, y2], ...]` and `"mask"` (an image's
 path: what is not black), whose union is right, and optionally `"points": [[x, y], ...]` that the
-data set itself gives as right. Optional for all: `split`, `category`, `provenance` (an object),
-`width` and `height` (checked against the image).
+data set itself gives as right. Optional for all: `split`, `category`, `scene`, `part`, `provenance`
+(an object), `width` and `height` (checked against the image). Records with the same `scene` show the
+same situation; `part` names what the gripper must touch.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _KEYS = (
     *("id", "task", "instruction", "image"),
     *(key for keys in _TARGET_KEYS.values() for key in keys),
     _MARKS,
-    *("split", "category", "provenance", "width", "height"),
+    *("split", "category", "scene", "part", "provenance", "width", "height"),
 )
 
 
@@ -75,6 +76,8 @@ def sample_of(record: Record) -> Sample:
         image=picture.data,
         split=split,
         category=record.optional_text("category"),
+        scene=record.optional_text("scene") or "",
+        part=record.optional_text("part") or "",
         provenance={**record.mapping("provenance"), **record.provenance(NAME, image=image)},
     )
 

@@ -146,7 +146,7 @@ class Lessons(Sequence[Lesson]):
 
 def part_of(lesson: Lesson) -> str:
     """What is touched."""
-    return str(lesson.box_sample.provenance.get("part", ""))
+    return lesson.box_sample.part
 
 
 def _lesson(first: Sample, second: Sample) -> Lesson:

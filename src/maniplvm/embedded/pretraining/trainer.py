@@ -20,6 +20,7 @@ from maniplvm.embedded.pretraining.distributed import Team
 from maniplvm.embedded.pretraining.heads import Heads
 from maniplvm.embedded.pretraining.packing import IGNORED, Packed, Packer
 from maniplvm.errors import UserError
+from maniplvm.files import replacing
 from maniplvm.models import LoadedModel
 
 STATE = "state.pt"
@@ -282,9 +283,8 @@ class _Course:
             "optimizer": self._optimizer.state_dict(),
             "ends": self._ends,
         }
-        fresh = self._folder / f"{STATE}.new"
-        torch.save(state, fresh)
-        fresh.replace(self._folder / STATE)
+        with replacing(self._folder / STATE) as unfinished:
+            torch.save(state, unfinished)
 
     def resume(self) -> int:
         """The step to go on from; 0 where nothing was saved."""

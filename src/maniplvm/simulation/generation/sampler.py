@@ -224,6 +224,8 @@ class Studio(Closing):
                 image=image,
                 split=split.name,
                 category=scene.task,
+                scene=f"{scene.world}/{scene.task}/{demonstration.seed}",
+                part=self._said.part,
                 provenance=record,
             )
             for task, target in targets.items()

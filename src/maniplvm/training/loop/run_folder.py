@@ -10,7 +10,7 @@ from typing import Any
 
 from maniplvm.config.yaml import read_yaml, write_yaml
 from maniplvm.errors import UserError
-from maniplvm.files import UNFINISHED, write_json, write_whole
+from maniplvm.files import is_unfinished, write_json, write_whole
 from maniplvm.process import package_versions, peak_rss_mb
 from maniplvm.training.config.recipe import Recipe, build_recipe, first_difference
 
@@ -83,7 +83,7 @@ class RunFolder:
             return
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"{self.root}: is a file; choose another --out")
-        if self.root.is_dir() and any(path.suffix != UNFINISHED for path in self.root.iterdir()):
+        if self.root.is_dir() and not all(map(is_unfinished, self.root.iterdir())):
             raise UserError(f"{self.root}: is there and is no run; choose another --out")
 
     def claim(self, recipe: Recipe) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maniplvm.files import UNFINISHED
+from maniplvm.files import replacing
 from maniplvm.models import LoadedModel
 from maniplvm.training.loop.run_folder import RunFolder
 
@@ -56,9 +55,5 @@ def save_reference(loaded: LoadedModel, folder: RunFolder) -> None:
 
 
 def _write(loaded: LoadedModel, target: Path) -> None:
-    unfinished = target.with_name(target.name + UNFINISHED)
-    for leftover in (unfinished, target):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    loaded.save(unfinished)
-    unfinished.replace(target)
+    with replacing(target) as unfinished:
+        loaded.save(unfinished)

@@ -16,6 +16,7 @@ import numpy as np
 from maniplvm.errors import UserError
 from maniplvm.rewards import Score
 from maniplvm.simulation.engine import require_mujoco
+from maniplvm.simulation.provenance import is_simulated
 from maniplvm.tasks import Answer, Sample, Task
 from maniplvm.training.config.physics_settings import PhysicsSettings
 
@@ -132,7 +133,7 @@ class PhysicsReward:
 
 
 def _key(answer: Answer, sample: Sample) -> _Key | None:
-    if "world" not in sample.provenance or sample.task is Task.POINTING:
+    if not is_simulated(sample) or sample.task is Task.POINTING:
         raise UserError(
             f"rewards.physics: sample {sample.id!r} is no box or trace of a simulated scene; train "
             "on data that `maniplvm simulate` made"
@@ -140,7 +141,7 @@ def _key(answer: Answer, sample: Sample) -> _Key | None:
     value = _tried_answer(answer)
     if value is None:
         return None
-    return sample.id, str(sample.provenance.get("seed")), value.tobytes()
+    return sample.id, sample.scene, value.tobytes()
 
 
 def _tried_answer(answer: Answer) -> np.ndarray | None:

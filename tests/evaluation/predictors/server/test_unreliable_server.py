@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_written(data, tmp_pa
         assert last.startswith(
             f"maniplvm: {out / 'predictions.jsonl'}: cannot be written (File too"
         )
-        assert "the same command continues" in last
+        assert "run the same command to resume" in last
         assert "Traceback" not in error
         safe = lines(out)
         text = (out / "predictions.jsonl").read_text()

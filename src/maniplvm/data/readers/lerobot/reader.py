@@ -20,7 +20,7 @@ from maniplvm.data.readers._parquet import cell, number_rows, opened, read_colum
 from maniplvm.data.readers._robot_view import Recording, RobotView, choose_view
 from maniplvm.data.readers.lerobot.info import Info, read_info
 from maniplvm.data.readers.lerobot.layout import Entry, entries, located, read_tasks
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError, UniqueIds
 from maniplvm.data.validation import shown
 from maniplvm.data.video import read_frame
 from maniplvm.geometry.arrays import FloatArray
@@ -53,12 +53,15 @@ def read(
     recording = Recording(source, info.cameras, info.states, _STATE)
     view = choose_view(recording, calibration, camera)
     reader = _Reader(info, view, images or source, read_tasks(info))
+    ids = UniqueIds()
     for entry in entries(info, view.camera):
         if isinstance(entry, BadRecord):
             yield entry
             continue
         try:
-            yield sample_of(reader.episode(entry), view.calibration)
+            sample = sample_of(reader.episode(entry), view.calibration)
+            ids.check(sample.id, entry.data[0], entry.place)
+            yield sample
         except RecordError as error:
             file = str(info.root / entry.data[0])
             yield BadRecord(file, entry.place, None, error.cause, error.detail)

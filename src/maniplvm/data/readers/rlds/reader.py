@@ -25,7 +25,7 @@ from maniplvm.data.readers.rlds.tf_example import (
     whole_numbers,
 )
 from maniplvm.data.readers.rlds.tf_record import RawRecord, read_tf_records
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.record_errors import BadRecord, Cause, RecordError, UniqueIds
 from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks.sample import Sample
@@ -60,16 +60,19 @@ def read(
     schema = read_schema(source)
     recording = Recording(source, schema.cameras, schema.states, _STATE)
     reader = _Reader(choose_view(recording, calibration, camera), schema.instruction)
+    ids = UniqueIds()
     for shard in shards(source, schema):
-        yield from _samples(shard, reader)
+        yield from _samples(shard, reader, ids)
 
 
-def _samples(shard: Shard, reader: _Reader) -> Iterator[Sample | BadRecord]:
+def _samples(shard: Shard, reader: _Reader, ids: UniqueIds) -> Iterator[Sample | BadRecord]:
     count = 0
     try:
         for record in read_tf_records(shard.path):
             try:
-                yield reader.sample(record, shard, count)
+                sample = reader.sample(record, shard, count)
+                ids.check(sample.id, str(shard.path), f"record {count}")
+                yield sample
             except RecordError as error:
                 place = f"record {count}"
                 yield BadRecord(str(shard.path), place, None, error.cause, error.detail)

@@ -1,0 +1,65 @@
+"""Files and folders that are either complete or absent."""
+
+import pytest
+
+from maniplvm.errors import UserError
+from maniplvm.files import is_unfinished, replacing, unfinished_path, write_json, write_whole
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_folder(path, content):
+    path.mkdir()
+    (path / "a.txt").write_text(content)
+
+
+def test_a_file_appears_only_when_the_block_ends(tmp_path):
+    with replacing(tmp_path / "a.txt") as path:
+        path.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+        assert is_unfinished(path)
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_replaces_the_old_one_with_all_its_files(tmp_path):
+    write_folder(tmp_path / "model", "old")
+    (tmp_path / "model" / "more.txt").write_text("old")
+    with replacing(tmp_path / "model") as path:
+        write_folder(path, "new")
+    assert names(tmp_path) == ["model"]
+    assert names(tmp_path / "model") == ["a.txt"]
+    assert (tmp_path / "model" / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("write", [lambda path: path.write_text("new"), lambda path: path.mkdir()])
+def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path, write):
+    (tmp_path / "a").write_text("old")
+
+    def fail():
+        with replacing(tmp_path / "a") as path:
+            write(path)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_a_killed_process_left_is_removed(tmp_path, is_folder):
+    left = unfinished_path(tmp_path / "a.txt")
+    if is_folder:
+        write_folder(left, "cut off")
+    else:
+        left.write_text("cut off")
+    write_whole(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere/x.json: cannot be written \(No such file"):
+        write_json(tmp_path / "nowhere" / "x.json", {})
