@@ -1,4 +1,4 @@
-"""torch and TRL, imported when training starts: reading recipes needs neither."""
+"""torch and TRL, imported only when training starts: reading a recipe needs neither."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def _load(module: str) -> Any:
 
 
 def is_sharded() -> bool:
-    """Whether a launcher distributes the weights themselves (FSDP, DeepSpeed)."""
+    """Whether a launcher shards the weights (FSDP, DeepSpeed)."""
     names = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
     return any(os.environ.get(name, "").lower() == "true" for name in names)
