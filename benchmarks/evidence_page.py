@@ -38,6 +38,7 @@ from evidence_values import (
     spread,
     tiers,
 )
+from maniplvm.metric_names import current_name, with_current_names
 from pages import ROOT, fill
 
 PAGE = ROOT / "docs" / "evidence.md"
@@ -171,9 +172,9 @@ def answer(found: dict[str, Tier], question: str) -> str:
 def _end_of_curve(arm: dict[str, Any], name: str, end: str) -> float:
     """The mean over seeds of a curve's first or last five points that have it."""
     ends = {"first": slice(None, 5), "last": slice(-5, None)}
-    values = [
-        [point[name] for point in curve["points"] if name in point] for curve in arm["curves"]
-    ]
+    wanted = current_name(name)
+    curves = [[with_current_names(point) for point in curve["points"]] for curve in arm["curves"]]
+    values = [[point[wanted] for point in points if wanted in point] for points in curves]
     return fmean(fmean(own[ends[end]]) for own in values)
 
 

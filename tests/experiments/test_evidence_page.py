@@ -28,7 +28,12 @@ def arm(method, mean, fraction=None):
         for task, own in tasks.items()
     }
     points = [
-        {"seconds": 60 * n, "samples": 16 * n, "reward/trajectory/solved": n / 20}
+        {
+            "seconds": 60 * n,
+            "samples": 16 * n,
+            "reward/trajectory/solved": n / 20,
+            "groups_without_signal" if n < 10 else "frac_reward_zero_std": n / 20,
+        }
         for n in range(20)
     ]
     return {
@@ -133,6 +138,8 @@ def test_holm_corrects_in_order(page):
         ("main sft-100>grpo-50 id_test affordance.iou p", "0.020"),
         ("main grpo-50 cost minutes", "15"),
         ("physics dense curve reward/trajectory/solved last", "0.85"),
+        ("physics dense curve frac_reward_zero_std first", "0.10"),
+        ("physics dense curve groups_without_signal last", "0.85"),
     ],
 )
 def test_a_marked_number_is_looked_up(page, found, question, said):
