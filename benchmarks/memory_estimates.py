@@ -1,7 +1,7 @@
-"""Memory on each GPU for every shipped recipe, and how near such estimates come on a CPU.
+"""Estimated memory on each GPU for every shipped recipe, and a check of the estimate on a CPU.
 
-Nothing here ran on a GPU. The table follows from `config.json` alone, for images of 640 x 480
-pixels and a prompt of 200 words' tokens; the check measures small models of the same classes.
+Nothing was measured on a GPU. The estimates need `config.json` only. They assume images of 640 x
+480 pixels and 200 text tokens in a prompt. The check measures small models of the same classes.
 
 Run: python benchmarks/memory_estimates.py --out results/memory.json
 """
@@ -21,13 +21,13 @@ from typing import Any
 from maniplvm.geometry import SmartResize
 from maniplvm.training import read_recipe
 from maniplvm.training.config.launch import Launch, read_launch
-from maniplvm.training.dry_run.plan import forecast_memory
+from maniplvm.training.dry_run.plan import plan_memory
 from maniplvm.training.dry_run.token_lengths import TokenLengths
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the measurement is the one that the tests hold the estimate to
+sys.path.insert(0, str(ROOT))  # the tests use the same measurement
 
-from tests.training.measuring import measured_peak  # noqa: E402
+from tests.training.measured_memory import measured_peak  # noqa: E402
 
 IMAGE = (640, 480)
 TEXT_TOKENS, ANSWER_TOKENS = 200, 120
@@ -39,8 +39,8 @@ RESIZES = {
 CONFIG = re.compile(r"--config_file (\S+\.yaml) .*maniplvm train")
 
 
-def estimated(path: Path) -> dict[str, Any]:
-    """One recipe, launched as its header says."""
+def estimate(path: Path) -> dict[str, Any]:
+    """The estimate for a recipe with the launch of its header."""
     name = next(name for name in RESIZES if name in path.stem)
     recipe = read_recipe(path, [f"model.source={ROOT / 'benchmarks' / 'architectures' / name}"])
     resize = RESIZES[name]
@@ -50,7 +50,7 @@ def estimated(path: Path) -> dict[str, Any]:
     image = width * height // resize.factor**2
     lengths = TokenLengths((image,), (image + TEXT_TOKENS,), (ANSWER_TOKENS,))
     launch = launch_of(path)
-    memory = forecast_memory(recipe, path.parent.name, lengths, launch)
+    memory = plan_memory(recipe, path.parent.name, lengths, launch)
     return {"launch": str(launch), "image_tokens": image, **memory.to_json()}
 
 
@@ -62,13 +62,13 @@ def launch_of(path: Path) -> Launch:
     return Launch() if found is None else read_launch(ROOT / found.group(1))
 
 
-def checked() -> dict[str, Any]:
+def check() -> dict[str, Any]:
     """Estimated over measured bytes of a forward and backward pass, for small models."""
     ratios = {}
     for family, checkpointing, adapters in product(FAMILIES, (False, True), (False, True)):
-        measured, told = measured_peak(family, checkpointing, adapters)
+        measured, estimated = measured_peak(family, checkpointing, adapters)
         name = f"{family}{', checkpointing' * checkpointing}{', adapters' * adapters}"
-        ratios[name] = round(told / measured, 3)
+        ratios[name] = round(estimated / measured, 3)
     return {"ratios": ratios, "lowest": min(ratios.values()), "highest": max(ratios.values())}
 
 
@@ -77,11 +77,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "memory.json")
     out = parser.parse_args().out
-    # peft asks transformers by a name that transformers is about to retire
+    # peft uses a name that transformers has deprecated
     warnings.filterwarnings("ignore", ".is_gradient_checkpointing.", FutureWarning)
     recipes = {
         method: {
-            path.stem.replace(".", "-"): estimated(path)
+            path.stem.replace(".", "-"): estimate(path)
             for path in sorted((ROOT / "recipes" / method).glob("*qwen*.yaml"))
         }
         for method in ("grpo", "sft")
@@ -94,12 +94,12 @@ def main() -> None:
         "picture": list(IMAGE),
         "text_tokens": TEXT_TOKENS,
         "recipes": recipes,
-        "check": checked(),
+        "check": check(),
     }
     out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     for method, found in recipes.items():
-        for name, estimate in found.items():
-            print(f"{method}/{name}: {estimate['peak']:.1f} GiB")
+        for name, memory in found.items():
+            print(f"{method}/{name}: {memory['peak']:.1f} GiB")
     print(f"estimated / measured: {report['check']['lowest']} to {report['check']['highest']}")
 
 

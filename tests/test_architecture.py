@@ -1,6 +1,7 @@
 """The floors of the house: arrows point down only (docs/architecture.md)."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ FLOORS = {
     "process": 0,
     "optional": 0,
     "config": 0,
+    "metric_names": 0,
     "geometry": 0,
     "tasks": 1,
     "rewards": 2,
@@ -71,6 +73,50 @@ def test_a_module_imports_only_from_floors_below(path):
         allowed = MAY_IMPORT.get(folder, MAY_IMPORT.get(own))
         if allowed is not None:
             assert other in allowed, f"{own} must not import {name}"
+
+
+def module_name(path):
+    parts = ("maniplvm", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def import_graph():
+    """The modules that each module imports, at its top or inside a function."""
+    names = {module_name(path) for path in MODULES}
+    graph = {name: set() for name in names}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                found = {name if name in names else node.module for name in members}
+            else:
+                continue
+            graph[module_name(path)] |= (found & names) - {module_name(path)}
+    return graph
+
+
+def reachable(graph, start):
+    seen, waiting = set(), [start]
+    while waiting:
+        new = graph[waiting.pop()] - seen
+        seen |= new
+        waiting.extend(new)
+    return seen
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = import_graph()
+    assert "maniplvm.training.loop.trainers" in graph["maniplvm.training.loop.run"]
+    reached = {name: reachable(graph, name) for name in graph}
+    circles = {
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
+        for name in graph
+        if name in reached[name]
+    }
+    assert circles == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

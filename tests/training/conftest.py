@@ -9,8 +9,8 @@ if any(importlib.util.find_spec(name) is None for name in NEEDED):
 
 
 @pytest.fixture(scope="session")
-def lesson(tmp_path_factory):
+def tiny_setup(tmp_path_factory):
     """A tiny model and a tiny data set; not to be written to."""
-    from tests.training.practice import write_lesson
+    from tests.training.tiny_training import write_tiny_setup
 
-    return write_lesson(tmp_path_factory.mktemp("lesson"))
+    return write_tiny_setup(tmp_path_factory.mktemp("tiny_setup"))

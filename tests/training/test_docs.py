@@ -8,7 +8,7 @@ import yaml
 from maniplvm.config.yaml import parse_yaml
 from maniplvm.training import build_recipe
 from maniplvm.training.config.trainer_settings import build_config, check_trainer
-from maniplvm.training.loop import health_checks as collapse
+from maniplvm.training.loop import health_checks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 
@@ -22,10 +22,14 @@ def test_the_recipe_on_the_page_is_a_whole_one():
     check_trainer(recipe, "grpo")
 
 
-def test_the_thresholds_on_the_page_are_those_of_the_watch():
-    assert f"{collapse.SILENT_GROUPS:.0%}".replace("%", " %") in PAGE
-    assert f"by {collapse.LOST_PARSES * 100:.0f} points" in PAGE
-    assert (collapse.HIGH_KL, collapse.LEAST_VARIETY, collapse.WINDOW) == (1.0, 0.25, 10)
+def test_the_thresholds_on_the_page_are_those_of_the_health_checks():
+    assert f"{health_checks.MAX_ZERO_STD_GROUPS:.0%}".replace("%", " %") in PAGE
+    assert f"by {health_checks.MAX_PARSE_RATE_DROP * 100:.0f} points" in PAGE
+    assert (health_checks.MAX_KL, health_checks.MIN_ANSWER_DIVERSITY, health_checks.WINDOW) == (
+        1.0,
+        0.25,
+        10,
+    )
 
 
 def test_the_defaults_on_the_page_are_those_of_a_run(tmp_path):

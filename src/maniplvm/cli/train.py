@@ -11,24 +11,24 @@ from rich.console import Console
 
 from maniplvm.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help="Train a model as a recipe says.")
+app = typer.Typer(no_args_is_help=True, help="Train a model with a recipe.")
 
-RecipeArgument = Annotated[Path, typer.Argument(help="A YAML file; see docs/training.md.")]
+RecipeArgument = Annotated[Path, typer.Argument(help="A YAML recipe; see docs/training.md.")]
 OutOption = Annotated[
-    Path | None, typer.Option(help="The run's folder; default: runs/ and the recipe's name.")
+    Path | None, typer.Option(help="The run folder; default: runs/ and the recipe's name.")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Replace a setting: key.path=value; may be given several times."),
+    typer.Option("--set", help="Change a setting: key.path=value; can be given several times."),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Check everything and load no weights.")
+    bool, typer.Option("--dry-run", help="Check everything without loading weights.")
 ]
 LaunchOption = Annotated[
     Path | None,
     typer.Option(
         "--launch",
-        help="With --dry-run: the config file of accelerate that the run will be launched with.",
+        help="With --dry-run: the accelerate config file with which the run will be launched.",
     ),
 ]
 
@@ -41,7 +41,7 @@ def sft(
     dry_run: DryRunOption = False,
     launch: LaunchOption = None,
 ) -> None:
-    """Supervised fine-tuning on the targets. Run it again to go on after an interruption."""
+    """Supervised fine-tuning on the targets. Run it again to resume an interrupted run."""
     _train(recipe, "sft", out, changes or [], dry_run, launch)
 
 
@@ -53,7 +53,7 @@ def grpo(
     dry_run: DryRunOption = False,
     launch: LaunchOption = None,
 ) -> None:
-    """Learning from verifiable rewards. Run it again to go on after an interruption."""
+    """GRPO with verifiable rewards. Run it again to resume an interrupted run."""
     _train(recipe, "grpo", out, changes or [], dry_run, launch)
 
 
@@ -72,15 +72,18 @@ def _train(
     if is_dry_run:
         from maniplvm.training.config.launch import read_launch
         from maniplvm.training.dry_run.check import check
+        from maniplvm.training.dry_run.report import render_report
 
         planned = None if launch is None else read_launch(launch)
-        Console().print(check(recipe, method, planned, out))
+        Console().print(render_report(check(recipe, method, planned, out)))
         return
     if launch is not None:
-        raise UserError("--launch describes a --dry-run; to train, use accelerate launch itself")
+        raise UserError("--launch needs --dry-run; to train, use accelerate launch itself")
     start_missing_processes(sys.argv[1:])
     try:
         train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])
     except KeyboardInterrupt:
-        raise UserError("interrupted; the same command goes on from the last checkpoint") from None
+        raise UserError(
+            "interrupted; run the same command to resume from the last checkpoint"
+        ) from None
     leave_process_group()

@@ -1,4 +1,4 @@
-"""Training: recipes, supervised fine-tuning, and reinforcement learning with verifiable rewards."""
+"""Training: recipes, SFT, and reinforcement learning with verifiable rewards (GRPO)."""
 
 from maniplvm.training.config.physics_settings import PhysicsSettings
 from maniplvm.training.config.recipe import (

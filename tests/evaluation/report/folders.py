@@ -107,8 +107,8 @@ def write_run(folder, *, name="quickstart", steps=200, seed=0, method="grpo", fi
             line |= {
                 "parse_rate": min(1.0, 0.97 + rng.normal(0, 0.01)),
                 "format_rate": min(1.0, 0.96 + rng.normal(0, 0.01)),
-                "completion_length": 42 + rng.normal(0, 2),
-                "groups_without_signal": 0.1 * share,
+                "completions/mean_length": 42 + rng.normal(0, 2),
+                "frac_reward_zero_std": 0.1 * share,
                 "entropy": 0.8 - 0.3 * share,
                 "kl": 0.05 * share,
             }

@@ -146,6 +146,18 @@ def test_runs_share_a_chart_and_numbers_that_are_not_finite_are_left_out(tmp_pat
     assert len(lines) == 2
 
 
+def test_a_log_of_an_earlier_version_shares_its_charts_with_a_present_one(tmp_path):
+    first, second = write_run(tmp_path / "a"), write_run(tmp_path / "b")
+    old = (second / "log.jsonl").read_text()
+    old = old.replace("frac_reward_zero_std", "groups_without_signal")
+    old = old.replace("completions/mean_length", "completion_length")
+    (second / "log.jsonl").write_text(old)
+    _, others = learning_curves([read_run(first), read_run(second)])
+    runs = {curve.name: curve.runs for curve in others}
+    assert (runs["frac_reward_zero_std"], runs["completions/mean_length"]) == (2, 2)
+    assert not {"groups_without_signal", "completion_length"} & set(runs)
+
+
 def test_a_curve_of_one_step_and_a_flat_one_can_be_drawn(tmp_path):
     run = write_run(tmp_path / "run")
     (run / "log.jsonl").write_text('{"step": 0, "kl": 0.0, "loss": -1.5, "entropy": 1e-7}\n')

@@ -27,7 +27,12 @@ def arm(method, mean, fraction=None):
         for task, own in tasks.items()
     }
     points = [
-        {"seconds": 60 * n, "samples": 16 * n, "reward/trajectory/solved": n / 20}
+        {
+            "seconds": 60 * n,
+            "samples": 16 * n,
+            "reward/trajectory/solved": n / 20,
+            "groups_without_signal" if n < 10 else "frac_reward_zero_std": n / 20,
+        }
         for n in range(20)
     ]
     return {
@@ -132,6 +137,8 @@ def test_holm_corrects_in_order():
         ("main sft-100>grpo-50 id_test affordance.iou p", "0.020"),
         ("main grpo-50 cost minutes", "15"),
         ("physics dense curve reward/trajectory/solved last", "0.85"),
+        ("physics dense curve frac_reward_zero_std first", "0.10"),
+        ("physics dense curve groups_without_signal last", "0.85"),
     ],
 )
 def test_a_question_is_answered_from_the_results(found, question, value):

@@ -32,7 +32,7 @@ def test_a_deepspeed_config_says_what_is_split_and_what_is_offloaded(tmp_path):
         ("distributed_type: FSDP\nfsdp_config: {fsdp_version: 1}\n", "only 2"),
         ("distributed_type: DEEPSPEED\n", "zero_stage is missing"),
         ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 7}\n", "choose 0, 2 or 3"),
-        ("distributed_type: NO\nnum_processes: none\n", "whole number"),
+        ("distributed_type: NO\nnum_processes: none\n", "an integer"),
         ("num_processes: 1\nnum_machines: 2\n", "every machine needs at least one"),
     ],
 )

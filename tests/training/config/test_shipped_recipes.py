@@ -12,7 +12,7 @@ from maniplvm.training.config.launch import Launch, read_launch
 from maniplvm.training.config.trainer_settings import check_trainer
 from maniplvm.training.dry_run import check as dry_run
 from maniplvm.training.dry_run.memory import GIB
-from maniplvm.training.dry_run.page import fitting_card
+from maniplvm.training.dry_run.report import smallest_gpu
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",
@@ -102,7 +102,7 @@ def test_a_recipe_passes_its_dry_run_and_fits_its_hardware(path, descriptions):
     assert unexpected == []
     card = int(CARD.search(header_of(path)).group(1))
     assert run.memory.peak < card * 10**9 * 0.93, f"{run.memory.peak / GIB:.1f} GiB"
-    assert fitting_card(run.memory.peak).startswith("fits a card")
+    assert smallest_gpu(run.memory.peak).startswith("fits on a")
     if run.method == "grpo":
         assert run.completions_per_step % run.prompts_per_step == 0
 

@@ -1,4 +1,4 @@
-"""What is trained is what is evaluated: the same tokens, images and texts."""
+"""Training uses the same tokens, images and texts as evaluation."""
 
 import dataclasses
 
@@ -11,8 +11,13 @@ from maniplvm.models import Question, encode_batch, load_interface, write_tiny_c
 from maniplvm.rewards import score
 from maniplvm.tasks import Task, TraceTarget
 from maniplvm.training.data.pool import open_pool
-from maniplvm.training.data.rows import Questions, prompts_of, questions_dataset, taught_text
-from tests.training.practice import practice_samples
+from maniplvm.training.data.rows import (
+    PromptRows,
+    prompt_dataset,
+    recipe_prompts,
+    reference_completion,
+)
+from tests.training.tiny_training import tiny_samples
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 
@@ -23,8 +28,8 @@ def interface(request, tmp_path_factory):
     return load_interface(write_tiny_checkpoint(folder / request.param, request.param))
 
 
-def asked_in_evaluation(recipe, interface, samples):
-    style = prompts_of(recipe, interface)
+def evaluation_inputs(recipe, interface, samples):
+    style = recipe_prompts(recipe, interface)
     questions = [
         Question(style.ask(s.instruction, s.task, interface.frame_for(s.image_size)), s.image)
         for s in samples
@@ -32,18 +37,18 @@ def asked_in_evaluation(recipe, interface, samples):
     return encode_batch(interface, questions)
 
 
-def test_grpo_asks_the_very_tokens_and_pixels_of_evaluation(lesson, interface):
+def test_grpo_prompts_have_the_tokens_and_pixels_of_evaluation(tiny_setup, interface):
     from trl.data_utils import prepare_multimodal_messages
 
-    recipe = dataclasses.replace(lesson.recipe("grpo"), prompts={})
+    recipe = dataclasses.replace(tiny_setup.recipe("grpo"), prompts={})
     pool = open_pool(recipe)
-    questions = Questions(pool, interface, prompts_of(recipe, interface), supervised=False)
-    rows = [questions_dataset(questions, 8)[place] for place in range(4)]
+    rows_of = PromptRows(pool, interface, recipe_prompts(recipe, interface), with_completion=False)
+    rows = [prompt_dataset(rows_of, 8)[place] for place in range(4)]
     chats = [prepare_multimodal_messages(row["prompt"], images=[row["image"]]) for row in rows]
     asked = interface.processor.apply_chat_template(
         conversation=chats, add_generation_prompt=True, tokenize=True, return_dict=True
     )
-    expected = asked_in_evaluation(recipe, interface, [pool.at(place) for place in range(4)])
+    expected = evaluation_inputs(recipe, interface, [pool.at(place) for place in range(4)])
     kept = expected["attention_mask"].bool()
     for ids, tokens, mask in zip(asked["input_ids"], expected["input_ids"], kept, strict=True):
         assert ids == tokens[mask].tolist()
@@ -51,17 +56,19 @@ def test_grpo_asks_the_very_tokens_and_pixels_of_evaluation(lesson, interface):
     torch.testing.assert_close(pixels, expected["pixel_values"])
 
 
-def test_sft_learns_the_completion_alone_after_the_tokens_of_evaluation(lesson, interface):
-    recipe = dataclasses.replace(lesson.recipe("sft"), prompts={})
+def test_sft_has_loss_on_the_completion_only_after_the_prompt_tokens_of_evaluation(
+    tiny_setup, interface
+):
+    recipe = dataclasses.replace(tiny_setup.recipe("sft"), prompts={})
     pool = open_pool(recipe)
-    questions = Questions(pool, interface, prompts_of(recipe, interface), supervised=True)
-    rows = [questions_dataset(questions, 8)[place] for place in range(4)]
+    rows_of = PromptRows(pool, interface, recipe_prompts(recipe, interface), with_completion=True)
+    rows = [prompt_dataset(rows_of, 8)[place] for place in range(4)]
     collate = DataCollatorForVisionLanguageModeling(
         interface.processor, max_length=None, completion_only_loss=True
     )
     batch = collate([dict(row) for row in rows])
     samples = [pool.at(place) for place in range(4)]
-    expected = asked_in_evaluation(recipe, interface, samples)
+    expected = evaluation_inputs(recipe, interface, samples)
     for index, sample in enumerate(samples):
         asked = expected["input_ids"][index][expected["attention_mask"][index].bool()]
         tokens, labels = batch["input_ids"][index], batch["labels"][index]
@@ -69,37 +76,37 @@ def test_sft_learns_the_completion_alone_after_the_tokens_of_evaluation(lesson, 
         assert (labels[: len(asked)] == -100).all()
         learnt = interface.tokenizer.decode(labels[labels != -100], skip_special_tokens=True)
         frame = interface.frame_for(sample.image_size)
-        assert learnt.strip() == taught_text(sample, frame)
+        assert learnt.strip() == reference_completion(sample, frame)
         assert interface.tokenizer.eos_token_id in labels.tolist()
 
 
-def test_what_is_taught_earns_nearly_the_highest_reward(interface):
-    for sample in practice_samples(2):
+def test_the_reference_completion_gets_nearly_the_maximum_reward(interface):
+    for sample in tiny_samples(2):
         frame = interface.frame_for(sample.image_size)
-        result = score(taught_text(sample, frame), sample, "paper", frame)
+        result = score(reference_completion(sample, frame), sample, "paper", frame)
         assert result.answer.well_formed
         assert result.total > 0.9 * (2 if sample.task is Task.AFFORDANCE else 5)
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 25])
-def test_a_trace_of_any_length_is_taught_in_the_form_that_is_asked_for(interface, count):
-    sample = next(s for s in practice_samples(1) if s.task is Task.TRAJECTORY)
+def test_a_trace_of_any_length_has_a_well_formed_reference_completion(interface, count):
+    sample = next(s for s in tiny_samples(1) if s.task is Task.TRAJECTORY)
     points = np.linspace([4, 4], [50, 30], count)
     sample = dataclasses.replace(sample, target=TraceTarget(points))
     frame = interface.frame_for(sample.image_size)
-    result = score(taught_text(sample, frame), sample, "paper", frame)
+    result = score(reference_completion(sample, frame), sample, "paper", frame)
     assert result.answer.well_formed
     assert result.answer.value is not None
     np.testing.assert_allclose(result.answer.value[[0, -1]], points[[0, -1]], atol=1)
 
 
-def test_a_row_is_made_once_while_it_is_kept(lesson, interface, monkeypatch):
-    recipe = lesson.recipe("grpo")
+def test_a_row_in_the_cache_is_not_built_again(tiny_setup, interface, monkeypatch):
+    recipe = tiny_setup.recipe("grpo")
     pool = open_pool(recipe)
-    questions = Questions(pool, interface, prompts_of(recipe, interface), False, keep=4)
+    rows_of = PromptRows(pool, interface, recipe_prompts(recipe, interface), False, cache_size=4)
     asked = []
     monkeypatch.setattr(pool, "at", lambda place, at=pool.at: asked.append(place) or at(place))
-    dataset = questions_dataset(questions, 8)
+    dataset = prompt_dataset(rows_of, 8)
     for _ in range(3):
         dataset[[0, 0, 1, 1, 2, 3]]
     assert asked == [0, 1, 2, 3]

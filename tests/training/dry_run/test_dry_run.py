@@ -15,10 +15,12 @@ from maniplvm.models import Question, encode_batch, load_interface, write_tiny_c
 from maniplvm.tasks import resolve_prompt
 from maniplvm.training import build_recipe, read_recipe
 from maniplvm.training.config.launch import Launch, Sharding
+from maniplvm.training.config.trainer_settings import plan_config
 from maniplvm.training.dry_run import check as dry_run
 from maniplvm.training.dry_run.check import check
-from maniplvm.training.dry_run.page import fitting_card
-from maniplvm.training.dry_run.token_lengths import Spread, measure_lengths
+from maniplvm.training.dry_run.plan import memory_settings
+from maniplvm.training.dry_run.report import render_report, smallest_gpu
+from maniplvm.training.dry_run.token_lengths import LengthSummary, measure_lengths
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",
@@ -61,7 +63,7 @@ def recipe(sources):
     return build
 
 
-def said(run):
+def warnings_of(run):
     return "\n".join(run.warnings)
 
 
@@ -75,7 +77,7 @@ def test_counts_follow_from_batch_groups_and_processes(recipe):
     assert run.steps == pytest.approx(2 * run.steps_per_epoch, abs=2)
 
 
-def test_a_batch_that_does_not_hold_whole_groups_is_refused_for_the_launch_that_is_meant(recipe):
+def test_a_batch_without_whole_groups_is_refused_for_the_planned_launch(recipe):
     small = recipe(trainer={"per_device_train_batch_size": 4})
     assert check(small, "grpo", Launch(2)).prompts_per_step == 1
     with pytest.raises(UserError, match="divisible by num_generations") as caught:
@@ -94,14 +96,14 @@ def test_a_batch_that_does_not_hold_whole_groups_is_refused_for_the_launch_that_
         ({"model": {"lora": {"targets": ["nothing"]}}}, "no linear layer"),
     ],
 )
-def test_what_could_not_start_is_refused_in_one_line(recipe, changes, message):
+def test_a_run_that_could_not_start_is_refused_in_one_line(recipe, changes, message):
     with pytest.raises(UserError, match=message) as caught:
         check(recipe(**changes), "grpo")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
-def test_prompt_and_image_tokens_are_what_the_processor_makes(sources, family):
+def test_prompt_and_image_tokens_are_those_of_the_processor(sources, family):
     interface = load_interface(sources / family)
     prompts = resolve_prompt(interface.family.name)
     samples = [*open_dataset(DATA).samples("ood_robot")][:3]
@@ -114,66 +116,72 @@ def test_prompt_and_image_tokens_are_what_the_processor_makes(sources, family):
         assert lengths.image[place] == int((inputs["input_ids"] == image).sum())
 
 
-def test_right_answers_that_would_be_cut_off_are_counted(recipe):
+def test_reference_completions_that_would_be_cut_off_are_counted(recipe):
     run = check(recipe(trainer={"max_completion_length": 40}), "grpo")
     cut = sum(tokens > 40 for tokens in run.lengths.target)
     assert 0 < cut < len(run.lengths.target)
-    assert f"max_completion_length 40 cuts off {cut} of {len(run.lengths.target)}" in said(run)
-    assert "cuts off" not in said(check(recipe(trainer={"max_completion_length": 512}), "grpo"))
+    assert f"max_completion_length 40 cuts off {cut} of {len(run.lengths.target)}" in warnings_of(
+        run
+    )
+    assert "cuts off" not in warnings_of(
+        check(recipe(trainer={"max_completion_length": 512}), "grpo")
+    )
 
 
-def test_supervision_warns_of_sequences_longer_than_its_limit(recipe):
+def test_sft_warns_about_sequences_longer_than_its_limit(recipe):
     trainer = {"num_generations": None, "max_length": 150}
     settings = recipe()
     trained = {key: value for key, value in trainer.items() if value is not None}
     sft = replace(settings, trainer={"per_device_train_batch_size": 2, **trained})
-    assert "max_length 150 cuts off" in said(check(sft, "sft"))
-    assert "cuts off" not in said(check(replace(sft, trainer={}), "sft"))
+    assert "max_length 150 cuts off" in warnings_of(check(sft, "sft"))
+    assert "cuts off" not in warnings_of(check(replace(sft, trainer={}), "sft"))
 
 
-def test_an_unfit_reward_is_reported_with_the_doctors_words(recipe):
+def test_an_unfit_reward_is_reported_with_the_messages_of_the_reward_doctor(recipe):
     preset = "docs/examples/published-constants.yaml"
     run = check(recipe(rewards={"preset": preset}, data={"task": "trajectory"}), "grpo")
     assert any(not each.healthy for each in run.diagnoses)
-    assert all(finding.message in said(run) for each in run.diagnoses for finding in each.findings)
+    assert all(
+        finding.message in warnings_of(run) for each in run.diagnoses for finding in each.findings
+    )
 
 
-def test_a_healthy_reward_is_not_spoken_against(recipe):
+def test_a_healthy_reward_gives_no_warning(recipe):
     run = check(recipe(rewards={"preset": "dense"}), "grpo")
     assert [each.healthy for each in run.diagnoses] == [True, True]
-    assert "reward" not in said(run)
+    assert "reward" not in warnings_of(run)
 
 
-def test_bfloat16_without_float32_copies_is_warned_of_only_where_updates_vanish(recipe):
+def test_bfloat16_weights_give_a_warning_only_without_float32_copies(recipe):
     rounded = recipe(model={"dtype": "bfloat16"})
-    assert "rounded away" in said(check(rounded, "grpo"))
-    assert "rounded away" not in said(check(rounded, "grpo", Launch(2, 1, Sharding.FSDP2)))
-    assert "rounded away" not in said(check(recipe(), "grpo"))
+    assert "rounded away" in warnings_of(check(rounded, "grpo"))
+    assert "rounded away" not in warnings_of(check(rounded, "grpo", Launch(2, 1, Sharding.FSDP2)))
+    assert "rounded away" not in warnings_of(check(recipe(), "grpo"))
 
 
-def test_adapters_at_a_full_models_learning_rate_are_warned_of(recipe):
+def test_a_learning_rate_that_is_low_for_adapters_gives_a_warning(recipe):
     adapted = {"model": {"lora": {"rank": 4}, "dtype": "bfloat16"}}
-    assert "low for adapters" in said(check(recipe(**adapted), "grpo"))
+    assert "low for adapters" in warnings_of(check(recipe(**adapted), "grpo"))
     faster = recipe(**adapted, trainer={"learning_rate": 1e-5})
-    assert "low for adapters" not in said(check(faster, "grpo"))
+    assert "low for adapters" not in warnings_of(check(faster, "grpo"))
 
 
-def test_a_server_that_would_see_other_image_sizes_is_warned_of(recipe, sources):
+def test_a_vllm_server_with_other_image_sizes_gives_a_warning(recipe, sources):
     trainer = {"use_vllm": True, "vllm_mode": "server"}
     smaller = {"source": str(sources / "qwen2_5_vl"), "max_pixels": 12_544}
-    assert "differ" in said(check(recipe(trainer=trainer, model=smaller), "grpo"))
+    assert "differ" in warnings_of(check(recipe(trainer=trainer, model=smaller), "grpo"))
     same = {"source": str(sources / "qwen2_5_vl"), "max_pixels": 501_760}
     run = check(recipe(trainer=trainer, model=same), "grpo")
-    assert "differ" not in said(run)
+    assert "differ" not in warnings_of(run)
     assert not run.memory.generation, "the server's GPU generates, not this one"
 
 
-def test_one_temperature_for_all_completions_cannot_teach(recipe):
-    assert "temperature" in said(check(recipe(trainer={"temperature": 0.1}), "grpo"))
+def test_a_low_temperature_gives_a_warning(recipe):
+    assert "temperature" in warnings_of(check(recipe(trainer={"temperature": 0.1}), "grpo"))
 
 
-def test_a_run_of_a_few_steps_is_warned_of(recipe):
-    assert "3 optimizer steps" in said(check(recipe(trainer={"max_steps": 3}), "grpo"))
+def test_a_run_of_few_steps_gives_a_warning(recipe):
+    assert "3 optimizer steps" in warnings_of(check(recipe(trainer={"max_steps": 3}), "grpo"))
 
 
 def test_mixed_prompts_are_counted_beside_the_recipes_own(recipe):
@@ -192,10 +200,10 @@ def test_nothing_is_written_and_no_weights_are_needed(recipe, sources, tmp_path,
     assert any(str(tmp_path / "run") in line for line in run.writes)
 
 
-def test_the_page_shows_every_warning_and_the_memory(recipe):
+def test_the_report_shows_every_warning_and_the_memory(recipe):
     run = check(recipe(trainer={"max_steps": 3}), "grpo")
     console = Console(file=io.StringIO(), width=100)
-    console.print(run)
+    console.print(render_report(run))
     shown = console.file.getvalue()
     assert all(warning[:40] in shown for warning in run.warnings)
     assert "memory of each process" in shown
@@ -203,18 +211,18 @@ def test_the_page_shows_every_warning_and_the_memory(recipe):
     assert run.to_json()["memory_gib"]["peak"] > 1
 
 
-def test_spreads_and_cards_in_words():
-    assert str(Spread.of([5, 1, 9])) == "1 to 9, median 5"
-    assert str(Spread.of([4, 4])) == "4"
-    assert fitting_card(20 * 10**9) == "fits a card of 24 GB"
-    assert fitting_card(10**12) == "fits no usual card"
+def test_length_summaries_and_gpu_sizes_in_words():
+    assert str(LengthSummary.of([5, 1, 9])) == "1 to 9, median 5"
+    assert str(LengthSummary.of([4, 4])) == "4"
+    assert smallest_gpu(20 * 10**9) == "fits on a 24 GB GPU"
+    assert smallest_gpu(10**12) == "fits on no common GPU"
 
 
 def test_the_recipe_of_the_embedded_model_would_start_and_needs_no_gpu(sources):
     source = f"model.source={sources / 'qwen3_vl'}"
     run = check(read_recipe("recipes/grpo/embedded.yaml", [source]), "grpo")
     assert not run.on_gpu
-    assert "rounded" not in said(run)
+    assert "rounded" not in warnings_of(run)
 
 
 def test_a_dry_run_under_a_launcher_is_refused(recipe, monkeypatch):
@@ -227,7 +235,7 @@ def run_command(*arguments):
     return CliRunner().invoke(app, ["train", "grpo", "recipes/grpo/embedded.yaml", *arguments])
 
 
-def test_the_command_prints_the_page_for_the_launch_it_is_given(sources, tmp_path):
+def test_the_command_prints_the_report_for_the_given_launch(sources, tmp_path):
     launch = "recipes/accelerate/ddp-8gpu.yaml"
     source = f"model.source={sources / 'qwen3_vl'}"
     result = run_command("--dry-run", "--set", source, "--launch", launch, "--out", str(tmp_path))
@@ -241,3 +249,34 @@ def test_a_launch_without_a_dry_run_is_refused():
     result = run_command("--launch", "recipes/accelerate/ddp-8gpu.yaml")
     assert isinstance(result.exception, UserError)
     assert "accelerate launch itself" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "autocast", "checkpointing"),
+    [
+        ({}, True, True),
+        ({"fp16": False, "bf16": False}, False, True),
+        ({"fp16": False}, True, True),
+        ({"fp16": True}, True, True),
+        ({"bf16": True, "activation_checkpointing": False}, True, False),
+        ({"gradient_checkpointing": False}, True, False),
+    ],
+)
+def test_the_memory_plan_reads_the_config_that_the_run_would_have(
+    recipe, tmp_path, trainer, autocast, checkpointing
+):
+    planned = recipe(model={"dtype": "bfloat16"}, trainer=trainer)
+    config = plan_config(planned, "grpo", tmp_path, Launch())
+    settings = memory_settings(planned, "grpo", config)
+    assert (settings.autocast, settings.checkpointing) == (autocast, checkpointing)
+
+
+def test_activation_checkpointing_saves_memory_in_the_plan(recipe):
+    activations = [
+        check(recipe(model={"dtype": "bfloat16"}, trainer={name: value}), "grpo").memory.update[
+            "activations"
+        ]
+        for name in ("activation_checkpointing", "gradient_checkpointing")
+        for value in (True, False)
+    ]
+    assert activations[0] == activations[2] < activations[1] == activations[3]

@@ -8,8 +8,8 @@ from maniplvm.errors import UserError
 from maniplvm.models import LoraSettings, build_skeleton, load_model, write_tiny_checkpoint
 from maniplvm.training.config.launch import Launch, Sharding
 from maniplvm.training.dry_run.activations import Workload
-from maniplvm.training.dry_run.memory import Training, estimate_memory, weight_bytes
-from tests.training.measuring import measured_peak
+from maniplvm.training.dry_run.memory import MemorySettings, estimate_memory, weight_bytes
+from tests.training.measured_memory import measured_peak
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"  # peft still calls it
@@ -70,8 +70,10 @@ def test_activations_and_gradients_are_estimated_within_thirty_percent_of_the_me
 
 
 def test_every_byte_of_the_state_is_split_over_the_processes(skeleton):
-    alone = estimate_memory(skeleton, WORK, Training()).parts
-    eight = estimate_memory(skeleton, WORK, Training(), Launch(8, sharding=Sharding.ZERO3)).parts
+    alone = estimate_memory(skeleton, WORK, MemorySettings()).parts
+    eight = estimate_memory(
+        skeleton, WORK, MemorySettings(), Launch(8, sharding=Sharding.ZERO3)
+    ).parts
     assert eight["weights"] == alone["weights"] // 8
     assert eight["gradients"] == alone["gradients"] // 8
     # bfloat16 weights need float32 masters beside two float32 averages: 12 bytes each
@@ -79,28 +81,32 @@ def test_every_byte_of_the_state_is_split_over_the_processes(skeleton):
 
 
 def test_zero2_keeps_the_weights_whole(skeleton):
-    split = estimate_memory(skeleton, WORK, Training(), Launch(8, sharding=Sharding.ZERO2)).parts
+    split = estimate_memory(
+        skeleton, WORK, MemorySettings(), Launch(8, sharding=Sharding.ZERO2)
+    ).parts
     assert split["weights"] == weight_bytes(skeleton)
 
 
 def test_fsdp_holds_learning_weights_in_float32(skeleton):
-    parts = estimate_memory(skeleton, WORK, Training(), Launch(2, sharding=Sharding.FSDP2)).parts
+    parts = estimate_memory(
+        skeleton, WORK, MemorySettings(), Launch(2, sharding=Sharding.FSDP2)
+    ).parts
     assert parts["weights"] == 4 * 3_754_622_976 // 2
 
 
 def test_adapters_cost_a_few_percent_of_full_gradients(skeleton):
     adapted = build_skeleton(f"{ARCHITECTURES}/qwen2.5-vl-3b", lora=LoraSettings())
-    full = estimate_memory(skeleton, WORK, Training())
-    lora = estimate_memory(adapted, WORK, Training(adapters=LANGUAGE))
+    full = estimate_memory(skeleton, WORK, MemorySettings())
+    lora = estimate_memory(adapted, WORK, MemorySettings(adapters=LANGUAGE))
     assert lora.parts["gradients"] < 0.03 * full.parts["gradients"]
     assert lora.peak < full.peak
 
 
 def test_a_reference_is_a_second_model_but_for_adapters_only_a_second_adapter(skeleton):
     adapted = build_skeleton(f"{ARCHITECTURES}/qwen2.5-vl-3b", lora=LoraSettings())
-    held = Training(reference=True)
+    held = MemorySettings(reference=True)
     assert estimate_memory(skeleton, WORK, held).parts["reference"] == weight_bytes(skeleton)
-    lora = Training(reference=True, adapters=LANGUAGE)
+    lora = MemorySettings(reference=True, adapters=LANGUAGE)
     assert estimate_memory(adapted, WORK, lora).parts["reference"] < 0.03 * weight_bytes(skeleton)
 
 
@@ -108,25 +114,29 @@ def test_sharing_the_prefix_saves_activations(skeleton):
     usual = Workload(rows=8, prompt_tokens=700, completion_tokens=256, image_tokens=400)
     packed = Workload(1, 700, 256, 400, completions_per_row=8)
     assert packed.tokens < usual.tokens
-    one, other = (estimate_memory(skeleton, work, Training()).update for work in (usual, packed))
+    one, other = (
+        estimate_memory(skeleton, work, MemorySettings()).update for work in (usual, packed)
+    )
     assert other["activations"] < one["activations"]
 
 
 def test_the_key_value_cache_is_two_numbers_a_layer_and_head_channel(skeleton):
     work = Workload(8, 700, 256, 400, generated_rows=8)
-    cache = estimate_memory(skeleton, work, Training()).generation["key-value cache"]
+    cache = estimate_memory(skeleton, work, MemorySettings()).generation["key-value cache"]
     assert cache == 2 * 8 * 956 * 36 * 2 * 128 * 2  # rows, tokens, layers, heads, channels, bytes
 
 
 def test_checkpointing_trades_memory_for_time(skeleton):
-    kept = estimate_memory(skeleton, WORK, Training(checkpointing=False)).update["activations"]
-    again = estimate_memory(skeleton, WORK, Training()).update["activations"]
+    kept = estimate_memory(skeleton, WORK, MemorySettings(checkpointing=False)).update[
+        "activations"
+    ]
+    again = estimate_memory(skeleton, WORK, MemorySettings()).update["activations"]
     assert again < kept / 4
 
 
 def test_the_peak_is_held_plus_the_larger_phase(skeleton):
     work = Workload(1, 700, 256, 400, generated_rows=64)
-    estimate = estimate_memory(skeleton, work, Training())
+    estimate = estimate_memory(skeleton, work, MemorySettings())
     held, generated = sum(estimate.parts.values()), sum(estimate.generation.values())
     assert generated > sum(estimate.update.values())
     assert estimate.peak == held + generated

@@ -12,12 +12,12 @@ import yaml
 from safetensors.torch import load_file
 
 from maniplvm.training import train
-from maniplvm.training.loop.cpu_processes import is_missing_processes, promised_processes
-from tests.training.practice import use_chance, use_script
+from maniplvm.training.loop.cpu_processes import is_missing_processes, requested_processes
+from tests.training.tiny_training import use_pseudorandom_rewards, use_scripted_completions
 
 ROOT = Path(__file__).parents[3]
 LAUNCH = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
-SAME = ("step", "reward", "parse_rate", "completion_length", "groups_without_signal", "loss")
+SAME = ("step", "reward", "parse_rate", "completions/mean_length", "frac_reward_zero_std", "loss")
 TRAINER = {"max_steps": 3, "learning_rate": 1e-3, "optim": "sgd"}
 
 
@@ -31,25 +31,25 @@ def log(run):
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_make_the_updates_of_one(lesson, tmp_path, monkeypatch):
-    use_chance(monkeypatch.setattr)
-    use_script(monkeypatch.setattr)
+def test_two_processes_make_the_updates_of_one(tiny_setup, tmp_path, monkeypatch):
+    use_pseudorandom_rewards(monkeypatch.setattr)
+    use_scripted_completions(monkeypatch.setattr)
     runs = []
     for method in ("grpo", "sft"):
-        whole = lesson.recipe(method, {**TRAINER, "per_device_train_batch_size": 16})
+        whole = tiny_setup.recipe(method, {**TRAINER, "per_device_train_batch_size": 16})
         train(whole, method, tmp_path / f"{method}-1")
-        half = lesson.recipe(method, {**TRAINER, "per_device_train_batch_size": 8})
+        half = tiny_setup.recipe(method, {**TRAINER, "per_device_train_batch_size": 8})
         path = tmp_path / f"{method}.yaml"
         path.write_text(yaml.safe_dump(half.to_mapping()))
         runs += [method, str(path), str(tmp_path / f"{method}-2")]
     port = ("--main_process_port", free_port())
-    module = ("-m", "tests.training.practice", "scripted")
+    module = ("-m", "tests.training.tiny_training", "scripted")
     done = subprocess.run(
         [*LAUNCH, *port, *module, *runs], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[:6000]
-    assert done.stdout.count("model in") == 2, "only one process speaks"
-    start = load_file(lesson.model / "model.safetensors")
+    assert done.stdout.count("model in") == 2, "only one process prints"
+    start = load_file(tiny_setup.model / "model.safetensors")
     for method in ("grpo", "sft"):
         one, two = tmp_path / f"{method}-1", tmp_path / f"{method}-2"
         assert sorted(path.name for path in (two / "checkpoints").glob("*/rng_state_?.pth")) == [
@@ -83,4 +83,4 @@ def test_a_launcher_that_started_too_few_processes_is_noticed():
     ],
 )
 def test_the_number_of_processes_is_read_from_the_launcher(launcher, count):
-    assert promised_processes(launcher) == count
+    assert requested_processes(launcher) == count

@@ -18,7 +18,7 @@ def shown(lines, steps, terminal=False, time_limit=None):
         for line in lines:
             clock.seconds = line["seconds"]
             bar.show(line, steps)
-        bar.say("a line that stays, longer than the terminal is wide")
+        bar.print("a line that stays, longer than the terminal is wide")
     return console.file.getvalue()
 
 
@@ -38,7 +38,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_one_at_the_end():
 def test_a_line_holds_reward_pace_and_time_left(monkeypatch):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     text = shown(lines_of(20), 50).splitlines()
-    assert text[19] == "step 20/50 · reward 2.000 · parsed 50% · 2.00 s a step · 1 min left"
+    assert text[19] == "step 20/50 · reward 2.000 · parse rate 50% · 2.00 s/step · 1 min left"
 
 
 def test_a_time_limit_bounds_the_time_left(monkeypatch):
@@ -51,7 +51,7 @@ def test_a_run_that_goes_on_tells_its_own_pace(monkeypatch):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     text = shown(lines_of(20)[10:], 50).splitlines()
     assert "s a step" not in text[0]
-    assert "2.00 s a step" in text[1]
+    assert "2.00 s/step" in text[1]
 
 
 def test_a_terminal_shows_one_live_line():

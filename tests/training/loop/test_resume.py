@@ -15,17 +15,17 @@ import yaml
 from safetensors.torch import load_file
 
 from maniplvm.training import read_recipe, train
-from maniplvm.training.loop.checkpoints import MARK, latest_checkpoint
-from maniplvm.training.loop.run_log import RunLog
-from tests.training.practice import use_chance
+from maniplvm.training.loop.callbacks import LogCallback
+from maniplvm.training.loop.checkpoints import COMPLETE, latest_checkpoint
+from tests.training.tiny_training import use_pseudorandom_rewards
 
 ROOT = Path(__file__).parents[3]
-TIMES = ("seconds", "step_seconds")
+TIMES = ("seconds", "step_time")
 
 
 @pytest.fixture(autouse=True)
 def rewards_by_chance(monkeypatch):
-    use_chance(monkeypatch.setattr)
+    use_pseudorandom_rewards(monkeypatch.setattr)
 
 
 def weights(run):
@@ -55,7 +55,7 @@ def moved(one, other):
 
 def start_and_kill(method, recipe, out, after):
     """Start a run in a process of its own and kill it once its log shows so many lines."""
-    command = [sys.executable, "-m", "tests.training.practice", method, str(recipe), str(out)]
+    command = [sys.executable, "-m", "tests.training.tiny_training", method, str(recipe), str(out)]
     with (out.parent / "output.txt").open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
         deadline = time.monotonic() + 120
@@ -76,8 +76,10 @@ REUSE = {"steps_per_generation": 2, "num_iterations": 2, "max_steps": 24, "save_
     ("method", "trainer", "after"),
     [("sft", {"max_steps": 24}, 5), ("grpo", {**REUSE, "beta": 0.04}, 7)],
 )
-def test_a_run_that_is_killed_ends_with_the_same_weights(lesson, tmp_path, method, trainer, after):
-    recipe = lesson.recipe(method, trainer)
+def test_a_run_that_is_killed_ends_with_the_same_weights(
+    tiny_setup, tmp_path, method, trainer, after
+):
+    recipe = tiny_setup.recipe(method, trainer)
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.to_mapping()))
     start_and_kill(method, path, tmp_path / "killed", after)
@@ -86,7 +88,7 @@ def test_a_run_that_is_killed_ends_with_the_same_weights(lesson, tmp_path, metho
     assert found.step < 24
     train(read_recipe(path), method, tmp_path / "killed")
     train(read_recipe(path), method, tmp_path / "whole")
-    assert moved(lesson.model, tmp_path / "whole") > 1e-3
+    assert moved(tiny_setup.model, tmp_path / "whole") > 1e-3
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -101,7 +103,7 @@ def crash_at(monkeypatch, step):
         if state.global_step == step:
             raise Crash
 
-    monkeypatch.setattr(RunLog, "on_pre_optimizer_step", crash)
+    monkeypatch.setattr(LogCallback, "on_pre_optimizer_step", crash)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +117,9 @@ def crash_at(monkeypatch, step):
     ids=["sft-lora", "grpo-lora-kl", "grpo-accumulated", "grpo-plain"],
 )
 def test_a_run_that_crashed_within_a_step_ends_with_the_same_weights(
-    lesson, tmp_path, monkeypatch, method, sections
+    tiny_setup, tmp_path, monkeypatch, method, sections
 ):
-    recipe = lesson.recipe(method, sections.pop("trainer", {}), **sections)
+    recipe = tiny_setup.recipe(method, sections.pop("trainer", {}), **sections)
     with monkeypatch.context() as patch:
         crash_at(patch, 3)
         with pytest.raises(Crash):
@@ -125,12 +127,12 @@ def test_a_run_that_crashed_within_a_step_ends_with_the_same_weights(
     assert len(log(tmp_path / "crashed")) == 3
     train(recipe, method, tmp_path / "crashed")
     train(recipe, method, tmp_path / "whole")
-    assert moved(lesson.model, tmp_path / "whole") > 1e-4
+    assert moved(tiny_setup.model, tmp_path / "whole") > 1e-4
     assert_same_run(tmp_path / "whole", tmp_path / "crashed")
 
 
-def test_it_does_not_matter_at_which_step_a_run_crashed(lesson, tmp_path, monkeypatch):
-    recipe = lesson.recipe("grpo", {"steps_per_generation": 2, "max_steps": 5, "save_steps": 1})
+def test_it_does_not_matter_at_which_step_a_run_crashed(tiny_setup, tmp_path, monkeypatch):
+    recipe = tiny_setup.recipe("grpo", {"steps_per_generation": 2, "max_steps": 5, "save_steps": 1})
     train(recipe, "grpo", tmp_path / "whole")
     for step in range(5):
         with monkeypatch.context() as patch:
@@ -141,8 +143,8 @@ def test_it_does_not_matter_at_which_step_a_run_crashed(lesson, tmp_path, monkey
         assert_same_run(tmp_path / "whole", tmp_path / f"crashed-{step}")
 
 
-def test_checkpoints_that_are_not_whole_are_not_used(lesson, tmp_path, monkeypatch):
-    recipe, run = lesson.recipe("sft"), tmp_path / "run"
+def test_checkpoints_that_are_not_whole_are_not_used(tiny_setup, tmp_path, monkeypatch):
+    recipe, run = tiny_setup.recipe("sft"), tmp_path / "run"
     with monkeypatch.context() as patch:
         crash_at(patch, 5)
         with pytest.raises(Crash):
@@ -151,11 +153,11 @@ def test_checkpoints_that_are_not_whole_are_not_used(lesson, tmp_path, monkeypat
     assert good is not None
     assert good.step == 4
     unmarked = shutil.copytree(good.folder, run / "checkpoints" / "checkpoint-5")
-    (unmarked / MARK).unlink()
+    (unmarked / COMPLETE).unlink()
     (unmarked / "optimizer.pt").write_bytes(b"half")
     cut = shutil.copytree(good.folder, run / "checkpoints" / "checkpoint-6")
-    mark = json.loads((cut / MARK).read_text())
-    (cut / MARK).write_text(json.dumps({**mark, "step": 6}))
+    mark = json.loads((cut / COMPLETE).read_text())
+    (cut / COMPLETE).write_text(json.dumps({**mark, "step": 6}))
     (cut / "model.safetensors").write_bytes(b"half")
     with (run / "log.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')

@@ -12,35 +12,35 @@ from maniplvm.models import load_model
 from maniplvm.training import read_recipe, train
 from maniplvm.training.loop.run_folder import RunFolder
 from maniplvm.training.loop.run_log import read_log
-from tests.training.practice import use_chance
+from tests.training.tiny_training import use_pseudorandom_rewards
 
 # peft asks for a name that transformers has renamed
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
 )
 
-SHEETS = {"samples_every": 2, "samples": 3}
+MONITOR = {"samples_every": 2, "samples": 3}
 
 
 @pytest.fixture(autouse=True)
-def rewards_by_chance(monkeypatch):
-    use_chance(monkeypatch.setattr)
+def pseudorandom_rewards(monkeypatch):
+    use_pseudorandom_rewards(monkeypatch.setattr)
 
 
-def last_words(recipe, method, out):
+def train_with_output(recipe, method, out):
     console = Console(file=io.StringIO(), width=200)
     record = train(recipe, method, out, command=["maniplvm", "train"], console=console)
     return record, console.file.getvalue()
 
 
-def test_a_grpo_run_leaves_recipe_record_log_sheets_and_model(lesson, tmp_path):
-    recipe = lesson.recipe("grpo", {"max_steps": 3, "beta": 0.04}, monitor=SHEETS)
-    record, said = last_words(recipe, "grpo", tmp_path / "run")
+def test_a_grpo_run_leaves_recipe_record_log_samples_and_model(tiny_setup, tmp_path):
+    recipe = tiny_setup.recipe("grpo", {"max_steps": 3, "beta": 0.04}, monitor=MONITOR)
+    record, output = train_with_output(recipe, "grpo", tmp_path / "run")
     run = tmp_path / "run"
     assert read_recipe(run / "recipe.yaml") == recipe
     assert record == json.loads((run / "run.json").read_text())
     assert record["format"] == "maniplvm.run/1"
-    assert (record["method"], record["name"], record["seed"]) == ("grpo", "practice", 0)
+    assert (record["method"], record["name"], record["seed"]) == ("grpo", "tiny", 0)
     assert (record["samples"], record["steps"], record["finished"]) == (24, 3, True)
     assert record["recipe"] == recipe.to_mapping()
     assert record["peak_rss_mb"] > 100
@@ -50,8 +50,8 @@ def test_a_grpo_run_leaves_recipe_record_log_sheets_and_model(lesson, tmp_path):
     assert set(shared["verified"]) == {"log-probabilities", "completions"}
     lines = list(read_log(run / "log.jsonl"))
     assert [line["step"] for line in lines] == [1, 2, 3]
-    names = "seconds reward reward_std parse_rate format_rate completion_length truncated"
-    more = "groups_without_signal group_spread entropy kl loss grad_norm learning_rate"
+    names = "seconds reward reward_std parse_rate format_rate completions/mean_length"
+    more = "completions/clipped_ratio frac_reward_zero_std group_reward_std entropy kl loss grad_norm learning_rate"
     terms = ("reward/affordance/iou", "reward/trajectory/dfd", "reward/trajectory/format")
     for line in lines:
         assert {*names.split(), *more.split(), *terms} <= set(line)
@@ -60,78 +60,80 @@ def test_a_grpo_run_leaves_recipe_record_log_sheets_and_model(lesson, tmp_path):
     assert {path.name for path in (run / "completions").iterdir()} == {
         f"step-{step:06d}.{form}" for step in (1, 2) for form in ("jsonl", "jpg")
     }
-    sheet = (run / "completions" / "step-000002.jsonl").read_text().splitlines()
-    assert len({json.loads(text)["id"] for text in sheet}) == 2
-    assert {"text", "target", "reward", "terms", "status"} < set(json.loads(sheet[0]))
+    logged = (run / "completions" / "step-000002.jsonl").read_text().splitlines()
+    assert len({json.loads(text)["id"] for text in logged}) == 2
+    assert {"text", "target", "reward", "terms", "status"} < set(json.loads(logged[0]))
     assert load_model(run / "model").family.name == "qwen2_5_vl"
-    assert "step 3/3" in said
+    assert "step 3/3" in output
 
 
-def test_an_sft_run_lowers_its_loss_and_scores_samples(lesson, tmp_path):
-    recipe = lesson.recipe("sft", {"max_steps": 30}, monitor={"samples_every": 10, "samples": 2})
+def test_an_sft_run_lowers_its_loss_and_scores_samples(tiny_setup, tmp_path):
+    recipe = tiny_setup.recipe(
+        "sft", {"max_steps": 30}, monitor={"samples_every": 10, "samples": 2}
+    )
     train(recipe, "sft", tmp_path / "run")
     lines = list(read_log(tmp_path / "run" / "log.jsonl"))
     assert lines[-1]["loss"] < lines[0]["loss"] / 5
-    assert "token_accuracy" in lines[-1]
+    assert "mean_token_accuracy" in lines[-1]
     scored = [line["step"] for line in lines if "reward" in line]
     assert scored == [1, 10, 20, 30]
 
 
-def test_a_finished_run_says_so_and_does_nothing(lesson, tmp_path):
-    recipe = lesson.recipe("sft", {"max_steps": 1})
-    first, _ = last_words(recipe, "sft", tmp_path / "run")
-    again, said = last_words(recipe, "sft", tmp_path / "run")
+def test_a_finished_run_says_so_and_does_nothing(tiny_setup, tmp_path):
+    recipe = tiny_setup.recipe("sft", {"max_steps": 1})
+    first, _ = train_with_output(recipe, "sft", tmp_path / "run")
+    again, output = train_with_output(recipe, "sft", tmp_path / "run")
     assert again == first
-    assert "finished already" in said
+    assert "already finished" in output
 
 
-def test_a_folder_of_another_run_is_refused_and_the_difference_named(lesson, tmp_path):
-    train(lesson.recipe("sft", {"max_steps": 1}), "sft", tmp_path / "run")
-    other = lesson.recipe("sft", {"max_steps": 1, "learning_rate": 0.5})
+def test_a_folder_of_another_run_is_refused_and_the_difference_named(tiny_setup, tmp_path):
+    train(tiny_setup.recipe("sft", {"max_steps": 1}), "sft", tmp_path / "run")
+    other = tiny_setup.recipe("sft", {"max_steps": 1, "learning_rate": 0.5})
     with pytest.raises(UserError, match=r"differ in trainer\.learning_rate"):
         train(other, "sft", tmp_path / "run")
     with pytest.raises(UserError, match="holds a run of sft, not of grpo"):
-        train(lesson.recipe("grpo"), "grpo", tmp_path / "run")
+        train(tiny_setup.recipe("grpo"), "grpo", tmp_path / "run")
 
 
-def test_a_run_that_ended_before_its_first_step_starts_again(lesson, tmp_path):
-    recipe = lesson.recipe("sft", {"max_steps": 1})
+def test_a_run_that_ended_before_its_first_step_starts_again(tiny_setup, tmp_path):
+    recipe = tiny_setup.recipe("sft", {"max_steps": 1})
     RunFolder(tmp_path / "run").claim(recipe)
     (tmp_path / "run" / "model.unfinished").mkdir()
     assert train(recipe, "sft", tmp_path / "run")["finished"]
 
 
-def test_a_run_that_could_not_start_leaves_no_folder(lesson, tmp_path):
+def test_a_run_that_could_not_start_leaves_no_folder(tiny_setup, tmp_path):
     for section in ({"data": {"path": "nowhere"}}, {"model": {"source": "./nowhere"}}):
         with pytest.raises(UserError, match="nowhere"):
-            train(lesson.recipe("sft", **section), "sft", tmp_path / "run")
+            train(tiny_setup.recipe("sft", **section), "sft", tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(lesson, tmp_path):
+def test_a_folder_of_something_else_is_left_alone(tiny_setup, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="is no run"):
-        train(lesson.recipe("sft"), "sft", tmp_path)
+    with pytest.raises(UserError, match="holds no run"):
+        train(tiny_setup.recipe("sft"), "sft", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_trained_adapter_is_kept_alone_and_in_a_whole_model(lesson, tmp_path):
+def test_a_trained_adapter_is_kept_alone_and_in_a_whole_model(tiny_setup, tmp_path):
     model = {"lora": {"rank": 2}, "family": "qwen3_vl"}
-    recipe = lesson.recipe("grpo", {"max_steps": 2, "beta": 0.1}, model=model)
+    recipe = tiny_setup.recipe("grpo", {"max_steps": 2, "beta": 0.1}, model=model)
     train(recipe, "grpo", tmp_path / "run")
     whole = load_model(tmp_path / "run" / "model")
-    merged = load_model(lesson.model, family="qwen3_vl", adapter=tmp_path / "run" / "adapter")
+    merged = load_model(tiny_setup.model, family="qwen3_vl", adapter=tmp_path / "run" / "adapter")
     assert whole.family.name == "qwen3_vl"
-    start = load_model(lesson.model).model.state_dict()
+    start = load_model(tiny_setup.model).model.state_dict()
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(value, merged.model.state_dict()[name], msg=name)
     assert any((start[name] != v).any() for name, v in whole.model.state_dict().items())
 
 
-def test_the_reference_of_a_merged_adapter_is_the_merged_model(lesson, tmp_path):
-    first = lesson.recipe("sft", {"max_steps": 5}, model={"lora": {"rank": 2}})
+def test_the_reference_of_a_merged_adapter_is_the_merged_model(tiny_setup, tmp_path):
+    first = tiny_setup.recipe("sft", {"max_steps": 5}, model={"lora": {"rank": 2}})
     train(first, "sft", tmp_path / "first")
-    recipe = lesson.recipe(
+    recipe = tiny_setup.recipe(
         "grpo",
         {"max_steps": 1, "beta": 0.1},
         model={"adapter": str(tmp_path / "first" / "adapter")},
@@ -141,35 +143,35 @@ def test_the_reference_of_a_merged_adapter_is_the_merged_model(lesson, tmp_path)
     assert line["kl"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_time_limit_ends_a_run_with_its_schedule_unchanged(lesson, tmp_path):
+def test_a_time_limit_ends_a_run_with_its_schedule_unchanged(tiny_setup, tmp_path):
     settings = {"max_steps": 1000, "lr_scheduler_type": "linear"}
-    recipe = lesson.recipe("sft", settings, time_limit_minutes=1e-4)
-    record, said = last_words(recipe, "sft", tmp_path / "run")
+    recipe = tiny_setup.recipe("sft", settings, time_limit_minutes=1e-4)
+    record, output = train_with_output(recipe, "sft", tmp_path / "run")
     assert record["finished"]
     assert record["steps"] < 1000
-    assert f"{record['steps']} of 1000 steps" in said
+    assert f"{record['steps']} of 1000 steps" in output
     first = next(read_log(tmp_path / "run" / "log.jsonl"))
     assert first["learning_rate"] == pytest.approx(1e-2, rel=1e-2)
 
 
-def test_warnings_are_shown_and_recorded(lesson, tmp_path):
-    recipe = lesson.recipe("grpo", {"max_steps": 12, "temperature": 1e-4})
-    record, said = last_words(recipe, "grpo", tmp_path / "run")
+def test_warnings_are_shown_and_recorded(tiny_setup, tmp_path):
+    recipe = tiny_setup.recipe("grpo", {"max_steps": 12, "temperature": 1e-4})
+    record, output = train_with_output(recipe, "grpo", tmp_path / "run")
     assert any("same reward" in text for text in record["warnings"])
-    assert "! step 10" in said
+    assert "! step 10" in output
 
 
 def test_a_loss_that_is_not_finite_is_a_warning_and_the_log_stays_json(
-    lesson, tmp_path, monkeypatch
+    tiny_setup, tmp_path, monkeypatch
 ):
     settings = {"max_steps": 3, "learning_rate": 1e30, "max_grad_norm": 0.0}
-    record, _ = last_words(lesson.recipe("sft", settings), "sft", tmp_path / "run")
+    record, _ = train_with_output(tiny_setup.recipe("sft", settings), "sft", tmp_path / "run")
     assert any("not finite" in text for text in record["warnings"])
     text = (tmp_path / "run" / "log.jsonl").read_text()
     assert "NaN" not in text
     assert text.count("\n") == 3
 
 
-def test_an_unknown_method_is_one_line(lesson, tmp_path):
+def test_an_unknown_method_is_one_line(tiny_setup, tmp_path):
     with pytest.raises(UserError, match="choose from sft, grpo"):
-        train(lesson.recipe("sft"), "ppo", tmp_path / "run")
+        train(tiny_setup.recipe("sft"), "ppo", tmp_path / "run")

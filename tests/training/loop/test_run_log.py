@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from maniplvm.metric_names import OLD_NAMES, OWN_METRICS, TRL_METRICS
 from maniplvm.training.loop.run_log import cut_log, log_line, read_log
 
 
@@ -12,7 +13,7 @@ def path(tmp_path):
     return path
 
 
-def test_a_line_holds_numbers_by_our_names():
+def test_a_line_holds_metrics_by_the_names_of_trl():
     logs = {
         "loss": 0.5,
         "completions/mean_length": 12.0,
@@ -26,8 +27,8 @@ def test_a_line_holds_numbers_by_our_names():
         "step": 7,
         "seconds": 1.235,
         "loss": 0.5,
-        "completion_length": 12.0,
-        "groups_without_signal": 0.25,
+        "completions/mean_length": 12.0,
+        "frac_reward_zero_std": 0.25,
         "reward/affordance/iou": 0.3,
     }
 
@@ -38,7 +39,7 @@ def test_a_line_that_was_cut_off_is_left_out(path):
     assert [line["step"] for line in read_log(path)] == [1, 2, 3, 4, 5]
 
 
-def test_what_lies_after_the_checkpoint_is_dropped(path):
+def test_lines_after_the_checkpoint_are_removed(path):
     cut_log(path, 3)
     assert [line["step"] for line in read_log(path)] == [1, 2, 3]
 
@@ -46,3 +47,35 @@ def test_what_lies_after_the_checkpoint_is_dropped(path):
 def test_a_log_that_is_not_there_is_empty(tmp_path):
     cut_log(tmp_path / "log.jsonl", 0)
     assert list(read_log(tmp_path / "log.jsonl")) == []
+
+
+def test_a_log_of_an_earlier_version_is_read_under_the_names_of_trl(tmp_path):
+    path = tmp_path / "log.jsonl"
+    old = {"step": 1, "groups_without_signal": 0.5, "group_spread": 0.1, "answer_variety": 0.9}
+    old |= {"completion_length": 30.0, "truncated": 0.0, "clipped": 0.2, "token_accuracy": 0.7}
+    path.write_text(json.dumps({**old, "step_seconds": 1.5, "reward": 0.4}) + "\n")
+    (line,) = read_log(path)
+    assert line == {
+        "step": 1,
+        "frac_reward_zero_std": 0.5,
+        "group_reward_std": 0.1,
+        "answer_diversity": 0.9,
+        "completions/mean_length": 30.0,
+        "completions/clipped_ratio": 0.0,
+        "clip_ratio/region_mean": 0.2,
+        "mean_token_accuracy": 0.7,
+        "step_time": 1.5,
+        "reward": 0.4,
+    }
+
+
+def test_a_resumed_log_of_an_earlier_version_keeps_its_lines_under_the_present_names(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "truncated": 0.25}\n{"step": 2, "truncated": 0.5}\n')
+    cut_log(path, 1)
+    assert json.loads(path.read_text()) == {"step": 1, "completions/clipped_ratio": 0.25}
+
+
+def test_every_present_name_is_a_metric_that_is_written():
+    assert set(OLD_NAMES.values()) <= {*TRL_METRICS, *OWN_METRICS}
+    assert not set(OLD_NAMES) & {*TRL_METRICS, *OWN_METRICS}

@@ -1,4 +1,4 @@
-"""Physics as the only teacher: no target enters, and a real GRPO run learns from it."""
+"""Reward terms from simulation: the target does not matter, and GRPO runs on them alone."""
 
 import gc
 import json
@@ -43,14 +43,14 @@ def physics():
 
 def scored(physics, texts, samples):
     frames = [FRAME.bind(sample.image_size) for sample in samples]
-    return physics.added(score_batch(texts, samples, resolve_preset(FORMAT), frames), samples)
+    return physics.add_terms(score_batch(texts, samples, resolve_preset(FORMAT), frames), samples)
 
 
 def written(target, sample):
     return write_completion(target, FRAME.bind(sample.image_size), "so")
 
 
-def test_the_reference_earns_all_nonsense_and_unreadable_text_nothing(physics, pair):
+def test_reference_answers_get_all_terms_and_wrong_or_unreadable_answers_none(physics, pair):
     box, trace = pair
     nonsense = TraceTarget([[1, 1], [3, 3], [5, 1]])
     texts = [
@@ -83,25 +83,25 @@ def test_the_target_of_the_sample_does_not_matter(physics, pair):
     assert [score.total for score in scored(physics, texts, blind)] == with_labels
 
 
-def test_an_answer_that_was_tried_is_not_tried_again(physics, pair, monkeypatch):
+def test_an_answer_is_executed_only_once(physics, pair, monkeypatch):
     texts = [written(sample.target, sample) for sample in pair]
     first = scored(physics, texts, pair)
-    monkeypatch.setattr(physics, "_open", lambda: pytest.fail("tried again"))
+    monkeypatch.setattr(physics, "_open", lambda: pytest.fail("executed again"))
     assert [s.total for s in scored(physics, texts, pair)] == [s.total for s in first]
 
 
-def test_a_task_whose_terms_weigh_nothing_is_not_tried(pair, monkeypatch):
+def test_a_task_whose_terms_weigh_nothing_is_not_execute(pair, monkeypatch):
     physics = PhysicsReward(PhysicsSettings(solved=2.0, touch=0.0, workers=1, timeout=60))
     tried = []
-    real = physics._tried
-    monkeypatch.setattr(physics, "_tried", lambda wanted: (tried.extend(wanted), real(wanted))[1])
+    real = physics._execute
+    monkeypatch.setattr(physics, "_execute", lambda wanted: (tried.extend(wanted), real(wanted))[1])
     box, trace = scored(physics, [written(each.target, each) for each in pair], pair)
     assert box.terms == {"format": 0.2}
     assert trace.terms == {"format": 0.2, "solved": 2.0}
     assert [id for id, *_ in tried] == [pair[1].id]
 
 
-def test_a_lost_worker_earns_nothing_is_replaced_and_not_remembered(pair):
+def test_a_lost_worker_gives_no_reward_and_is_replaced_and_not_cached(pair):
     box = pair[0]
     physics = PhysicsReward(PhysicsSettings(workers=1, timeout=60))
     member = physics._open()._members[0]
@@ -129,7 +129,7 @@ def test_settings_that_make_no_sense_are_refused(bad):
         PhysicsSettings(**bad)
 
 
-def test_grpo_of_the_shipped_model_takes_two_steps_on_physics_alone(pair, tmp_path):
+def test_grpo_of_the_shipped_model_runs_two_steps_on_simulation_rewards_alone(pair, tmp_path):
     write_dataset(tmp_path / "data", pair, name="two")
     recipe = build_recipe(
         {

@@ -13,6 +13,7 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.evaluation.results import Evaluation, TaskResult, read_evaluation
 from maniplvm.evaluation.scored import ScoredSample, read_samples
+from maniplvm.metric_names import current_name
 from maniplvm.tasks import Task
 
 RUN_FORMAT = "maniplvm.run/1"
@@ -129,7 +130,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _numbers(line: Mapping[str, Any], where: str) -> Mapping[str, float]:
     numbers = {
-        str(key): float(value)
+        current_name(str(key)): float(value)
         for key, value in line.items()
         if isinstance(value, int | float) and math.isfinite(value)
     }

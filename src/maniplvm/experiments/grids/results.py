@@ -34,7 +34,7 @@ COMPARED = (*MEASURES, "task_reward", "execution", "parse_rate")
 """Measures that are compared, paired by sample."""
 CURVE = (
     *("step", "seconds", "loss", "reward", "parse_rate", "kl", "entropy"),
-    *("completion_length", "group_spread", "groups_without_signal", "answer_variety"),
+    *("completions/mean_length", "group_reward_std", "frac_reward_zero_std", "answer_diversity"),
 )
 """Metrics that a stored learning curve keeps, besides all reward terms."""
 INTERVALS = (

@@ -39,6 +39,7 @@ from maniplvm.experiments.pages.evidence_values import (
     shown,
     spread,
 )
+from maniplvm.metric_names import current_name, with_current_names
 
 PAGE = Path("docs") / "evidence.md"
 IMAGES = Path("docs") / "images"
@@ -170,9 +171,9 @@ def answer(found: dict[str, Tier], question: str) -> str:
 def _end_of_curve(arm: dict[str, Any], name: str, end: str) -> float:
     """The mean over seeds of a curve's first or last five points that have it."""
     ends = {"first": slice(None, 5), "last": slice(-5, None)}
-    values = [
-        [point[name] for point in curve["points"] if name in point] for curve in arm["curves"]
-    ]
+    wanted = current_name(name)
+    curves = [[with_current_names(point) for point in curve["points"]] for curve in arm["curves"]]
+    values = [[point[wanted] for point in points if wanted in point] for points in curves]
     return fmean(fmean(own[ends[end]]) for own in values)
 
 

@@ -1,4 +1,4 @@
-"""How a run is launched: how many processes, and which of them hold what of the training state."""
+"""How a run is launched: the number of processes, and how they share the training state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from maniplvm.errors import UserError
 
 
 class Sharding(StrEnum):
-    """What of the training state is split over the processes instead of held by each."""
+    """How the training state is sharded over the processes."""
 
     NONE = "none"
     ZERO2 = "zero2"
@@ -23,7 +23,7 @@ class Sharding(StrEnum):
 
     @property
     def splits_weights(self) -> bool:
-        """Whether even the weights are split."""
+        """Whether the weights are sharded too."""
         return self in (Sharding.ZERO3, Sharding.FSDP2)
 
 
@@ -32,11 +32,11 @@ class Launch:
     """The processes of a run; each trains on one device.
 
     Attributes:
-        processes: Of all machines together.
-        machines: Over how many they are spread.
-        sharding: What they split.
-        offloads_optimizer: Whether the optimizer's state lies in the machine's own memory.
-        offloads_weights: Whether the weights do.
+        processes: Number of processes on all machines together.
+        machines: Number of machines.
+        sharding: How the training state is sharded.
+        offloads_optimizer: Whether the optimizer state is kept in CPU memory.
+        offloads_weights: Whether the weights are kept in CPU memory.
     """
 
     processes: int = 1
@@ -53,25 +53,25 @@ class Launch:
             )
 
     def __str__(self) -> str:
-        each = "1 process" if self.processes == 1 else f"{self.processes} processes"
+        count = "1 process" if self.processes == 1 else f"{self.processes} processes"
         places = "" if self.machines == 1 else f" on {self.machines} machines"
-        what = {
+        state = {
             Sharding.NONE: "" if self.processes == 1 else ", each with the whole training state",
             Sharding.ZERO2: ", gradients and optimizer split (ZeRO-2)",
             Sharding.ZERO3: ", weights, gradients and optimizer split (ZeRO-3)",
             Sharding.FSDP2: ", weights, gradients and optimizer split (FSDP2)",
         }[self.sharding]
-        return each + places + what
+        return count + places + state
 
 
 def read_launch(path: str | Path) -> Launch:
-    """The launch that a config file of `accelerate launch` describes.
+    """Read the launch from a config file of `accelerate launch`.
 
     Args:
-        path: A YAML file as `accelerate config` writes it.
+        path: A YAML file in the format of `accelerate config`.
 
     Raises:
-        UserError: unreadable, or a kind of distribution whose memory we cannot tell.
+        UserError: the file is unreadable, or its kind of distribution is not supported.
     """
     settings = read_yaml(Path(path), "accelerate config")
     written = settings.get("distributed_type", "NO")
@@ -120,7 +120,7 @@ def _fsdp(settings: Any, where: str) -> tuple[Sharding, bool, bool]:
 def _count(settings: Mapping[str, Any], key: str, where: str) -> int:
     value = settings.get(key, 1)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"{where}: {key}: expected a whole number of at least 1, got {value!r}")
+        raise UserError(f"{where}: {key}: expected an integer of at least 1, got {value!r}")
     return value
 
 

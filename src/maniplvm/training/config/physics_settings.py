@@ -1,4 +1,4 @@
-"""What physics pays for, as plain data of a recipe."""
+"""Settings of the reward terms from simulation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from maniplvm.tasks import Task
 
 @dataclass(frozen=True)
 class PhysicsSettings:
-    """Reward terms that no label enters; they are added to those of the preset.
+    """Reward terms without labels, which are added to those of the preset.
 
-    A term of weight 0 is left out; answers of a task without any are not tried.
+    A term of weight 0 is left out. Answers of a task without any terms are not executed.
 
     Attributes:
-        solved: Weight, for a trace that does its task when it is followed.
-        progress: Weight, for the share of the way to the goal that following the trace does.
-        touch: Weight, for a box at whose centre a touch brings the task nearer to its goal.
-        fit: Weight, for the IoU of such a box with the surface that it touches.
-        workers: Processes that simulate.
-        timeout: Most seconds for one answer, which then earns nothing.
+        solved: Weight for a trace that solves its task when it is followed.
+        progress: Weight for the share of the way to the goal after the trace was followed.
+        touch: Weight for a box at whose centre a touch brings the task nearer to its goal.
+        fit: Weight for the IoU of such a box with the surface that is touched.
+        workers: Number of simulation processes.
+        timeout: Time limit for one answer [s]; after it the reward is 0.
     """
 
     solved: float = 1.0
@@ -40,6 +40,6 @@ class PhysicsSettings:
             raise UserError("rewards.physics: needs workers of at least 1 and a timeout above 0")
 
     def terms_of(self, task: Task) -> dict[str, float]:
-        """Weights of the terms that a task's answers can earn; none where all are 0."""
+        """Weights of the terms for a task; empty if all weights are 0."""
         names = {Task.TRAJECTORY: ("solved", "progress"), Task.AFFORDANCE: ("touch", "fit")}
         return {name: w for name in names.get(task, ()) if (w := float(getattr(self, name))) > 0}

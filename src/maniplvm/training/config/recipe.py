@@ -1,4 +1,4 @@
-"""Recipes: everything that defines a training run, as plain data."""
+"""Recipes: the complete definition of a training run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from maniplvm.training.config.physics_settings import PhysicsSettings
 from maniplvm.training.shared_prefix import SharedPrefixSettings
 
 METHODS = ("sft", "grpo")
-"""How a recipe can be trained."""
+"""The training methods."""
 
 JOINT = "joint"
 TASKS = (*(task.value for task in Task), JOINT)
-"""What `data.task` may be; `joint` is boxes and traces."""
+"""Valid values of `data.task`; `joint` is both boxes and traces."""
 
 _YAML = (".yaml", ".yml")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Where training starts: `models.load_model`'s arguments by their own names."""
+    """The starting model: the arguments of `models.load_model` by their own names."""
 
     source: str
     family: str | None = None
@@ -49,23 +49,23 @@ class ModelSettings:
     trust_remote_code: bool = False
 
     def load_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `models.load_model`; `source` goes before them."""
+        """Keyword arguments of `models.load_model`, without `source`."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "source"}
 
     def interface_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `models.load_interface`; `source` goes before them."""
+        """Keyword arguments of `models.load_interface`, without `source`."""
         names = ("family", "min_pixels", "max_pixels", "revision", "trust_remote_code")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class MixSettings:
-    """Prompts from elsewhere.
+    """Prompts from another data set.
 
     Attributes:
         path: A stored data set.
-        share: Of every epoch's prompts, in (0, 1).
-        split: Its split.
+        share: Share of an epoch's prompts that come from this data set, in (0, 1).
+        split: The split of this data set.
     """
 
     path: str
@@ -79,15 +79,15 @@ class MixSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What is trained on.
+    """The training data.
 
     Attributes:
         path: A stored data set.
-        split: Its split.
+        split: The split of the data set.
         task: One of `TASKS`.
-        fraction: Share of the samples that is used, in (0, 1]: a smaller one is a subset of a
-            larger one, even over categories, and a scene is in or out as a whole.
-        mix: Prompts from elsewhere, added to those.
+        fraction: Share of the samples that is used, in (0, 1]. A smaller fraction is a subset of a
+            larger one. Categories are reduced evenly, and scenes are never divided.
+        mix: Prompts from other data sets.
     """
 
     path: str
@@ -107,11 +107,11 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class RewardSettings:
-    """What is rewarded.
+    """The reward.
 
     Attributes:
-        preset: A preset's name, or the settings of one (`rewards.resolve_preset`).
-        physics: Terms that physics adds, without labels; GRPO only.
+        preset: The name of a preset, or its settings (`rewards.resolve_preset`).
+        physics: Reward terms from simulation, without labels; GRPO only.
     """
 
     preset: str | Mapping[str, Any] = "dense"
@@ -120,11 +120,11 @@ class RewardSettings:
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """What is kept to look at.
+    """Sample completions that are logged during training.
 
     Attributes:
-        samples_every: Steps between two sheets of completions; 0 draws none.
-        samples: Completions on a sheet.
+        samples_every: Optimizer steps between two logs of completions; 0 logs none.
+        samples: Completions in one log.
     """
 
     samples_every: int = 50
@@ -140,21 +140,21 @@ class MonitorSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run as data; read one with `read_recipe`.
+    """The definition of a training run; read one with `read_recipe`.
 
     Attributes:
-        name: Names the run folder; letters, digits, `-`, `_` and `.`.
-        model: Where it starts.
-        data: What it is trained on.
-        seed: Of everything that is random.
-        prompts: Templates by task, where the family's own are not wanted.
-        rewards: What is rewarded; supervised training only reports it.
-        shared_prefix: What the completions of one prompt share; GRPO only.
-        monitor: What is kept to look at.
+        name: Name of the run and of its folder: letters, digits, `-`, `_` and `.`.
+        model: The starting model.
+        data: The training data.
+        seed: Random seed of the run.
+        prompts: Prompt templates by task that replace those of the model family.
+        rewards: The reward; SFT only logs it.
+        shared_prefix: Computation that the completions of one prompt share; GRPO only.
+        monitor: Sample completions that are logged.
         trainer: Fields of `trl.SFTConfig` or `trl.GRPOConfig`, by their own names.
-        time_limit_minutes: Training time after which the run ends, resumptions included; the
-            schedule is still that of the whole run. None sets no limit.
-        where: The file, for messages; no part of the recipe.
+        time_limit_minutes: Training time after which the run ends, resumed parts included. The
+            learning rate schedule does not change. None sets no limit.
+        where: The file, for error messages; not part of the recipe.
     """
 
     name: str
@@ -184,7 +184,7 @@ class Recipe:
 
     @property
     def preset(self) -> Preset:
-        """The reward."""
+        """The reward preset."""
         return resolve_preset(self.rewards.preset)
 
     @property
@@ -194,21 +194,21 @@ class Recipe:
         return both if self.data.task == JOINT else (Task(self.data.task),)
 
     def to_mapping(self) -> dict[str, Any]:
-        """The settings that give this recipe back: only what YAML and JSON know."""
+        """The recipe as settings for YAML or JSON; `build_recipe` reads them back."""
         return plain(self)
 
 
 def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe file.
 
-    Paths in it are looked for in the current folder first, then beside the file.
+    Relative paths are resolved in the current folder first, then in the folder of the file.
 
     Args:
         path: A YAML file.
-        changes: Settings that replace the file's, each as `key.path=value` (the value in YAML).
+        changes: Settings that override the file, each as `key.path=value` (the value in YAML).
 
     Raises:
-        UserError: anything that does not fit; the line names file, key and valid choices.
+        UserError: an invalid setting; the message names file, key and valid choices.
     """
     path = Path(path)
     settings = read_yaml(path, "recipe")
@@ -218,12 +218,12 @@ def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
 
 
 def build_recipe(settings: Mapping[str, Any], where: str, beside: Path | None = None) -> Recipe:
-    """A recipe from settings that are already read.
+    """Build a recipe from settings.
 
     Args:
-        settings: As in a recipe file.
-        where: What an error calls them.
-        beside: Where paths are looked for that the current folder does not hold.
+        settings: The content of a recipe file.
+        where: The source of the settings, for error messages.
+        beside: The folder for relative paths that do not exist in the current folder.
 
     Raises:
         UserError: as `read_recipe`.
@@ -233,7 +233,7 @@ def build_recipe(settings: Mapping[str, Any], where: str, beside: Path | None = 
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:
-    """The key at which two settings differ, such as `trainer.learning_rate`; None if nowhere."""
+    """The first key at which two settings differ, such as `trainer.learning_rate`, or None."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in (*one, *(key for key in other if key not in one)):
             below = f"{path}.{key}" if path else str(key)
@@ -247,7 +247,7 @@ def first_difference(one: Any, other: Any, path: str = "") -> str | None:
 
 
 def _located(settings: Mapping[str, Any], beside: Path) -> dict[str, Any]:
-    """The settings with paths that lead somewhere, and a preset's file replaced by its content."""
+    """The settings with resolved paths, and a preset's file replaced by its content."""
     located = {key: dict(v) if isinstance(v, Mapping) else v for key, v in settings.items()}
     model, data, rewards = (located.get(key) for key in ("model", "data", "rewards"))
     if isinstance(model, dict):

@@ -1,4 +1,4 @@
-"""Which sample stands at which place of a run: a function of the seed alone, so a run can resume."""
+"""The order of prompts in a run: a function of the seed alone, so that a run can resume."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Place = tuple[int, int]
-"""The number of a stratum and of an item in it."""
+"""The index of a stratum and of an item in it."""
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """Samples of one kind that every epoch draws from.
+    """A group of samples from which every epoch draws.
 
     Attributes:
-        size: How many there are.
-        per_epoch: How many an epoch takes; all of them are taken before one comes again.
+        size: Number of samples.
+        per_epoch: Number of draws an epoch. All samples are drawn before one is repeated.
     """
 
     size: int
@@ -27,26 +27,33 @@ class Stratum:
 
 
 class PromptOrder:
-    """The endless order of a run's prompts.
+    """The endless sequence of prompts of a run.
 
-    Each epoch shuffles every stratum and spreads it evenly, so that any stretch of prompts holds
-    the strata at about their shares. Nothing is remembered: place 1000 can be asked for first.
+    Each epoch shuffles every stratum and spreads it evenly. Any range of positions then holds the
+    strata in about their proportions. Positions can be read in any order.
+
+    Args:
+        strata: The groups of samples.
+        seed: The random seed.
+
+    Attributes:
+        epoch_length: Number of prompts in an epoch.
     """
 
     def __init__(self, strata: Sequence[Stratum], seed: int) -> None:
         self._strata = tuple(strata)
         self._seed = seed
         self.epoch_length = sum(stratum.per_epoch for stratum in strata)
-        self._epoch = lru_cache(maxsize=2)(self._drawn)
+        self._epoch = lru_cache(maxsize=2)(self._draw)
 
     def at(self, position: int) -> Place:
-        """The sample at a place, counted from 0 over all epochs."""
+        """The sample at a position, counted from 0 over all epochs."""
         epoch, within = divmod(position, self.epoch_length)
         stratum, item = self._epoch(epoch)[within].tolist()
         return stratum, item
 
-    def _drawn(self, epoch: int) -> NDArray[np.int64]:
-        """The places of an epoch, `(epoch_length, 2)`."""
+    def _draw(self, epoch: int) -> NDArray[np.int64]:
+        """The samples of an epoch, shape `(epoch_length, 2)`: stratum and item."""
         places, keys = list[NDArray[np.int64]](), list[NDArray[np.float64]]()
         for number, stratum in enumerate(self._strata):
             count = stratum.per_epoch
@@ -57,12 +64,12 @@ class PromptOrder:
         return np.concatenate(places)[np.argsort(np.concatenate(keys), kind="stable")]
 
     def _items(self, number: int, start: int, count: int) -> NDArray[np.int64]:
-        """`count` items of a stratum from the `start`-th draw on; each round is a permutation."""
+        """`count` items of a stratum from draw `start` on; each pass over it is a permutation."""
         size = self._strata[number].size
         draws = np.arange(start, start + count)
         items = np.empty(count, dtype=np.int64)
-        for turn in np.unique(draws // size) if count else ():
-            shuffled = np.random.default_rng([self._seed, number, int(turn), 0]).permutation(size)
-            here = draws // size == turn
+        for repeat in np.unique(draws // size) if count else ():
+            shuffled = np.random.default_rng([self._seed, number, int(repeat), 0]).permutation(size)
+            here = draws // size == repeat
             items[here] = shuffled[draws[here] % size]
         return items

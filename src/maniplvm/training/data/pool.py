@@ -1,4 +1,4 @@
-"""The samples that a recipe trains on, and their images, read when they are needed."""
+"""The samples that a recipe trains on, with images that are read on demand."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from maniplvm.tasks import Sample
 from maniplvm.training.config.recipe import DataSettings, Recipe
 from maniplvm.training.data.order import PromptOrder, Stratum
 
-_KEPT_IMAGES = 256 * 2**20
-"""Encoded images that stay in memory [bytes]; the others are read again."""
+_IMAGE_CACHE_BYTES = 256 * 2**20
+"""Size of the cache of encoded images [bytes]; other images are read again."""
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Samples of one source and task; they have no images."""
+    """Samples of one data set and task, without images."""
 
     source: Dataset
     samples: Sequence[Sample]
@@ -32,8 +32,8 @@ class SamplePool:
     """All samples of a recipe.
 
     Attributes:
-        order: Which of them stands where.
-        own_count: How many come from the recipe's own data set, its fraction counted.
+        order: The order of the samples in the run.
+        own_count: Number of samples from the recipe's own data set, after `data.fraction`.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class SamplePool:
         self.order = order
         self.own_count = own_count
         self._images: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._kept = 0
+        self._cached_bytes = 0
 
     def __len__(self) -> int:
         return sum(len(group.samples) for group in self._groups)
 
     def at(self, position: int) -> Sample:
-        """The sample at a place of the run, with its image.
+        """The sample at a position of the run, with its image.
 
         Raises:
-            UserError: it has none, or the data set was damaged meanwhile.
+            UserError: it has no image, or the data set was damaged in the meantime.
         """
         place = self.order.at(position)
         group = self._groups[place[0]]
@@ -68,21 +68,21 @@ class SamplePool:
         if image is None:
             raise UserError(f"{group.source.folder}: sample {sample.id!r} has no image")
         self._images[place] = image
-        self._kept += len(image)
-        while self._kept > _KEPT_IMAGES and len(self._images) > 1:
-            self._kept -= len(self._images.popitem(last=False)[1])
+        self._cached_bytes += len(image)
+        while self._cached_bytes > _IMAGE_CACHE_BYTES and len(self._images) > 1:
+            self._cached_bytes -= len(self._images.popitem(last=False)[1])
         return image
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Made anew where it is sent to, so that it is cheap to send and to hash."""
+        """Pickle only the recipe and reopen the data there: cheap to send and to hash."""
         return open_pool, (self._recipe,)
 
 
 def open_pool(recipe: Recipe) -> SamplePool:
-    """The samples of a recipe: its own, and the mix from elsewhere at its shares.
+    """The samples of a recipe: its own data set, and each source of `data.mix` at its share.
 
     Raises:
-        UserError: a data set or split that is not there, or no sample of the task.
+        UserError: a data set or split does not exist, or holds no sample of the task.
     """
     own = chosen_samples(recipe)
     groups, strata = list[_Group](), list[Stratum]()
@@ -96,19 +96,19 @@ def open_pool(recipe: Recipe) -> SamplePool:
     for source in recipe.data.mix:
         dataset = open_dataset(Path(source.path))
         samples = _samples(recipe, dataset, source.split)
-        counts = _apportioned(
+        counts = _apportion(
             round(epoch * source.share) or 1,
             [sum(sample.task is task for sample in samples) for task in recipe.tasks],
         )
         for task, count in zip(recipe.tasks, counts, strict=True):
-            mine = [sample for sample in samples if sample.task is task]
-            groups.append(_Group(dataset, mine))
-            strata.append(Stratum(len(mine), count))
+            of_task = [sample for sample in samples if sample.task is task]
+            groups.append(_Group(dataset, of_task))
+            strata.append(Stratum(len(of_task), count))
     return SamplePool(recipe, groups, PromptOrder(strata, recipe.seed), len(own))
 
 
 def chosen_samples(recipe: Recipe) -> list[Sample]:
-    """The recipe's own samples without images, its fraction applied, in the store's order.
+    """The recipe's own samples without images, after `data.fraction`, in stored order.
 
     Raises:
         UserError: as `open_pool`.
@@ -118,8 +118,8 @@ def chosen_samples(recipe: Recipe) -> list[Sample]:
     if data.fraction == 1.0:
         return samples
     scenes = scenes_in_even_order(samples, recipe.seed)
-    kept = scenes[: max(1, round(len(scenes) * data.fraction))]
-    chosen = {sample.id for scene in kept for sample in scene}
+    selected = scenes[: max(1, round(len(scenes) * data.fraction))]
+    chosen = {sample.id for scene in selected for sample in scene}
     return [sample for sample in samples if sample.id in chosen]
 
 
@@ -134,8 +134,8 @@ def _samples(recipe: Recipe, dataset: Dataset, split: str) -> list[Sample]:
     return samples
 
 
-def _apportioned(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers that add up to a total, as near as can be to their weights."""
+def _apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Integers that add up to a total and follow the weights as closely as possible."""
     exact = np.array(weights, dtype=float) * total / sum(weights)
     counts = np.floor(exact).astype(int)
     for index in np.argsort(counts - exact, kind="stable")[: total - int(counts.sum())]:

@@ -1,4 +1,4 @@
-"""Samples as rows for TRL's trainers, made when they are asked for."""
+"""Samples as rows for TRL's trainers, built when a trainer asks for them."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.data.pool import SamplePool
 
 
-class Questions:
-    """Rows by place in the run: the transform of a `datasets.Dataset` of places.
+class PromptRows:
+    """Rows by position in the run: the transform of a `datasets.Dataset` of positions.
 
-    A row holds `prompt` (one turn of a chat, the image not yet in it), `image` (a Pillow image),
-    and, for supervision, `completion`; else the `sample` and its `frame`.
+    A row holds `prompt` (one chat turn without the image) and `image` (a Pillow image). For SFT it
+    also holds the reference `completion`, for GRPO the `sample` and its `frame`.
 
     Args:
-        pool: The samples.
-        interface: Of the model that is asked.
-        prompts: How it is asked.
-        supervised: Whether rows carry the completion to learn.
-        keep: How many of the latest rows stay decoded: TRL reads a batch again for every step
-            that its completions serve.
+        pool: The training samples.
+        interface: Processor, tokenizer and coordinate frame of the model.
+        prompts: The prompt templates.
+        with_completion: Whether rows hold the reference completion (SFT).
+        cache_size: Number of latest rows that stay decoded. TRL reads a batch again for every step
+            that uses its completions.
     """
 
     def __init__(
@@ -48,66 +48,67 @@ class Questions:
         pool: SamplePool,
         interface: ModelInterface,
         prompts: PromptStyle,
-        supervised: bool,
-        keep: int = 64,
+        with_completion: bool,
+        cache_size: int = 64,
     ) -> None:
         self._pool = pool
         self._frame_spec = interface.frame_spec
         self._prompts = prompts
-        self._supervised = supervised
-        self._keep = keep
+        self._with_completion = with_completion
+        self._cache_size = cache_size
         self._rows: OrderedDict[int, dict[str, Any]] = OrderedDict()
 
     def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        """Rows for places: what `datasets` calls."""
+        """The rows at positions, as `datasets` asks for them."""
         rows = [self.row(position) for position in batch["position"]]
         return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
     def row(self, position: int) -> dict[str, Any]:
-        """The row at one place of the run."""
+        """The row at one position of the run."""
         if position not in self._rows:
-            self._rows[position] = self._made(self._pool.at(position))
-            if len(self._rows) > self._keep:
+            self._rows[position] = self._build(self._pool.at(position))
+            if len(self._rows) > self._cache_size:
                 self._rows.popitem(last=False)
         return dict(self._rows[position])
 
-    def _made(self, sample: Sample) -> dict[str, Any]:
+    def _build(self, sample: Sample) -> dict[str, Any]:
         frame = self._frame_spec.bind(sample.image_size)
-        asked = self._prompts.ask(sample.instruction, sample.task, frame)
+        prompt = self._prompts.ask(sample.instruction, sample.task, frame)
         row: dict[str, Any] = {
-            "prompt": [{"role": "user", "content": asked}],
-            "image": _decoded(sample),
+            "prompt": [{"role": "user", "content": prompt}],
+            "image": _decode_image(sample),
         }
-        if self._supervised:
-            row["completion"] = [{"role": "assistant", "content": taught_text(sample, frame)}]
+        if self._with_completion:
+            text = reference_completion(sample, frame)
+            row["completion"] = [{"role": "assistant", "content": text}]
         else:
             row["sample"], row["frame"] = sample, frame
         return row
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without decoded images."""
+        """The state for pickling, without decoded images."""
         return {**self.__dict__, "_rows": OrderedDict()}
 
 
-def questions_dataset(questions: Questions, count: int) -> Any:
-    """The first `count` rows of a run as a `datasets.Dataset` that makes them when asked."""
-    places = np.arange(count, dtype=np.int32)
-    table = datasets().Dataset.from_dict({"position": places})
-    return table.with_transform(questions)
+def prompt_dataset(rows: PromptRows, count: int) -> Any:
+    """The first `count` rows of a run as a `datasets.Dataset` that builds them on access."""
+    positions = np.arange(count, dtype=np.int32)
+    table = datasets().Dataset.from_dict({"position": positions})
+    return table.with_transform(rows)
 
 
-def prompts_of(recipe: Recipe, interface: ModelInterface) -> PromptStyle:
-    """How a recipe asks a model: its own templates, else the family's."""
+def recipe_prompts(recipe: Recipe, interface: ModelInterface) -> PromptStyle:
+    """The prompt templates of a recipe; by default those of the model family."""
     return resolve_prompt(interface.family.name, recipe.prompts)
 
 
-def taught_text(sample: Sample, frame: Frame) -> str:
-    """The completion that supervision teaches for a sample."""
-    return write_completion(_in_form(sample.target), frame, write_reasoning(sample))
+def reference_completion(sample: Sample, frame: Frame) -> str:
+    """The completion that SFT trains for a sample."""
+    return write_completion(_valid_target(sample.target), frame, write_reasoning(sample))
 
 
-def _in_form(target: Target) -> Target:
-    """A target that the form of an answer allows: a trace of few or more points on the same path."""
+def _valid_target(target: Target) -> Target:
+    """A target that the answer format allows: a trace gets an allowed number of points."""
     if not isinstance(target, TraceTarget):
         return target
     least, most = POINT_RANGE
@@ -119,7 +120,7 @@ def _in_form(target: Target) -> Target:
     return TraceTarget(points)
 
 
-def _decoded(sample: Sample) -> Any:
+def _decode_image(sample: Sample) -> Any:
     try:
         return decode(sample.image or b"", f"the image of sample {sample.id!r}")
     except RecordError as error:

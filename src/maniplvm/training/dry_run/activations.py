@@ -1,35 +1,36 @@
-"""Memory of a forward and backward pass, and of generation, from shapes and lengths alone.
+"""Memory of a forward and backward pass, and of generation, from sizes and lengths alone.
 
-Counts of what PyTorch keeps for the backward pass of a transformer block, as Korthikanti et al.
-(2022) do for GPT, here for the blocks of the Qwen family with fused attention (no `T x T` scores).
+Counts the tensors that PyTorch keeps for the backward pass of a transformer block. Korthikanti et
+al. (2022) do this for GPT. Here the blocks are those of Qwen with fused attention (no `T x T`
+scores).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from maniplvm.training.dry_run.shapes import Shapes, Stack
+from maniplvm.training.dry_run.shapes import ModelShape, TransformerShape
 
 _HEAD_TOKENS, _HEAD_ENTRIES = 4096, 32768
-"""Tile of the logits that TRL's fused head holds at once (`trl.kernels`)."""
+"""Tile of the logits that TRL's fused language model head computes at once (`trl.kernels`)."""
 
 _FLOAT32 = 4
 
-_AT_WORK = 1.5
-"""A checkpointed block at work, as a multiple of what it keeps: its gradients come on top. Measured
-1.2 for a block that learns and 1.7 for one with adapters (`results/memory.json`)."""
+_RECOMPUTED_BLOCK = 1.5
+"""Memory of a checkpointed block in its backward pass, gradients included, as a multiple of its
+activations. Measured: 1.2 for a trained block, 1.7 for one with adapters (`results/memory.json`)."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What one process computes at a time.
+    """Batch and sequence sizes of one process.
 
     Attributes:
         rows: Sequences in one forward and backward pass.
-        prompt_tokens: Of a sequence, image tokens included.
-        completion_tokens: Of a sequence.
-        image_tokens: Of the images of a sequence.
-        completions_per_row: Completions that share a row's prompt; 1 unless the prefix is shared.
+        prompt_tokens: Prompt tokens of a sequence, image tokens included.
+        completion_tokens: Completion tokens of a sequence.
+        image_tokens: Image tokens of a sequence.
+        completions_per_row: Completions that share a row's prompt; 1 without a shared prefix.
         generated_rows: Sequences generated at a time in this process; 0 if it generates none.
     """
 
@@ -47,117 +48,122 @@ class Workload:
 
     @property
     def tokens(self) -> int:
-        """Tokens of one pass."""
+        """Tokens of one forward pass."""
         return self.rows * self.row_tokens
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """What a pass keeps for its backward half.
+class ActivationPolicy:
+    """Which activations are kept for the backward pass, and in which precision.
 
     Attributes:
-        compute: Bytes of a number in the blocks.
-        residual: Bytes of a number between them: larger under autocast, where weights are float32.
-        checkpointing: Whether a block's insides are computed again instead of kept.
-        text_learns: Whether the language model's own weights learn.
+        compute: Bytes of a number inside the blocks.
+        residual: Bytes of a number between blocks; larger under autocast with float32 weights.
+        checkpointing: Whether activations inside a block are recomputed instead of kept.
+        text_trains: Whether the weights of the language model are trained.
         adapters: Linear layers with an adapter, by the last part of their names.
-        vision_learns: Whether the vision tower's weights learn.
+        vision_trains: Whether the weights of the vision encoder are trained.
     """
 
     compute: int = 2
     residual: int = 2
     checkpointing: bool = True
-    text_learns: bool = True
+    text_trains: bool = True
     adapters: tuple[str, ...] = ()
-    vision_learns: bool = True
+    vision_trains: bool = True
 
 
-def activation_bytes(shapes: Shapes, work: Workload, keeping: Keeping) -> int:
-    """Bytes held when the backward pass begins, the logits aside.
+def activation_bytes(shape: ModelShape, work: Workload, policy: ActivationPolicy) -> int:
+    """Bytes of activations when the backward pass begins, without the logits.
 
     Args:
-        shapes: Of the model.
-        work: Of one process.
-        keeping: What is kept and in which precision.
+        shape: The sizes of the model.
+        work: The batch and sequence sizes of one process.
+        policy: Which activations are kept, and in which precision.
     """
-    parts = [_of_stack(shapes.text, work.tokens, keeping, keeping.text_learns, keeping.adapters)]
+    parts = [_stack_bytes(shape.text, work.tokens, policy, policy.text_trains, policy.adapters)]
     if work.completions_per_row > 1:
-        mask = work.rows * work.row_tokens**2 * keeping.compute  # as sdpa adds it to the scores
+        mask = work.rows * work.row_tokens**2 * policy.compute  # the attention mask of sdpa
         parts.append((mask, 0))
-    if shapes.vision is not None:
-        patches = work.rows * work.image_tokens * shapes.merge
-        # transformers lets gradients into the tower where adapters meet checkpointing
-        carries = keeping.vision_learns or (bool(keeping.adapters) and keeping.checkpointing)
-        tower = _of_stack(shapes.vision, patches, keeping, keeping.vision_learns, ())
-        passing = patches * (3 * shapes.vision.inner + 4 * shapes.vision.width) * keeping.compute
-        parts.append(tower if carries else (0, passing))
+    if shape.vision is not None:
+        patches = work.rows * work.image_tokens * shape.merge
+        # with adapters and checkpointing, transformers computes gradients in the vision encoder too
+        has_gradients = policy.vision_trains or (bool(policy.adapters) and policy.checkpointing)
+        encoder = _stack_bytes(shape.vision, patches, policy, policy.vision_trains, ())
+        passing = patches * (3 * shape.vision.inner + 4 * shape.vision.width) * policy.compute
+        parts.append(encoder if has_gradients else (0, passing))
     return sum(kept for kept, _ in parts) + max(passing for _, passing in parts)
 
 
-def logit_bytes(shapes: Shapes, work: Workload, head_learns: bool) -> int:
+def logit_bytes(shape: ModelShape, work: Workload, head_trains: bool) -> int:
     """Bytes of the tile of logits and its gradient in TRL's fused head [all float32].
 
     Args:
-        shapes: Of the model.
-        work: Of one process; only completion tokens are scored.
-        head_learns: Whether the head's weights learn: their gradient is summed in float32.
+        shape: The sizes of the model.
+        work: The batch and sequence sizes of one process; only completion tokens have logits.
+        head_trains: Whether the head is trained; its gradient is then accumulated in float32.
     """
     scored = work.rows * work.completions_per_row * work.completion_tokens
-    entries = min(shapes.vocabulary, _HEAD_ENTRIES)
+    entries = min(shape.vocabulary, _HEAD_ENTRIES)
     tile = 2 * min(scored, _HEAD_TOKENS) * entries * _FLOAT32
-    gradient = shapes.vocabulary * shapes.text.width * _FLOAT32 if head_learns else 0
+    gradient = shape.vocabulary * shape.text.width * _FLOAT32 if head_trains else 0
     return tile + gradient
 
 
-def generation_bytes(shapes: Shapes, work: Workload, number: int) -> tuple[int, int]:
-    """Bytes of the key-value cache, and of the widest other tensors, while completions are drawn.
+def generation_bytes(shape: ModelShape, work: Workload, number: int) -> tuple[int, int]:
+    """Bytes of the key-value cache, and of the largest other tensors, during generation.
 
     Args:
-        shapes: Of the model.
-        work: Of one process.
+        shape: The sizes of the model.
+        work: The batch and sequence sizes of one process.
         number: Bytes of a number in the cache.
     """
-    rows, text = work.generated_rows, shapes.text
+    rows, text = work.generated_rows, shape.text
     length = work.prompt_tokens + work.completion_tokens
     cache = 2 * rows * length * text.depth * text.key_value * number
     prefill = rows * work.prompt_tokens * (3 * text.inner + 2 * text.width) * number
-    patches = rows * work.image_tokens * shapes.merge
-    tower = 0
-    if shapes.vision is not None:
-        tower = patches * (3 * shapes.vision.inner + 4 * shapes.vision.width) * number
-    sampling = 3 * rows * shapes.vocabulary * _FLOAT32
-    return cache, max(prefill, tower, sampling)
+    patches = rows * work.image_tokens * shape.merge
+    encoder = 0
+    if shape.vision is not None:
+        encoder = patches * (3 * shape.vision.inner + 4 * shape.vision.width) * number
+    sampling = 3 * rows * shape.vocabulary * _FLOAT32
+    return cache, max(prefill, encoder, sampling)
 
 
-def _of_stack(
-    stack: Stack, tokens: int, keeping: Keeping, learns: bool, adapters: tuple[str, ...]
+def _stack_bytes(
+    stack: TransformerShape,
+    tokens: int,
+    policy: ActivationPolicy,
+    trains: bool,
+    adapters: tuple[str, ...],
 ) -> tuple[int, int]:
-    """Bytes that are kept until the backward pass, and bytes of one block at work."""
-    inside = tokens * _block_bytes(stack, keeping, learns, adapters)
-    if not keeping.checkpointing:
+    """Bytes kept until the backward pass, and bytes of one block in its backward pass."""
+    inside = tokens * _block_bytes(stack, policy, trains, adapters)
+    if not policy.checkpointing:
         return stack.depth * inside, 0
-    inputs = stack.depth * tokens * stack.width * keeping.residual
-    return inputs, int(_AT_WORK * inside)
+    inputs = stack.depth * tokens * stack.width * policy.residual
+    return inputs, int(_RECOMPUTED_BLOCK * inside)
 
 
-def _block_bytes(stack: Stack, keeping: Keeping, learns: bool, adapters: tuple[str, ...]) -> int:
+def _block_bytes(
+    stack: TransformerShape, policy: ActivationPolicy, trains: bool, adapters: tuple[str, ...]
+) -> int:
     """Bytes that one block keeps for one token."""
-    number = keeping.compute
-    norm = stack.width * (_FLOAT32 if stack.wide_norms else keeping.residual)
-    if learns:
-        norm += (
-            stack.width * (2 if stack.wide_norms else 1) * number
-        )  # scaled, and what linears read
-    # queries and their output; keys and values, which attention repeats for every query head
+    number = policy.compute
+    norm = stack.width * (_FLOAT32 if stack.wide_norms else policy.residual)
+    if trains:
+        # the scaled output, and the input of the linear layers
+        norm += stack.width * (2 if stack.wide_norms else 1) * number
+    # queries and output, then keys and values, which attention repeats for every query head
     heads = 4 * stack.attention * number
-    output = stack.attention * number if learns else 0
+    output = stack.attention * number if trains else 0
     feed = (3 if stack.gated else 1) * stack.inner * number
-    if learns:
+    if trains:
         feed += stack.inner * number
     return 2 * norm + heads + output + feed + _adapter_bytes(stack, adapters)
 
 
-def _adapter_bytes(stack: Stack, adapters: tuple[str, ...]) -> int:
-    """What the adapters keep: their inputs, which peft turns into float32 for each of them."""
+def _adapter_bytes(stack: TransformerShape, adapters: tuple[str, ...]) -> int:
+    """Bytes that the adapters keep: peft converts the input of each adapter to float32."""
     inputs = {"o_proj": stack.attention, "down_proj": stack.inner}
     return sum(inputs.get(name, stack.width) for name in adapters) * _FLOAT32

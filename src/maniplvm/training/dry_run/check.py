@@ -1,4 +1,4 @@
-"""Everything about a run that can be told, and refused, before any weights are loaded."""
+"""The dry run: checks a recipe and reports what a run would do, before weights are loaded."""
 
 from __future__ import annotations
 
@@ -18,49 +18,42 @@ from maniplvm.rewards.doctor.diagnose import Diagnosis, diagnose
 from maniplvm.tasks import Sample
 from maniplvm.training.config.launch import Launch
 from maniplvm.training.config.recipe import Recipe
-from maniplvm.training.config.trainer_settings import check_trainer
+from maniplvm.training.config.trainer_settings import compute_schedule, plan_config, targets_gpu
 from maniplvm.training.data.pool import SamplePool, chosen_samples, open_pool
-from maniplvm.training.data.rows import prompts_of
+from maniplvm.training.data.rows import recipe_prompts
 from maniplvm.training.dry_run.memory import MemoryEstimate
-from maniplvm.training.dry_run.plan import (
-    is_for_gpu,
-    planned_memory,
-    planned_settings,
-    planned_skeleton,
-    stored_dtype,
-)
-from maniplvm.training.dry_run.token_lengths import Spread, TokenLengths, measure_lengths
-from maniplvm.training.dry_run.warnings import Forecast, foresee
+from maniplvm.training.dry_run.plan import memory_of_config, plan_dtype, plan_model
+from maniplvm.training.dry_run.token_lengths import LengthSummary, TokenLengths, measure_lengths
+from maniplvm.training.dry_run.warnings import PlannedRun, find_warnings
 from maniplvm.training.loop.run_folder import RunFolder
-from maniplvm.training.loop.schedule import schedule
 
 EXAMINED = 100
-"""Samples of each task that the reward doctor sees: enough for its findings, about a second."""
+"""Samples of each task that the reward doctor checks; this takes about a second."""
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do. Printing it with rich shows a page.
+    """What a run would do; `render_report` shows it in the terminal.
 
     Attributes:
-        name: Of the recipe.
+        name: Name of the recipe.
         method: `sft` or `grpo`.
         source: The model.
-        parameters: How many it has and how many learn, in words.
-        launch: The processes.
-        on_gpu: Whether it is meant for GPUs.
-        samples: Of the recipe's own data set, by task.
-        mixed: Prompts of an epoch that come from elsewhere.
-        prompts_per_step: Prompts that one optimizer step learns from, all processes together.
-        completions_per_step: Their completions; the same number for supervision.
+        parameters: Number of all and of trained parameters, in words.
+        launch: The processes and their sharding.
+        on_gpu: Whether the recipe is written for GPUs.
+        samples: Number of samples of the recipe's own data set, by task.
+        mixed: Prompts of an epoch that come from `data.mix`.
+        prompts_per_step: Prompts of one optimizer step, all processes together.
+        completions_per_step: Completions of one optimizer step; for SFT the number of prompts.
         steps_per_epoch: Optimizer steps until every prompt was used once.
-        steps: Of the whole run.
-        lengths: Tokens of every sample.
-        limits: Longest completion (GRPO) or sequence (SFT) that the trainer takes, or None.
-        memory: On each GPU.
-        diagnoses: The reward doctor's, by task.
-        writes: What would be written, and where.
-        warnings: What is likely to go wrong.
+        steps: Optimizer steps of the whole run.
+        lengths: Token counts of every sample.
+        limits: Maximum tokens of a completion (GRPO) or sequence (SFT); None is no limit.
+        memory: Memory on each GPU.
+        diagnoses: Results of the reward doctor, one for each task.
+        writes: Files that the run would write.
+        warnings: Problems that are likely in this run.
     """
 
     name: str
@@ -83,9 +76,9 @@ class DryRun:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as plain JSON values."""
+        """The results as JSON values."""
         lengths = {
-            name: vars(Spread.of(getattr(self.lengths, name)))
+            name: vars(LengthSummary.of(getattr(self.lengths, name)))
             for name in ("image", "prompt", "target")
         }
         return {
@@ -108,79 +101,74 @@ class DryRun:
             "warnings": list(self.warnings),
         }
 
-    def __rich_console__(self, console: Any, options: Any) -> Any:
-        """How rich prints it."""
-        from maniplvm.training.dry_run.page import page
-
-        yield from page(self)
-
 
 def check(
     recipe: Recipe, method: str, launch: Launch | None = None, out: str | Path | None = None
 ) -> DryRun:
-    """Validate a recipe and say what it would do; needs `config.json`, processor and tokenizer.
+    """Check a recipe without weights; `config.json`, processor and tokenizer are needed.
 
     Args:
-        recipe: From `read_recipe`.
+        recipe: The recipe.
         method: `sft` or `grpo`.
-        launch: How it will be started; None is one process.
+        launch: How the run will be launched; None is one process.
         out: The run folder; None is `runs/` and the recipe's name.
 
     Raises:
-        UserError: anything because of which the run could not start, in one line.
+        UserError: the run could not start; the message is one line.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
-            "a dry run is one process: leave `accelerate launch` out, and name its config file "
-            "with --launch"
+            "a dry run needs one process only: run it without `accelerate launch`, and pass the "
+            "config file of accelerate with --launch"
         )
     launch = launch or Launch()
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
-    check_trainer(recipe, method)
-    config = planned_settings(recipe, method, folder.root, launch)
+    config = plan_config(recipe, method, folder.root, launch)
     pool = open_pool(recipe)
     samples = chosen_samples(recipe)
     interface = load_interface(recipe.model.source, **recipe.model.interface_arguments())
-    lengths = measure_lengths([*samples, *_mixed(recipe)], interface, prompts_of(recipe, interface))
-    plan = schedule(config, method, pool.order.epoch_length)
-    skeleton = planned_skeleton(recipe)
+    lengths = measure_lengths(
+        [*samples, *_mixed_samples(recipe)], interface, recipe_prompts(recipe, interface)
+    )
+    schedule = compute_schedule(config, method, pool.order.epoch_length)
+    meta_model = plan_model(recipe)
     completions = config.per_device_train_batch_size * config.gradient_accumulation_steps
     group = config.num_generations if method == "grpo" else 1
-    memory = planned_memory(recipe, method, config, skeleton, lengths, launch)
-    diagnoses = _diagnosed(recipe, samples, interface) if method == "grpo" else ()
+    memory = memory_of_config(recipe, method, config, meta_model, lengths, launch)
+    diagnoses = _diagnose(recipe, samples, interface) if method == "grpo" else ()
     limit = config.max_completion_length if method == "grpo" else config.max_length
-    forecast = Forecast(
+    planned = PlannedRun(
         recipe=recipe,
         method=method,
         config=config,
         launch=launch,
-        dtype=stored_dtype(recipe),
+        dtype=plan_dtype(recipe),
         interface=interface,
         samples=samples,
         lengths=lengths,
         memory=memory,
         diagnoses=diagnoses,
-        steps=plan.steps,
+        steps=schedule.steps,
     )
     return DryRun(
         name=recipe.name,
         method=method,
         source=recipe.model.source,
-        parameters=str(count_parameters(skeleton)),
+        parameters=str(count_parameters(meta_model)),
         launch=launch,
-        on_gpu=is_for_gpu(recipe),
+        on_gpu=targets_gpu(recipe),
         samples=dict(sorted(Counter(str(sample.task) for sample in samples).items())),
         mixed=pool.order.epoch_length - pool.own_count,
         prompts_per_step=completions // group,
         completions_per_step=completions,
         steps_per_epoch=_steps_per_epoch(method, config, pool),
-        steps=plan.steps,
+        steps=schedule.steps,
         lengths=lengths,
         limits=limit,
         memory=memory,
         diagnoses=diagnoses,
-        writes=_writes(recipe, folder, launch),
-        warnings=tuple(foresee(forecast)),
+        writes=_files(recipe, config, folder, launch),
+        warnings=tuple(find_warnings(planned)),
     )
 
 
@@ -192,7 +180,7 @@ def _steps_per_epoch(method: str, config: Any, pool: SamplePool) -> float:
     return rows / completions
 
 
-def _mixed(recipe: Recipe) -> list[Sample]:
+def _mixed_samples(recipe: Recipe) -> list[Sample]:
     return [
         sample
         for source in recipe.data.mix
@@ -201,26 +189,26 @@ def _mixed(recipe: Recipe) -> list[Sample]:
     ]
 
 
-def _diagnosed(
+def _diagnose(
     recipe: Recipe, samples: Sequence[Sample], interface: ModelInterface
 ) -> tuple[Diagnosis, ...]:
     rng = np.random.default_rng(recipe.seed)
     found = list[Diagnosis]()
     for task in recipe.tasks:
-        mine = [sample for sample in samples if sample.task is task]
-        picked = [mine[i] for i in rng.permutation(len(mine))[:EXAMINED].tolist()]
+        of_task = [sample for sample in samples if sample.task is task]
+        picked = [of_task[i] for i in rng.permutation(len(of_task))[:EXAMINED].tolist()]
         if picked and any(name != "format" for name in recipe.preset.terms(task)):
             found.append(diagnose(picked, recipe.preset, rng, interface.frame_spec))
     return tuple(found)
 
 
-def _writes(recipe: Recipe, folder: RunFolder, launch: Launch) -> tuple[str, ...]:
-    sheets = recipe.monitor.samples_every
-    adapted = recipe.model.lora is not None
-    model = folder.adapter if adapted and launch.sharding.splits_weights else folder.model
+def _files(recipe: Recipe, config: Any, folder: RunFolder, launch: Launch) -> tuple[str, ...]:
+    samples_every = recipe.monitor.samples_every
+    has_adapter = recipe.model.lora is not None
+    model = folder.adapter if has_adapter and launch.sharding.splits_weights else folder.model
     return (
         f"{folder.recipe}, {folder.record.name}, {folder.log.name}",
-        *((f"{folder.completions}: a sheet every {sheets} steps",) if sheets else ()),
-        f"{folder.checkpoints}: every {recipe.trainer.get('save_steps', 50)} steps",
+        *((f"{folder.completions}: samples every {samples_every} steps",) if samples_every else ()),
+        f"{folder.checkpoints}: every {config.save_steps:g} steps",
         f"{model}: the trained {'adapter' if model == folder.adapter else 'model'}",
     )

@@ -1,82 +1,50 @@
-"""A recipe as all processes of a launch would run it, and the memory that each would take."""
+"""The memory plan: a recipe's model, config and batch sizes for a launch."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from maniplvm.models import build_skeleton
-from maniplvm.optional import torch
 from maniplvm.training.config.launch import Launch
 from maniplvm.training.config.recipe import Recipe
-from maniplvm.training.config.trainer_settings import build_config
+from maniplvm.training.config.trainer_settings import plan_config, targets_gpu
 from maniplvm.training.dry_run.activations import Workload
-from maniplvm.training.dry_run.memory import MemoryEstimate, Training, estimate_memory
+from maniplvm.training.dry_run.memory import MemoryEstimate, MemorySettings, estimate_memory
 from maniplvm.training.dry_run.token_lengths import TokenLengths
 
-_HALVES = ("bfloat16", "float16")
 
-
-def forecast_memory(
+def plan_memory(
     recipe: Recipe, method: str, lengths: TokenLengths, launch: Launch
 ) -> MemoryEstimate:
     """The memory on each GPU for prompts of known lengths; only `config.json` is read.
 
     Args:
-        recipe: From `read_recipe`.
+        recipe: The recipe.
         method: `sft` or `grpo`.
-        lengths: Of the samples.
-        launch: How it will be started.
+        lengths: The token counts of the samples.
+        launch: How the run will be launched.
 
     Raises:
-        UserError: as `check`, the data set aside.
+        UserError: as `check`, except for errors of the data set.
     """
-    config = planned_settings(recipe, method, Path("runs") / recipe.name, launch)
-    return planned_memory(recipe, method, config, planned_skeleton(recipe), lengths, launch)
+    config = plan_config(recipe, method, Path("runs") / recipe.name, launch)
+    return memory_of_config(recipe, method, config, plan_model(recipe), lengths, launch)
 
 
-def is_for_gpu(recipe: Recipe) -> bool:
-    """Whether a recipe is meant for GPUs: there is one here, or it computes in 16 bits."""
-    if recipe.trainer.get("use_cpu") or recipe.model.device == "cpu":
-        return False
-    halves = recipe.trainer.get("bf16") or recipe.trainer.get("fp16")
-    return bool(halves or recipe.model.dtype in _HALVES or torch().cuda.is_available())
-
-
-def stored_dtype(recipe: Recipe) -> str:
-    """The precision of the weights where the recipe would run, by name."""
+def plan_dtype(recipe: Recipe) -> str:
+    """The precision of the weights on the machine for which the recipe is written."""
     if recipe.model.dtype != "auto":
         return recipe.model.dtype
-    return "bfloat16" if is_for_gpu(recipe) else "float32"
+    return "bfloat16" if targets_gpu(recipe) else "float32"
 
 
-def planned_settings(recipe: Recipe, method: str, root: Path, launch: Launch) -> Any:
-    """TRL's settings as all processes together have them, without asking for a GPU.
-
-    One process stands for all: its batch is all of theirs, so that TRL's own checks of how
-    batches and groups divide hold for the launch that is meant.
-    """
-    trainer = dict(recipe.trainer)
-    each = trainer.get("per_device_train_batch_size", 8)
-    trainer |= {
-        "per_device_train_batch_size": each * launch.processes,
-        "bf16": False,
-        "fp16": False,
-        "tf32": None,
-        "use_cpu": True,
-    }
-    config = build_config(replace(recipe, trainer=trainer), method, root, on_cpu=True)
-    config.gradient_checkpointing = recipe.trainer.get("gradient_checkpointing", is_for_gpu(recipe))
-    return config
-
-
-def planned_skeleton(recipe: Recipe) -> Any:
-    """The recipe's model without weights, as `models.build_skeleton` makes it."""
+def plan_model(recipe: Recipe) -> Any:
+    """The recipe's model without weights, from `models.build_skeleton`."""
     model = recipe.model
     return build_skeleton(
         model.source,
-        dtype=stored_dtype(recipe),
+        dtype=plan_dtype(recipe),
         lora=model.lora,
         freeze_vision=model.freeze_vision,
         revision=model.revision,
@@ -84,33 +52,34 @@ def planned_skeleton(recipe: Recipe) -> Any:
     )
 
 
-def planned_memory(
+def memory_of_config(
     recipe: Recipe,
     method: str,
     config: Any,
-    skeleton: Any,
+    meta_model: Any,
     lengths: TokenLengths,
     launch: Launch,
 ) -> MemoryEstimate:
     """The memory on each GPU.
 
     Args:
-        recipe: From `read_recipe`.
+        recipe: The recipe.
         method: `sft` or `grpo`.
-        config: From `planned_settings`.
-        skeleton: From `planned_skeleton`.
-        lengths: Of the samples.
-        launch: How it will be started.
+        config: The config of TRL, from `plan_config`.
+        meta_model: The model without weights, from `plan_model`.
+        lengths: The token counts of the samples.
+        launch: How the run will be launched.
     """
     work = _workload(recipe, method, config, lengths, launch)
-    return estimate_memory(skeleton, work, _training(recipe, method, config), launch)
+    return estimate_memory(meta_model, work, memory_settings(recipe, method, config), launch)
 
 
-def _training(recipe: Recipe, method: str, config: Any) -> Training:
+def memory_settings(recipe: Recipe, method: str, config: Any) -> MemorySettings:
+    """The settings that decide about memory, read from the config of TRL."""
     lora = recipe.model.lora
-    return Training(
-        autocast=recipe.trainer.get("bf16", is_for_gpu(recipe)) or "fp16" in recipe.trainer,
-        checkpointing=bool(config.gradient_checkpointing),
+    return MemorySettings(
+        autocast=bool(config.bf16 or config.fp16),
+        checkpointing=bool(config.activation_checkpointing),
         optimizer=str(getattr(config.optim, "value", config.optim)),
         reference=method == "grpo" and config.beta != 0,
         adapters=() if lora is None else lora.targets,
@@ -120,7 +89,7 @@ def _training(recipe: Recipe, method: str, config: Any) -> Training:
 def _workload(
     recipe: Recipe, method: str, config: Any, lengths: TokenLengths, launch: Launch
 ) -> Workload:
-    """The longest batch that can come: every row as long as the longest sample allows."""
+    """The largest possible batch: every row is as long as the longest sample."""
     rows = config.per_device_train_batch_size // launch.processes
     prompt, image = max(lengths.prompt), max(lengths.image)
     if method == "sft":

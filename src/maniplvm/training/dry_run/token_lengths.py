@@ -1,4 +1,4 @@
-"""How many tokens a recipe's prompts, images and right answers take, without any weights."""
+"""Token counts of a recipe's images, prompts and reference completions; no weights are needed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from maniplvm.errors import UserError
 from maniplvm.geometry import Frame
 from maniplvm.models import ModelInterface, chat_messages
 from maniplvm.tasks import PromptStyle, Sample
-from maniplvm.training.data.rows import taught_text
+from maniplvm.training.data.rows import reference_completion
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Smallest, middle and largest of a number of tokens."""
+class LengthSummary:
+    """Minimum, median and maximum of token counts."""
 
     least: int
     median: int
     most: int
 
     @classmethod
-    def of(cls, counts: Sequence[int]) -> Spread:
-        """The spread of counts, of which there is at least one."""
+    def of(cls, counts: Sequence[int]) -> LengthSummary:
+        """The summary of one or more counts."""
         return cls(min(counts), int(np.median(counts)), max(counts))
 
     def __str__(self) -> str:
@@ -36,13 +36,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class TokenLengths:
-    """Tokens of every sample, in the order of the samples.
+    """Token counts of every sample, in the order of the samples.
 
     Attributes:
-        image: Of the image alone.
-        prompt: Of the whole question, the image included, as the chat template writes it.
-        target: Of the right answer with the reasoning that supervision teaches, end of turn
-            included: what a policy needs at least, since its own reasoning may be longer.
+        image: Tokens of the image alone.
+        prompt: Tokens of the prompt with the chat template and the image.
+        target: Tokens of the reference completion with reasoning and end of turn. A policy needs
+            at least about as many, and more if it writes longer reasoning.
     """
 
     image: tuple[int, ...]
@@ -51,26 +51,26 @@ class TokenLengths:
 
     @property
     def together(self) -> tuple[int, ...]:
-        """Question and right answer."""
+        """Tokens of prompt and reference completion together."""
         return tuple(map(sum, zip(self.prompt, self.target, strict=True)))
 
 
 def measure_lengths(
     samples: Sequence[Sample], interface: ModelInterface, prompts: PromptStyle
 ) -> TokenLengths:
-    """Count the tokens of samples as training would see them.
+    """Count the tokens of samples as in training.
 
     Args:
-        samples: With or without images; only sizes are read.
-        interface: Of the model.
-        prompts: How it is asked.
+        samples: The samples; only the sizes of their images are needed.
+        interface: Processor, tokenizer and coordinate frame of the model.
+        prompts: The prompt templates.
 
     Raises:
-        UserError: an image of a shape that the processor refuses.
+        UserError: the processor refuses the size of an image.
     """
     frames = [_frame(interface, sample) for sample in samples]
     image = [interface.image_tokens(sample.image_size) for sample in samples]
-    asked = [
+    texts = [
         interface.processor.apply_chat_template(
             chat_messages(prompts.ask(sample.instruction, sample.task, frame)),
             tokenize=False,
@@ -78,15 +78,17 @@ def measure_lengths(
         )
         for sample, frame in zip(samples, frames, strict=True)
     ]
-    taught = [taught_text(sample, frame) for sample, frame in zip(samples, frames, strict=True)]
-    # The template writes one mark for the image, and the processor turns it into all its tokens.
+    targets = [
+        reference_completion(sample, frame) for sample, frame in zip(samples, frames, strict=True)
+    ]
+    # The template writes one placeholder, which the processor expands to all image tokens.
     return TokenLengths(
         image=tuple(image),
         prompt=tuple(
             count - 1 + tokens
-            for count, tokens in zip(_counts(interface, asked), image, strict=True)
+            for count, tokens in zip(_counts(interface, texts), image, strict=True)
         ),
-        target=tuple(count + 1 for count in _counts(interface, taught)),
+        target=tuple(count + 1 for count in _counts(interface, targets)),
     )
 
 

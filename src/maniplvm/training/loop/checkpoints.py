@@ -1,33 +1,33 @@
-"""Checkpoints from which a run goes on as if it had never stopped."""
+"""Files of a run that hold weights: checkpoints to resume from, and the trained model."""
 
 from __future__ import annotations
 
 import json
 import math
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-from transformers import TrainerCallback
+from maniplvm.files import replacing, write_json
+from maniplvm.models import LoadedModel
+from maniplvm.training.loop.run_folder import RunFolder
 
-from maniplvm.files import write_json
-from maniplvm.training.loop.clock import Clock
+COMPLETE = "complete.json"
+"""Written last into a checkpoint. A checkpoint without it is incomplete and is not used."""
 
-MARK = "complete.json"
-"""Written last: a checkpoint without it was cut off and is not used."""
+_PICKLED = "training_args.bin"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint.
+    """A complete checkpoint.
 
     Attributes:
-        folder: Where it lies.
-        step: After which optimizer step it was made.
-        seconds: Training time up to there.
+        folder: The folder of the checkpoint.
+        step: The optimizer step after which it was written.
+        seconds: Training time until then.
     """
 
     folder: Path
@@ -36,90 +36,103 @@ class Checkpoint:
 
 
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint in a folder; None if there is none."""
-    whole = [found for path in folder.glob("checkpoint-*") if (found := _read(path)) is not None]
-    return max(whole, key=lambda each: each.step, default=None)
+    """The newest complete checkpoint in a folder; None if there is none."""
+    return max(_complete_checkpoints(folder), key=lambda each: each.step, default=None)
 
 
-def remove_others(folder: Path, keep: Checkpoint | None) -> None:
-    """Remove what was cut off or comes after the checkpoint to go on from."""
+def remove_unusable_checkpoints(folder: Path, resumed: Checkpoint | None) -> None:
+    """Remove checkpoints that are incomplete or newer than the one the run resumes from."""
     for path in folder.glob("checkpoint-*"):
         found = _read(path)
-        if found is None or keep is None or found.step > keep.step:
+        if found is None or resumed is None or found.step > resumed.step:
             _remove(path)
 
 
-def generation_boundary(config: Any) -> int:
-    """After how many optimizer steps a GRPO run holds no completions that wait for an update.
+def remove_old_checkpoints(folder: Path, keep: int) -> None:
+    """Remove all complete checkpoints but the newest `keep`, at least one."""
+    complete = sorted(_complete_checkpoints(folder), key=lambda each: each.step)
+    for old in complete[: -max(1, keep)]:
+        _remove(old.folder)
 
-    A checkpoint elsewhere would lose them.
+
+def mark_complete(folder: Path, step: int, seconds: float) -> None:
+    """Write the list of files that makes a checkpoint complete."""
+    files = {
+        str(path.relative_to(folder)): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != COMPLETE
+    }
+    write_json(folder / COMPLETE, {"step": step, "seconds": seconds, "files": files})
+
+
+def generation_boundary(config: Any) -> int:
+    """Optimizer steps between two points at which GRPO has no unused completions.
+
+    A checkpoint at any other step would lose completions that still wait for an update.
+
+    Args:
+        config: A `trl.GRPOConfig`.
     """
     generate_every = config.steps_per_generation * config.num_iterations
     accumulation = config.gradient_accumulation_steps
     return math.lcm(generate_every, accumulation) // accumulation
 
 
-class Checkpoints(TrainerCallback):
-    """Makes a checkpoint every so many steps, at boundaries only, and marks it when it is whole.
+def save_trained(trainer: Any, loaded: LoadedModel, folder: RunFolder, is_sharded: bool) -> Path:
+    """Write the trained weights; must be called in every process.
+
+    A trained adapter is written to `adapter/` and also merged, so that `model/` is always a whole
+    model.
 
     Args:
-        every: Optimizer steps between two checkpoints.
-        boundary: Checkpoints are made at multiples of this.
-        keep: How many stay; None keeps all.
-        clock: Of the run.
-        on_whole: Is called after each checkpoint, with its step; in the first process only.
+        trainer: The trainer after training.
+        loaded: The model that it trained.
+        folder: The folder of the run.
+        is_sharded: Whether no process holds all weights. Then an adapter is not merged.
+
+    Returns:
+        The folder of the model, or of the adapter if it was not merged.
     """
+    is_adapter = hasattr(trainer.model, "get_base_model")
+    if is_sharded:
+        target = folder.adapter if is_adapter else folder.model
+        trainer.save_model(str(target))
+        if trainer.is_world_process_zero():
+            loaded.processor.save_pretrained(target)
+            (target / _PICKLED).unlink(missing_ok=True)
+        return target
+    if trainer.is_world_process_zero():
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if is_adapter:
+            if "ref" in model.peft_config:  # TRL's copy of the untrained adapter
+                model.delete_adapter("ref")
+            _write_model(replace(loaded, model=model), folder.adapter)
+            model = model.merge_and_unload()
+        _write_model(replace(loaded, model=model), folder.model)
+    trainer.accelerator.wait_for_everyone()
+    return folder.model
 
-    def __init__(
-        self,
-        every: int,
-        boundary: int,
-        keep: int | None,
-        clock: Clock,
-        on_whole: Callable[[int], None],
-    ) -> None:
-        self._every = every
-        self._boundary = boundary
-        self._keep = keep
-        self._clock = clock
-        self._on_whole = on_whole
-        self._last = 0
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Count from where the run goes on."""
-        self._last = state.global_step
+def save_reference(loaded: LoadedModel, folder: RunFolder) -> None:
+    """Write the starting model, from which TRL loads the reference of the KL penalty."""
+    if not folder.reference.is_dir():
+        _write_model(loaded, folder.reference)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a checkpoint when one is due."""
-        due = state.global_step - self._last >= self._every
-        if due and state.global_step % self._boundary == 0:
-            self._last = state.global_step
-            control.should_save = True
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint once every process has written its part, then drop older ones."""
-        processes = PartialState()
-        processes.wait_for_everyone()
-        if not processes.is_main_process:
-            return
-        root = Path(args.output_dir)
-        folder = root / f"checkpoint-{state.global_step}"
-        files = {
-            str(path.relative_to(folder)): path.stat().st_size
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != MARK
-        }
-        mark = {"step": state.global_step, "seconds": self._clock.seconds, "files": files}
-        write_json(folder / MARK, mark)
-        if self._keep is not None:
-            whole = [c for path in root.glob("checkpoint-*") if (c := _read(path)) is not None]
-            for old in sorted(whole, key=lambda each: each.step)[: -max(1, self._keep)]:
-                _remove(old.folder)
-        self._on_whole(state.global_step)
+def _write_model(loaded: LoadedModel, target: Path) -> None:
+    with replacing(target) as unfinished:
+        loaded.save(unfinished)
+
+
+def _complete_checkpoints(folder: Path) -> Iterator[Checkpoint]:
+    for path in folder.glob("checkpoint-*"):
+        found = _read(path)
+        if found is not None:
+            yield found
 
 
 def _read(folder: Path) -> Checkpoint | None:
-    mark = folder / MARK
+    mark = folder / COMPLETE
     if not mark.is_file():
         return None
     content = json.loads(mark.read_text(encoding="utf-8"))
@@ -131,6 +144,6 @@ def _read(folder: Path) -> Checkpoint | None:
 
 
 def _remove(folder: Path) -> None:
-    """The mark goes first, so that a removal that is cut off leaves no whole-looking checkpoint."""
-    (folder / MARK).unlink(missing_ok=True)
+    """Remove the mark first: an interrupted removal must not leave a complete-looking folder."""
+    (folder / COMPLETE).unlink(missing_ok=True)
     shutil.rmtree(folder)

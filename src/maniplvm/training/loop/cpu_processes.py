@@ -1,7 +1,7 @@
-"""Several processes on CPUs: `accelerate launch --cpu` promises them and starts only one.
+"""Distributed training on CPUs: `accelerate launch --cpu` starts only one process.
 
-Without MPI it prepares an address to meet at, and runs the command once (accelerate 1.15). The
-run would silently have a smaller global batch, so the command starts the processes itself.
+Without MPI it sets a rendezvous address and runs the command once (accelerate 1.15). The run
+would silently have a smaller global batch, so the command starts the missing processes itself.
 """
 
 from __future__ import annotations
@@ -15,58 +15,58 @@ from maniplvm.errors import UserError
 from maniplvm.optional import torch
 from maniplvm.training.config.launch import read_launch
 
-_COUNTS = ("--num_processes", "--num-processes")
-_CONFIGS = ("--config_file", "--config-file")
-_STARTED = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_COUNT_OPTIONS = ("--num_processes", "--num-processes")
+_CONFIG_OPTIONS = ("--config_file", "--config-file")
+_WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 def is_missing_processes(environment: Mapping[str, str]) -> bool:
-    """Whether `accelerate launch --cpu` was asked for several processes and started one.
+    """Whether `accelerate launch --cpu` was asked for several processes and started only one.
 
     Args:
-        environment: Of the process.
+        environment: The environment variables of the process.
     """
     on_cpu = environment.get("ACCELERATE_USE_CPU", "").lower() == "true"
-    met = "MASTER_ADDR" in environment
-    return on_cpu and met and not any(name in environment for name in _STARTED)
+    has_address = "MASTER_ADDR" in environment
+    return on_cpu and has_address and not any(name in environment for name in _WORLD_SIZES)
 
 
-def promised_processes(launcher: Sequence[str]) -> int | None:
-    """How many processes a command line of `accelerate launch` asks for; None if it does not say.
+def requested_processes(launcher: Sequence[str]) -> int | None:
+    """The number of processes in a command line of `accelerate launch`; None if it has none.
 
     Args:
-        launcher: Its arguments.
+        launcher: The arguments of the command line.
     """
-    count = _option(launcher, _COUNTS)
+    count = _option(launcher, _COUNT_OPTIONS)
     if count is not None:
         return int(count) if count.isdecimal() else None
-    config = _option(launcher, _CONFIGS)
+    config = _option(launcher, _CONFIG_OPTIONS)
     return None if config is None else read_launch(Path(config)).processes
 
 
 def start_missing_processes(arguments: Sequence[str], module: str = "maniplvm") -> None:
-    """Replace this process by as many as were promised, if some are missing; else do nothing.
+    """Replace this process by all requested ones if some are missing; else do nothing.
 
     Args:
-        arguments: Of the command.
-        module: That is run by it.
+        arguments: The arguments of the command.
+        module: The module that the command runs.
 
     Raises:
-        UserError: it cannot be told how many were promised.
+        UserError: the number of requested processes is unknown.
     """
     if not is_missing_processes(os.environ):
         return
-    import psutil  # comes with accelerate, which has just started us
+    import psutil  # a dependency of accelerate, which started this process
 
-    count = promised_processes(psutil.Process(os.getppid()).cmdline())
+    count = requested_processes(psutil.Process(os.getppid()).cmdline())
     if count is None:
         raise UserError(
-            "accelerate launch --cpu started one process only; start with "
+            "accelerate launch --cpu started only one process; start with "
             "`torchrun --nproc_per_node N -m maniplvm train ...` instead"
         )
-    place = ("--master_addr", os.environ["MASTER_ADDR"])
+    address = ("--master_addr", os.environ["MASTER_ADDR"])
     port = ("--master_port", os.environ.get("MASTER_PORT", "29500"))
-    launch = ("-m", "torch.distributed.run", "--nproc_per_node", str(count), *place, *port)
+    launch = ("-m", "torch.distributed.run", "--nproc_per_node", str(count), *address, *port)
     os.execv(sys.executable, [sys.executable, *launch, "-m", module, *arguments])  # noqa: S606
 
 
@@ -79,9 +79,9 @@ def _option(arguments: Sequence[str], names: Sequence[str]) -> str | None:
 
 
 def leave_process_group() -> None:
-    """End together: a process that just disappears can abort a sibling that still listens to it.
+    """Leave the process group together: a process that exits early can abort the others.
 
-    To be called when no training follows in this process. One process alone has nothing to leave.
+    Call it when no training follows in this process. It does nothing in a single process.
     """
     distributed = torch().distributed
     if distributed.is_available() and distributed.is_initialized():

@@ -1,4 +1,4 @@
-"""A run's folder: what lies where, and whether a run is new, unfinished or done."""
+"""The folder of a run: its files, and whether the run is new, unfinished or finished."""
 
 from __future__ import annotations
 
@@ -20,74 +20,74 @@ _PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run writes.
+    """Paths of the files of a run.
 
     Attributes:
-        root: The folder itself.
+        root: The run folder.
     """
 
     root: Path
 
     @property
     def recipe(self) -> Path:
-        """The recipe as it was resolved."""
+        """The resolved recipe."""
         return self.root / "recipe.yaml"
 
     @property
     def record(self) -> Path:
-        """What was run, with what, and how far it came."""
+        """The record of the run: settings, versions and progress."""
         return self.root / "run.json"
 
     @property
     def log(self) -> Path:
-        """One line for every logged step."""
+        """The metrics, one line for every logged step."""
         return self.root / "log.jsonl"
 
     @property
     def completions(self) -> Path:
-        """Sheets of completions."""
+        """The logged sample completions."""
         return self.root / "completions"
 
     @property
     def checkpoints(self) -> Path:
-        """What an unfinished run goes on from."""
+        """The checkpoints from which an unfinished run resumes."""
         return self.root / "checkpoints"
 
     @property
     def model(self) -> Path:
-        """The trained model, whole."""
+        """The trained model with all weights."""
         return self.root / "model"
 
     @property
     def adapter(self) -> Path:
-        """The trained adapter alone, where one was trained."""
+        """The trained adapter, if the recipe trains one."""
         return self.root / "adapter"
 
     @property
     def reference(self) -> Path:
-        """The starting model, where the KL penalty needs it and no checkpoint holds it."""
+        """The starting model, if the KL penalty needs it and no checkpoint holds it."""
         return self.root / "reference"
 
     def is_finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         return self.record.is_file() and bool(read_record(self.root).get("finished"))
 
     def check(self, recipe: Recipe, method: str) -> None:
-        """Make sure that the folder is free, or this run's; nothing is written.
+        """Check that the folder is empty or holds this run; nothing is written.
 
         Raises:
-            UserError: it belongs to another recipe or method, or to something else.
+            UserError: the folder holds a run of another recipe or method, or other files.
         """
         if self.recipe.is_file():
             self._check_same(recipe, method)
             return
         if self.root.exists() and not self.root.is_dir():
-            raise UserError(f"{self.root}: is a file; choose another --out")
+            raise UserError(f"{self.root}: is a file, not a folder; choose another --out")
         if self.root.is_dir() and not all(map(is_unfinished, self.root.iterdir())):
-            raise UserError(f"{self.root}: is there and is no run; choose another --out")
+            raise UserError(f"{self.root}: exists and holds no run; choose another --out")
 
     def claim(self, recipe: Recipe) -> None:
-        """Write the recipe: from now on the folder is this run's.
+        """Write the recipe, which marks the folder as this run's.
 
         Raises:
             UserError: the folder cannot be written.
@@ -112,7 +112,7 @@ class RunFolder:
         if key is not None:
             raise UserError(
                 f"{self.root}: holds a run of another recipe (they differ in {key}); choose "
-                "another --out, or remove that folder"
+                "another --out, or remove the folder"
             )
 
 
@@ -120,7 +120,7 @@ def read_record(root: Path) -> dict[str, Any]:
     """The content of a run's `run.json`.
 
     Raises:
-        UserError: there is none, or it is none of ours.
+        UserError: it is missing, unreadable, or of another format.
     """
     path = root / "run.json"
     try:
@@ -128,7 +128,7 @@ def read_record(root: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path}: not the record of a run ({FORMAT})")
+        raise UserError(f"{path}: is not the record of a run ({FORMAT})")
     return content
 
 
@@ -142,10 +142,10 @@ def write_record(
     """Write `run.json`.
 
     Args:
-        folder: The run's.
-        recipe: What is run.
+        folder: The run folder.
+        recipe: The recipe of the run.
         method: `sft` or `grpo`.
-        command: How it was started.
+        command: The command line that started the run.
         progress: `samples`, `steps`, `wall_seconds`, `finished`, `warnings` and the like.
     """
     content = {

@@ -1,4 +1,4 @@
-"""Completions kept to look at: text, scores, and target and answer drawn on the image."""
+"""Logs sample completions: text, scores, and target and answer drawn on the image."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from maniplvm.tasks import Sample
 from maniplvm.training.rewards.reward_function import ScoredBatch
 
 
-class CompletionSheets(TrainerCallback):
-    """Writes `step-000050.jsonl` and `.jpg` every so many steps; in the first process only.
+class SampleLogger(TrainerCallback):
+    """Writes `step-000050.jsonl` and `.jpg` every `every` steps, in the main process only.
 
     Args:
-        folder: Where to.
-        every: Steps between two sheets.
-        count: Completions on a sheet.
-        latest: Gives completions with their scores when asked; None if there are none yet.
+        folder: The folder to write to.
+        every: Optimizer steps between two logs.
+        count: Completions in one log.
+        latest: Returns completions with their scores; None if there are none yet.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class CompletionSheets(TrainerCallback):
         self._latest = latest
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write a sheet when one is due; the first step has one too."""
+        """Log completions when they are due, and always after the first step."""
         due = state.global_step == 1 or state.global_step % self._every == 0
         if not due or not state.is_world_process_zero:
             return
         batch = self._latest()
         if batch is not None:
-            write_sheet(self._folder, state.global_step, batch, self._count)
+            log_samples(self._folder, state.global_step, batch, self._count)
 
 
-def write_sheet(folder: Path, step: int, batch: ScoredBatch, count: int) -> None:
-    """Write a sheet of at most `count` completions, of different questions as far as there are."""
-    chosen = _spread([sample.id for sample in batch.samples], count)
+def log_samples(folder: Path, step: int, batch: ScoredBatch, count: int) -> None:
+    """Write at most `count` completions, of different prompts where possible."""
+    chosen = _choose([sample.id for sample in batch.samples], count)
     samples = [batch.samples[index] for index in chosen]
     scores = [batch.scores[index] for index in chosen]
     lines = [
@@ -63,19 +63,19 @@ def write_sheet(folder: Path, step: int, batch: ScoredBatch, count: int) -> None
     write_whole(folder / f"step-{step:06d}.jsonl", "".join(lines))
 
 
-def _spread(ids: Sequence[str], count: int) -> list[int]:
-    """Indices of one completion of each question first, then of their second ones, and so on."""
+def _choose(ids: Sequence[str], count: int) -> list[int]:
+    """Indices of the first completion of each prompt, then of the second ones, and so on."""
     seen: dict[str, int] = {}
-    rounds = list[tuple[int, int]]()
+    ranked = list[tuple[int, int]]()
     for index, sample_id in enumerate(ids):
         seen[sample_id] = seen.get(sample_id, -1) + 1
-        rounds.append((seen[sample_id], index))
-    return [index for _, index in sorted(rounds)[:count]]
+        ranked.append((seen[sample_id], index))
+    return [index for _, index in sorted(ranked)[:count]]
 
 
 def _caption(score: Score) -> str:
     if not score.answer.parsed:
-        return f"reward {score.total:.2f}, could not be read: {score.status}"
+        return f"reward {score.total:.2f}, could not be parsed: {score.status}"
     terms = ", ".join(f"{name} {value:.2f}" for name, value in score.terms.items())
     return f"reward {score.total:.2f}: {terms}"
 
@@ -94,12 +94,12 @@ def _record(step: int, sample: Sample, text: str, score: Score) -> dict[str, Any
         "well_formed": answer.well_formed,
         "status": answer.status.value,
         "answer": None if answer.value is None else answer.value.tolist(),
-        "target": _numbers(sample),
+        "target": _target_coordinates(sample),
         "image_size": list(sample.image_size),
         "reward": score.total,
         "terms": score.terms,
     }
 
 
-def _numbers(sample: Sample) -> Any:
+def _target_coordinates(sample: Sample) -> Any:
     return getattr(sample.target, "xyxy", sample.target.points).tolist()

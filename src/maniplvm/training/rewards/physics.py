@@ -1,8 +1,8 @@
-"""Physics as the teacher: answers are tried out in the scene that they are about.
+"""Reward terms from simulation: answers are executed in the scene of their sample.
 
-A trace is followed (`simulation.execution.follow_trace`): the image's path is the policy's, depth
-and gripper are those of the sample's demonstration. A box is touched (`touch_box`): nothing of a
-demonstration is used. Neither looks at a target.
+A trace is followed (`simulation.execution.follow_trace`): the policy gives the path in the image,
+the sample's demonstration gives depth and gripper. A box is touched (`touch_box`) without any
+demonstration. Neither term uses the target.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from maniplvm.simulation.execution import Execution, ExecutionPool, Touch
 
 DECIMALS = 1
-"""Answers that agree in so many decimals [px] are tried once."""
-MOST_KEPT = 200_000
-"""Answers whose outcome is remembered."""
+"""Answers that are equal after rounding to this many decimals [px] are executed once."""
+MAX_CACHED = 200_000
+"""Maximum number of answers whose outcome is cached."""
 _LOST = ("crashed", "timeout")
 
 Terms: TypeAlias = dict[str, float]
@@ -34,32 +34,32 @@ _Key: TypeAlias = tuple[str, str, bytes]
 
 
 class PhysicsReward:
-    """Adds the terms of physics to scores; a pure function of the answers unless time runs out.
+    """Adds the terms from simulation to scores; deterministic unless an execution times out.
 
-    Worker processes start with the first answer and end with this object. One that dies or gets
-    stuck is replaced; its answer earns nothing and is not remembered.
+    Worker processes start with the first answer and end with this object. A worker that crashes or
+    hangs is replaced. Its answer gets reward 0 and is not cached.
 
     Args:
-        settings: What is paid.
+        settings: The weights of the terms and the limits of the workers.
 
     Attributes:
-        lost: Answers of the latest batch that got no outcome.
+        lost: Number of answers of the latest batch without an outcome.
     """
 
     def __init__(self, settings: PhysicsSettings) -> None:
         require_mujoco()
         self._settings = settings
         self._tasks = {task for task in Task if task is Task.POINTING or settings.terms_of(task)}
-        self._known: dict[_Key, Terms] = {}
+        self._cache: dict[_Key, Terms] = {}
         self._pool: ExecutionPool | None = None
         self.lost = 0
 
-    def added(self, scores: Sequence[Score], samples: Sequence[Sample]) -> list[Score]:
-        """The scores with the terms of physics besides their own.
+    def add_terms(self, scores: Sequence[Score], samples: Sequence[Sample]) -> list[Score]:
+        """The scores with the terms from simulation added.
 
         Args:
-            scores: B scores with their answers, in original pixels.
-            samples: Their B samples.
+            scores: B scores whose answers are in original pixels.
+            samples: The B samples.
 
         Raises:
             UserError: a sample does not come from simulation, or its world cannot be opened.
@@ -68,46 +68,44 @@ class PhysicsReward:
             _key(score.answer, each) if each.task in self._tasks else None
             for score, each in zip(scores, samples, strict=True)
         ]
-        wanted = {
+        new = {
             key: (each, score.answer)
             for key, score, each in zip(keys, scores, samples, strict=True)
-            if key is not None and key not in self._known
+            if key is not None and key not in self._cache
         }
-        known = {key: self._known[key] for key in keys if key in self._known}
-        found = known | self._tried(wanted)
-        paid = [
-            self._nothing(each.task) if key is None else found[key]
+        known = {key: self._cache[key] for key in keys if key in self._cache}
+        found = known | self._execute(new)
+        terms = [
+            self._zero(each.task) if key is None else found[key]
             for key, each in zip(keys, samples, strict=True)
         ]
         return [
-            Score(score.total + sum(terms.values()), {**score.terms, **terms}, score.answer)
-            for score, terms in zip(scores, paid, strict=True)
+            Score(score.total + sum(added.values()), {**score.terms, **added}, score.answer)
+            for score, added in zip(scores, terms, strict=True)
         ]
 
-    def _tried(self, wanted: Mapping[_Key, tuple[Sample, Answer]]) -> dict[_Key, Terms]:
-        """What new answers earn; what is certain is remembered."""
+    def _execute(self, new: Mapping[_Key, tuple[Sample, Answer]]) -> dict[_Key, Terms]:
+        """Execute new answers and cache the outcomes that are certain."""
         from maniplvm.simulation.execution import Job, TouchJob
 
         self.lost = 0
-        if not wanted:
+        if not new:
             return {}
-        traces = [key for key, (sample, _) in wanted.items() if sample.task is Task.TRAJECTORY]
-        boxes = [key for key, (sample, _) in wanted.items() if sample.task is Task.AFFORDANCE]
+        traces = [key for key, (sample, _) in new.items() if sample.task is Task.TRAJECTORY]
+        boxes = [key for key, (sample, _) in new.items() if sample.task is Task.AFFORDANCE]
         pool = self._open()
-        followed = pool.run([Job(wanted[key][0], _tried_answer(wanted[key][1])) for key in traces])
-        touched = pool.touch(
-            [TouchJob(wanted[key][0], _tried_answer(wanted[key][1])) for key in boxes]
-        )
+        followed = pool.run([Job(new[key][0], _rounded(new[key][1])) for key in traces])
+        touched = pool.touch([TouchJob(new[key][0], _rounded(new[key][1])) for key in boxes])
         found = {key: self._of_trace(own) for key, own in zip(traces, followed, strict=True)}
         found |= {key: self._of_box(own) for key, own in zip(boxes, touched, strict=True)}
         certain = [key for key, own in zip(traces, followed, strict=True) if not _is_lost(own)]
         certain += [
             key for key, own in zip(boxes, touched, strict=True) if own.contact not in _LOST
         ]
-        self.lost = len(wanted) - len(certain)
-        if len(self._known) + len(certain) > MOST_KEPT:
-            self._known.clear()
-        self._known |= {key: found[key] for key in certain}
+        self.lost = len(new) - len(certain)
+        if len(self._cache) + len(certain) > MAX_CACHED:
+            self._cache.clear()
+        self._cache |= {key: found[key] for key in certain}
         return found
 
     def _open(self) -> ExecutionPool:
@@ -119,35 +117,35 @@ class PhysicsReward:
         return self._pool
 
     def _of_trace(self, outcome: Execution) -> Terms:
-        shares = {"solved": float(outcome.success), "progress": outcome.progress}
-        return self._paid(Task.TRAJECTORY, shares)
+        values = {"solved": float(outcome.success), "progress": outcome.progress}
+        return self._weighted(Task.TRAJECTORY, values)
 
     def _of_box(self, outcome: Touch) -> Terms:
-        return self._paid(Task.AFFORDANCE, {"touch": float(outcome.helps), "fit": outcome.fit})
+        return self._weighted(Task.AFFORDANCE, {"touch": float(outcome.helps), "fit": outcome.fit})
 
-    def _paid(self, task: Task, shares: Mapping[str, float]) -> Terms:
-        return {name: w * shares[name] for name, w in self._settings.terms_of(task).items()}
+    def _weighted(self, task: Task, values: Mapping[str, float]) -> Terms:
+        return {name: w * values[name] for name, w in self._settings.terms_of(task).items()}
 
-    def _nothing(self, task: Task) -> Terms:
+    def _zero(self, task: Task) -> Terms:
         return dict.fromkeys(self._settings.terms_of(task), 0.0)
 
 
 def _key(answer: Answer, sample: Sample) -> _Key | None:
     if not is_simulated(sample) or sample.task is Task.POINTING:
         raise UserError(
-            f"rewards.physics: sample {sample.id!r} is no box or trace of a simulated scene; train "
-            "on data that `maniplvm simulate` made"
+            f"rewards.physics: sample {sample.id!r} is not a box or trace of a simulated scene; train "
+            "on data from `maniplvm simulate`"
         )
-    value = _tried_answer(answer)
+    value = _rounded(answer)
     if value is None:
         return None
     return sample.id, sample.scene, value.tobytes()
 
 
-def _tried_answer(answer: Answer) -> np.ndarray | None:
+def _rounded(answer: Answer) -> np.ndarray | None:
     return None if answer.value is None else np.round(answer.value, DECIMALS) + 0.0
 
 
 def _is_lost(outcome: Execution) -> bool:
-    """Whether the machine failed and not the trace: a motion out of steps is an outcome."""
+    """Whether the worker failed, not the trace. A motion that ran out of steps is an outcome."""
     return outcome.reason == "crashed" or (outcome.reason == "timeout" and not outcome.steps)

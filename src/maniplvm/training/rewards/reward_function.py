@@ -1,4 +1,4 @@
-"""The reward of GRPO: the one scorer, called by TRL, with every term logged by name."""
+"""The reward function of GRPO: the scores of `maniplvm.rewards`, with every term logged by name."""
 
 from __future__ import annotations
 
@@ -16,21 +16,30 @@ from maniplvm.training.rewards.physics import PhysicsReward
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """Completions of one process with their scores, in the order of their groups."""
+    """Completions of one process with their scores.
+
+    Attributes:
+        samples: The B samples, in the order of their groups.
+        texts: Their B completions.
+        scores: Their B scores.
+    """
 
     samples: Sequence[Sample]
     texts: Sequence[str]
     scores: Sequence[Score]
 
 
-class Reward:
-    """A reward function as TRL calls it; every completion gets a finite number.
+class RewardFunction:
+    """A reward function that TRL can call; every completion gets a finite reward.
 
     Args:
-        preset: What is rewarded.
-        decode: Texts of completions from their tokens, as evaluation reads them.
-        joint: Whether two tasks are trained, so that terms need the task in their names.
-        physics: Adds terms that no label enters.
+        preset: The reward terms and their weights.
+        decode: Turns token ids into texts, in the same way as evaluation does.
+        joint: Whether two tasks are trained, so that the names of terms must hold the task.
+        physics: Adds reward terms from simulation, if the recipe asks for them.
+
+    Attributes:
+        latest: The latest batch; None before the first one.
     """
 
     def __init__(
@@ -55,15 +64,15 @@ class Reward:
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float]:
-        """The totals of completions; terms and rates go to `log_metric`.
+        """The total rewards of completions; terms and rates go to `log_metric`.
 
         Raises:
-            ValueError: a total that is not finite: TRL would leave it out without a word.
+            ValueError: a reward is not finite. TRL would ignore it silently.
         """
         texts = self._decode(completion_ids)
         scores = score_batch(texts, sample, self._preset, frame)
         if self._physics is not None:
-            scores = self._physics.added(scores, sample)
+            scores = self._physics.add_terms(scores, sample)
             log_metric("executions_lost", float(self._physics.lost))
         self.latest = ScoredBatch(sample, texts, scores)
         for each, score in zip(sample, scores, strict=True):
@@ -73,28 +82,28 @@ class Reward:
             log_metric("parse_rate", float(score.answer.parsed))
             log_metric("format_rate", float(score.answer.well_formed))
         for task in Task:
-            variety = answer_variety(self.latest, task)
-            if variety is not None:
-                log_metric("answer_variety", variety)
+            diversity = answer_diversity(self.latest, task)
+            if diversity is not None:
+                log_metric("answer_diversity", diversity)
         totals = [score.total for score in scores]
         if not all(math.isfinite(total) for total in totals):
             raise ValueError(f"preset {self._preset.name}: a reward is not finite: {totals}")
         return totals
 
 
-def answer_variety(batch: ScoredBatch, task: Task) -> float | None:
-    """Different answers over different questions, at most 1.
+def answer_diversity(batch: ScoredBatch, task: Task) -> float | None:
+    """Number of different answers divided by the number of prompts, at most 1.
 
-    A policy that answers every question alike stays near 0 however good its rewards look. None
-    where that cannot be told: below four questions, or where most completions are no answer.
+    A policy that gives the same answer to every prompt stays near 0, whatever its reward. The value
+    is None for fewer than four prompts, or if most completions hold no answer.
     """
-    mine = [
+    answers = [
         (each.id, score.answer.value)
         for each, score in zip(batch.samples, batch.scores, strict=True)
         if each.task is task
     ]
-    questions = {sample_id for sample_id, _ in mine}
-    answers = [value.round(3).tobytes() for _, value in mine if value is not None]
-    if len(questions) < 4 or len(answers) < len(mine) / 2:
+    prompts = {sample_id for sample_id, _ in answers}
+    values = [value.round(3).tobytes() for _, value in answers if value is not None]
+    if len(prompts) < 4 or len(values) < len(answers) / 2:
         return None
-    return min(1.0, len(set(answers)) / len(questions))
+    return min(1.0, len(set(values)) / len(prompts))

@@ -18,19 +18,18 @@ _MOST_POINTS = 240
 
 _PHRASES = {
     "reward": "mean of all terms together",
-    "reward_std": "spread of the reward over all completions",
+    "reward_std": "standard deviation of the reward over all completions",
     "parse_rate": "completions that could be read",
     "format_rate": "completions in exactly the form that was asked",
-    "completion_length": "tokens of a completion",
-    "truncated": "completions cut off at the length limit",
-    "groups_without_signal": "groups whose completions all earn the same",
-    "group_spread": "spread of the reward inside a group",
+    "completions/mean_length": "tokens of a completion",
+    "completions/clipped_ratio": "completions cut off at the length limit",
+    "frac_reward_zero_std": "groups in which all completions have the same reward",
+    "group_reward_std": "standard deviation of the reward within a group",
     "entropy": "how undecided the policy is, per token",
     "kl": "distance from the reference policy",
     "loss": "what the optimiser minimises",
     "grad_norm": "length of the gradient",
     "learning_rate": "step size",
-    "token_accuracy": "label tokens that were the first choice",
     "mean_token_accuracy": "label tokens that were the first choice",
 }
 _LAST = ("loss", "grad_norm", "learning_rate")

@@ -1,4 +1,4 @@
-"""What a forward and backward pass of a small model really takes, as PyTorch's allocator tells."""
+"""Measures the memory of a forward and backward pass of a small model with PyTorch's profiler."""
 
 import torch
 import transformers
@@ -7,8 +7,8 @@ from torch.profiler import ProfilerActivity, profile
 from maniplvm.models import LoraSettings
 from maniplvm.models.lora import add_lora
 from maniplvm.models.parameters import freeze_vision_tower
-from maniplvm.training.dry_run.activations import Keeping, Workload, activation_bytes
-from maniplvm.training.dry_run.shapes import read_shapes
+from maniplvm.training.dry_run.activations import ActivationPolicy, Workload, activation_bytes
+from maniplvm.training.dry_run.shapes import read_shape
 
 _TEXT = {
     "vocab_size": 1000,
@@ -61,16 +61,16 @@ def measured_peak(family: str, checkpointing: bool, adapters: bool) -> tuple[int
     for _, change in changes:
         held += change
         peak = max(peak, held)
-    learning = [each for each in model.parameters() if each.requires_grad]
-    gradients = sum(each.numel() * each.element_size() for each in learning)
+    trained = [each for each in model.parameters() if each.requires_grad]
+    gradients = sum(each.numel() * each.element_size() for each in trained)
     work = Workload(_ROWS, _PROMPT, _COMPLETION, _SIDE**2 // 4)
-    keeping = Keeping(
+    policy = ActivationPolicy(
         checkpointing=checkpointing,
-        text_learns=not adapters,
+        text_trains=not adapters,
         adapters=LoraSettings().targets if adapters else (),
-        vision_learns=not adapters,
+        vision_trains=not adapters,
     )
-    return peak, activation_bytes(read_shapes(model.config), work, keeping) + gradients
+    return peak, activation_bytes(read_shape(model.config), work, policy) + gradients
 
 
 def _model(family: str, checkpointing: bool, adapters: bool):

@@ -1,4 +1,4 @@
-"""A tiny model, a tiny data set, and rewards that a model of random weights can earn."""
+"""A tiny model, a tiny data set, and rewards that a model with random weights can get."""
 
 import sys
 import zlib
@@ -13,20 +13,20 @@ from maniplvm.models import write_tiny_checkpoint
 from maniplvm.rewards import score_batch
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
 from maniplvm.training import build_recipe, read_recipe, train
-from maniplvm.training.loop import methods
-from maniplvm.training.rewards import reward_function as rewarding
+from maniplvm.training.loop import trainers
+from maniplvm.training.rewards import reward_function
 
 SIDE = 56
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TinySetup:
     model: Path
     data: Path
 
     def recipe(self, method, trainer=None, **sections):
         settings = {
-            "name": "practice",
+            "name": "tiny",
             "model": {"source": str(self.model), **sections.pop("model", {})},
             "data": {"path": str(self.data), "split": "train", **sections.pop("data", {})},
             "monitor": sections.pop("monitor", {"samples_every": 0}),
@@ -34,7 +34,7 @@ class Lesson:
             "trainer": {**(GRPO if method == "grpo" else SFT), **(trainer or {})},
             **sections,
         }
-        return build_recipe(settings, "practice.yaml")
+        return build_recipe(settings, "tiny.yaml")
 
 
 SFT = {
@@ -61,7 +61,7 @@ def make_image(seed):
     return buffer.getvalue()
 
 
-def practice_samples(scenes=6, categories=("open", "push"), split="train"):
+def tiny_samples(scenes=6, categories=("open", "push"), split="train"):
     box, trace = BoxTarget([10, 12, 30, 40]), TraceTarget([[5, 5], [20, 30], [50, 40]])
     return [
         Sample(
@@ -83,14 +83,14 @@ def practice_samples(scenes=6, categories=("open", "push"), split="train"):
     ]
 
 
-def write_lesson(folder):
-    samples = [*practice_samples(), *practice_samples(3, ("pull",), "other")]
-    write_dataset(folder / "data", samples, name="practice")
-    return Lesson(write_tiny_checkpoint(folder / "model", "qwen2_5_vl"), folder / "data")
+def write_tiny_setup(folder):
+    samples = [*tiny_samples(), *tiny_samples(3, ("pull",), "other")]
+    write_dataset(folder / "data", samples, name="tiny")
+    return TinySetup(write_tiny_checkpoint(folder / "model", "qwen2_5_vl"), folder / "data")
 
 
-def chance_scores(texts, samples, preset="paper", frame=None):
-    """The real scores, but for a total that every text earns by its bytes."""
+def pseudorandom_scores(texts, samples, preset="paper", frame=None):
+    """The real scores with a pseudorandom total that depends on the text only."""
     scores = score_batch(texts, samples, preset, frame)
     return [
         replace(score, total=zlib.crc32(text.encode()) % 997 / 997)
@@ -99,7 +99,7 @@ def chance_scores(texts, samples, preset="paper", frame=None):
 
 
 def scripted_completions(self, prompt_ids, *_, **__):
-    """Each row of the global batch gets a completion that its place and the step decide."""
+    """Completions that depend only on the step and on the row of the global batch."""
     rows, end = len(prompt_ids), self.processing_class.tokenizer.eos_token_id
     first = self.accelerator.process_index * rows
     written = []
@@ -109,14 +109,14 @@ def scripted_completions(self, prompt_ids, *_, **__):
     return written, None
 
 
-def use_chance(patch=setattr):
-    """Reward texts by chance, with `setattr` or that of pytest's `monkeypatch`."""
-    patch(rewarding, "score_batch", chance_scores)
-    patch(methods, "score_batch", chance_scores)
+def use_pseudorandom_rewards(patch=setattr):
+    """Use pseudorandom rewards; `patch` is `setattr` or that of pytest's `monkeypatch`."""
+    patch(reward_function, "score_batch", pseudorandom_scores)
+    patch(trainers, "score_batch", pseudorandom_scores)
 
 
-def use_script(patch=setattr):
-    """Let nothing depend on what each process samples."""
+def use_scripted_completions(patch=setattr):
+    """Use the same completions however many processes generate them."""
     from maniplvm.training.shared_prefix import SharedPrefixTrainer
 
     patch(SharedPrefixTrainer, "_generate_single_turn", scripted_completions)
@@ -125,10 +125,10 @@ def use_script(patch=setattr):
 if __name__ == "__main__":
     from maniplvm.training.loop.cpu_processes import leave_process_group, start_missing_processes
 
-    start_missing_processes(sys.argv[1:], "tests.training.practice")
-    use_chance()
+    start_missing_processes(sys.argv[1:], "tests.training.tiny_training")
+    use_pseudorandom_rewards()
     if sys.argv[1] == "scripted":
-        use_script()
+        use_scripted_completions()
         del sys.argv[1]
     for number in range(1, len(sys.argv), 3):
         method, recipe, out = sys.argv[number : number + 3]
