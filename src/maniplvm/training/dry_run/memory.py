@@ -100,7 +100,7 @@ def estimate_memory(
     """What each GPU of a run holds at its peak.
 
     Args:
-        skeleton: As `models.build_skeleton` makes it: precision, adapters and frozen parts count.
+        skeleton: As `models.build_meta_model` makes it: precision, adapters and frozen parts count.
         work: Of one process.
         training: Settings of the trainer.
         launch: How many processes there are and what they split; None is one process.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maniplvm.models import build_skeleton
+from maniplvm.models import build_meta_model
 from maniplvm.training.config.launch import Launch
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.config.trainer_settings import build_config
@@ -72,9 +72,9 @@ def planned_settings(recipe: Recipe, method: str, root: Path, launch: Launch) ->
 
 
 def planned_skeleton(recipe: Recipe) -> Any:
-    """The recipe's model without weights, as `models.build_skeleton` makes it."""
+    """The recipe's model without weights, as `models.build_meta_model` makes it."""
     model = recipe.model
-    return build_skeleton(
+    return build_meta_model(
         model.source,
         dtype=stored_dtype(recipe),
         lora=model.lora,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from maniplvm.models import LoadedModel, Question, encode_batch, generate_texts
+from maniplvm.models import Decoding, ImageTextPrompt, LoadedModel, encode_batch, generate
 from maniplvm.rewards import score_batch
 from maniplvm.training.config.recipe import JOINT, Recipe
 from maniplvm.training.data.pool import SamplePool
@@ -86,10 +86,12 @@ def build_sft(
     def latest() -> ScoredBatch:
         samples = [pool.at(place) for place in dict.fromkeys(places.tolist())]
         frames = [loaded.frame_for(sample.image_size) for sample in samples]
-        texts = _greedy_replies(
+        texts = _greedy_completions(
             loaded,
             [
-                Question(asked.ask(sample.instruction, sample.task, frame), sample.image or b"")
+                ImageTextPrompt(
+                    asked.ask(sample.instruction, sample.task, frame), sample.image or b""
+                )
                 for sample, frame in zip(samples, frames, strict=True)
             ],
         )
@@ -98,14 +100,15 @@ def build_sft(
     return Method(trainer, latest, lambda batch: _numbers(batch, joint))
 
 
-def _greedy_replies(loaded: LoadedModel, questions: Sequence[Question]) -> list[str]:
-    """Replies in between two training steps; no random number is drawn."""
+def _greedy_completions(loaded: LoadedModel, prompts: Sequence[ImageTextPrompt]) -> list[str]:
+    """Generate between two training steps; no random number is drawn."""
     was_training = loaded.model.training
     loaded.model.eval()
     try:
         with torch.no_grad():
-            inputs = encode_batch(loaded, questions)
-            return generate_texts(loaded, inputs, max_new_tokens=_LONGEST_SAMPLE, do_sample=False)
+            inputs = encode_batch(loaded, prompts)
+            completions = generate(loaded, inputs, Decoding(max_new_tokens=_LONGEST_SAMPLE))
+            return [completion.text for completion in completions]
     finally:
         loaded.model.train(was_training)
 
