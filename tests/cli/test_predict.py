@@ -123,7 +123,7 @@ def test_what_cannot_be_asked_is_one_clear_line(
 ):
     text = tmp_path / "text.png"
     text.write_text("no image")
-    names = {"tiny": tiny, "picture": image, "text": text}
+    names = {"tiny": tiny, "image": image, "text": text}
     filled = [argument.format(**names) for argument in arguments]
     monkeypatch.setattr("sys.argv", ["maniplvm", "predict", *filled, "--task", "affordance"])
     with pytest.raises(SystemExit) as stopped:

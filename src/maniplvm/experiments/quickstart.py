@@ -146,7 +146,7 @@ def _blended(at: Folders, name: str, start: str) -> Stage:
     trained, out = str(at.run(name) / "model"), str(at.model(name))
     return Stage(
         f"blend-{name}",
-        ("blend", start, trained, "--share", BLEND, "--out", out),
+        ("interpolate", start, trained, "--alpha", BLEND, "--out", out),
         "pull it back a little, so that it forgets less",
     )
 
