@@ -60,7 +60,7 @@ bench-execution: env ## does execution tell good traces from bad? -> results/*ex
 embedded: env ## the shipped model again, from scratch, in build/embedded (hours; resumable)
 	test -d build/embedded-data || $(BIN)/maniplvm simulate --out build/embedded-data --name embedded-data \
 	  --splits train --per-task 180 --views 4 --size 192 --seed 1 --workers 2
-	$(BIN)/maniplvm embedded --data build/embedded-data --out build/embedded --processes 2
+	$(BIN)/maniplvm pretrain-embedded --data build/embedded-data --out build/embedded --processes 2
 
 bench-embedded: env ## what the shipped model can do, beside baselines -> results/embedded.json (8 min)
 	$(BIN)/python benchmarks/embedded.py --out results/embedded.json

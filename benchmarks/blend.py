@@ -1,4 +1,4 @@
-"""How much of what was learned, and of what was known, is left in blends of a trained policy with its start?
+"""Interpolate a trained policy with its start, and measure new and old tasks for each alpha.
 
 Run: python benchmarks/blend.py --out results/blend.json
 """
@@ -15,17 +15,17 @@ from pathlib import Path
 from embedded import TOKENS, figures
 from maniplvm.evaluation import Interval, ModelPredictor, Selection, evaluate
 from maniplvm.experiments import Folders, rounded
-from maniplvm.models import Decoding, blend
+from maniplvm.models import Decoding, interpolate_weights
 from maniplvm.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "datasets" / "sim-small"
 SPLITS = ("adapt_test", "id_test", "ood_tasks")
-SHARES = (0.0, 0.5, 0.75, 1.0)
+ALPHAS = (0.0, 0.5, 0.75, 1.0)
 
 
 def main() -> None:
-    """Blend, evaluate, write."""
+    """Interpolate, evaluate, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     trained = Folders(Path("runs/quickstart")).run("grpo") / "model"
     parser.add_argument("--model", type=Path, default=trained, help="trained by the quickstart")
@@ -33,9 +33,10 @@ def main() -> None:
     options = parser.parse_args()
     measured, versions = {}, {}
     with tempfile.TemporaryDirectory() as work:
-        for share in SHARES:
-            name = f"share_{round(100 * share)}"
-            model = blend("embedded", options.model, share, Path(work) / "models" / name)
+        for alpha in ALPHAS:
+            name = f"share_{round(100 * alpha)}"
+            folder = Path(work) / "models" / name
+            model = interpolate_weights("embedded", options.model, folder, alpha=alpha)
             predictor = ModelPredictor(model, Decoding(max_new_tokens=TOKENS))
             evaluation = evaluate(predictor, DATA, Path(work) / name, selection=Selection(SPLITS))
             versions = dict(evaluation.versions)

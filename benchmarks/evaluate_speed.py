@@ -31,8 +31,7 @@ from PIL import Image
 from maniplvm.data import open_dataset
 from maniplvm.evaluation import ModelPredictor, Selection, evaluate
 from maniplvm.evaluation.report import Sources, build_report
-from maniplvm.models import LoadedModel
-from maniplvm.models.inputs import chat_messages
+from maniplvm.models import LoadedModel, chat_messages
 from maniplvm.tasks import Sample
 
 DATA = Path("datasets/sim-small")

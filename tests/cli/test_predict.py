@@ -15,7 +15,7 @@ from maniplvm.cli.app import app
 from maniplvm.data import PREDICTION
 from maniplvm.evaluation.predictors import local as local_model
 from maniplvm.models import write_tiny_checkpoint
-from maniplvm.models.generation import Reply
+from maniplvm.models.generation import Completion
 from tests.cli.images import png
 
 BOX = "<think>the [knob] is there</think><answer>[250, 500, 500, 1000]</answer>"
@@ -46,7 +46,7 @@ def says(monkeypatch):
             return real(loaded, questions)
 
         monkeypatch.setattr(local_model, "encode_batch", encode)
-        monkeypatch.setattr(local_model, "generate_replies", lambda *_: [Reply(text, 9)])
+        monkeypatch.setattr(local_model, "generate", lambda *_: [Completion(text, 9)])
         return asked
 
     return say
@@ -70,7 +70,7 @@ def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_p
     output = run(tiny, image, "open it", "--task", "affordance", "--out", out)
     assert "the [knob] is there" in output  # not taken for markup
     assert "[16.0, 24.0, 32.0, 48.0]" in output
-    assert "open it" in asked[0].prompt
+    assert "open it" in asked[0].text
     with Image.open(out) as drawn:
         pixels = np.asarray(drawn.convert("RGB")).astype(int)
     assert drawn.size == (640, 480)

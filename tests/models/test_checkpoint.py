@@ -46,7 +46,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_file_is_no_checkpoint(checkpoint):
-    assert "name the folder" in refused(checkpoint("qwen3_vl") / "config.json")
+    assert "give the folder of its checkpoint" in refused(checkpoint("qwen3_vl") / "config.json")
 
 
 def test_an_id_that_cannot_be_fetched_says_so(monkeypatch):
@@ -97,7 +97,7 @@ def test_an_unknown_architecture_is_refused(tmp_path):
 def test_a_text_model_is_refused(tmp_path):
     content = {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}
     message = refused(write_config(tmp_path, content))
-    assert "Qwen2ForCausalLM does not turn an image and a text into text" in message
+    assert "Qwen2ForCausalLM is no image-text-to-text model" in message
 
 
 def test_a_model_without_a_known_family_asks_for_one(tmp_path):

@@ -15,13 +15,13 @@ from maniplvm.tasks import PROMPTS
         ("qwen3_vl_moe", "qwen3_vl"),
     ],
 )
-def test_the_architecture_tells_the_family(model_type, family):
+def test_the_architecture_decides_the_family(model_type, family):
     resolved = resolve_family({"model_type": model_type}, None, "here")
     assert resolved.frame is FRAMES[family]
     assert resolved.prompt is PROMPTS[family]
 
 
-def test_the_caller_knows_better_than_the_config_and_the_config_than_the_architecture():
+def test_the_caller_overrides_the_config_and_the_config_overrides_the_architecture():
     config = {"model_type": "qwen2_5_vl", "maniplvm_family": "unit"}
     assert resolve_family(config, None, "here").name == "unit"
     assert resolve_family(config, "robopoint", "here").name == "robopoint"

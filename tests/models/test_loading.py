@@ -9,21 +9,21 @@ import transformers
 from maniplvm.errors import UserError
 from maniplvm.models import (
     TINY_FAMILIES,
-    Question,
+    ImageTextPrompt,
     encode_batch,
     load_interface,
     load_model,
     write_tiny_checkpoint,
 )
-from maniplvm.models.placement import choose_device, choose_dtype
+from maniplvm.models.loading import choose_device, choose_dtype
 from tests.models.images import encoded, make_image
 
-QUESTION = Question("Where?", encoded(make_image((96, 64))))
+PROMPT = ImageTextPrompt("Where?", encoded(make_image((96, 64))))
 
 
-def logits(loaded, questions=(QUESTION,)):
+def logits(loaded, prompts=(PROMPT,)):
     with torch.inference_mode():
-        return loaded.model(**encode_batch(loaded, questions)).logits
+        return loaded.model(**encode_batch(loaded, prompts)).logits
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
@@ -58,10 +58,10 @@ def test_plain_transformers_loads_what_was_saved(checkpoint, tmp_path):
     first.save(tmp_path)
     plain = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path)
     with torch.inference_mode():
-        assert torch.equal(plain(**encode_batch(first, [QUESTION])).logits, logits(first))
+        assert torch.equal(plain(**encode_batch(first, [PROMPT])).logits, logits(first))
 
 
-def test_a_saved_model_remembers_the_family_that_it_was_given(checkpoint, tmp_path):
+def test_a_saved_model_stores_the_family_that_the_caller_gave(checkpoint, tmp_path):
     load_model(checkpoint("qwen3_vl"), family="embedded", device="cpu").save(tmp_path)
     again = load_interface(tmp_path)
     assert again.family.name == "embedded"
@@ -70,7 +70,7 @@ def test_a_saved_model_remembers_the_family_that_it_was_given(checkpoint, tmp_pa
     assert saved["model_type"] == "qwen3_vl"
 
 
-def test_without_an_override_the_config_is_left_alone(checkpoint, tmp_path):
+def test_without_an_override_the_config_is_not_changed(checkpoint, tmp_path):
     load_model(checkpoint("qwen3_vl"), device="cpu").save(tmp_path)
     assert "maniplvm_family" not in (tmp_path / "config.json").read_text(encoding="utf-8")
 
@@ -82,7 +82,7 @@ def test_a_model_can_be_loaded_in_half_precision(checkpoint):
 
 
 @pytest.mark.parametrize("attn", ["eager", "sdpa"])
-def test_attention_is_computed_as_asked(checkpoint, attn):
+def test_the_chosen_attention_is_used(checkpoint, attn):
     loaded = load_model(checkpoint("qwen3_vl"), attn=attn, device="cpu")
     assert loaded.model.config._attn_implementation == attn
 
@@ -112,7 +112,7 @@ def test_an_attention_that_is_not_installed_is_named(checkpoint):
 
 
 @pytest.mark.parametrize("package", ["torch", "transformers", "peft", "tokenizers"])
-def test_a_missing_package_says_what_to_install(monkeypatch, package):
+def test_an_error_about_a_missing_package_says_what_to_install(monkeypatch, package):
     from maniplvm import optional
 
     monkeypatch.setitem(sys.modules, package, None)
@@ -121,7 +121,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch, package):
 
 
 @pytest.mark.parametrize(("supported", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_a_gpu_computes_in_bfloat16_if_it_can(monkeypatch, supported, dtype):
+def test_a_gpu_uses_bfloat16_if_it_supports_it(monkeypatch, supported, dtype):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
     assert choose_dtype("auto", SimpleNamespace(type="cuda")) == dtype
     assert choose_dtype("auto", torch.device("cpu")) == torch.float32
@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_tiny_checkpoint(tmp_path):
     assert sum(path.stat().st_size for path in files) < 700_000
 
 
-def test_writing_a_tiny_checkpoint_leaves_the_global_randomness_alone(tmp_path):
+def test_writing_a_tiny_checkpoint_does_not_change_the_global_random_state(tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)

@@ -5,8 +5,8 @@ import transformers
 from maniplvm.errors import UserError
 from maniplvm.models import (
     TINY_FAMILIES,
+    ImageTextPrompt,
     LoraSettings,
-    Question,
     count_parameters,
     encode_batch,
     load_model,
@@ -19,20 +19,20 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
 )
 
-QUESTION = Question("Where?", encoded(make_image((96, 64))))
+PROMPT = ImageTextPrompt("Where?", encoded(make_image((96, 64))))
 
 
 def logits(loaded):
     with torch.inference_mode():
-        return loaded.model(**encode_batch(loaded, [QUESTION])).logits
+        return loaded.model(**encode_batch(loaded, [PROMPT])).logits
 
 
 def after_a_step(loaded):
-    """Names of the parameters that one step of a trainer changes."""
+    """Names of the parameters that one optimizer step changes."""
     before = {name: weights.detach().clone() for name, weights in loaded.model.named_parameters()}
-    inputs = encode_batch(loaded, [QUESTION])
-    learning = [weights for weights in loaded.model.parameters() if weights.requires_grad]
-    optimizer = torch.optim.SGD(learning, lr=1.0)
+    inputs = encode_batch(loaded, [PROMPT])
+    trainable = [weights for weights in loaded.model.parameters() if weights.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=1.0)
     loaded.model(**inputs, labels=inputs["input_ids"]).loss.backward()
     optimizer.step()
     return {
@@ -43,7 +43,7 @@ def after_a_step(loaded):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_with_adapters_only_the_adapters_of_the_language_model_learn(checkpoint, family):
+def test_only_the_adapters_of_the_language_model_are_trained(checkpoint, family):
     loaded = load_model(checkpoint(family), lora=LoraSettings(rank=4), device="cpu")
     changed = after_a_step(loaded)
     assert changed
@@ -55,7 +55,7 @@ def test_with_adapters_only_the_adapters_of_the_language_model_learn(checkpoint,
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_a_frozen_vision_tower_stays_as_it_is_and_the_rest_learns(checkpoint, family):
+def test_a_frozen_vision_tower_is_not_changed_and_the_rest_is_trained(checkpoint, family):
     loaded = load_model(checkpoint(family), freeze_vision=True, device="cpu")
     changed = after_a_step(loaded)
     assert changed
@@ -99,7 +99,7 @@ def test_a_trained_adapter_is_saved_alone_and_merged_when_loaded(checkpoint, tmp
     torch.testing.assert_close(logits(merged), trained, atol=1e-5, rtol=1e-4)
 
 
-def test_a_trained_adapter_sees_images_as_it_did_in_training(checkpoint, tmp_path):
+def test_a_trained_adapter_uses_the_processor_of_its_training(checkpoint, tmp_path):
     base = checkpoint("qwen2_5_vl")
     load_model(base, lora=LoraSettings(), max_pixels=50_000, device="cpu").save(tmp_path)
     merged = load_model(base, adapter=tmp_path, device="cpu")
@@ -110,7 +110,7 @@ def test_a_trained_adapter_sees_images_as_it_did_in_training(checkpoint, tmp_pat
     assert merged.frame_spec.resize.max_pixels == 28 * 28 * 16384
 
 
-def test_new_adapters_change_nothing_before_they_learn(checkpoint):
+def test_untrained_adapters_change_no_logits(checkpoint):
     plain = load_model(checkpoint("qwen2_5_vl"), device="cpu")
     adapted = load_model(checkpoint("qwen2_5_vl"), lora=LoraSettings(), device="cpu")
     torch.testing.assert_close(logits(adapted), logits(plain))
@@ -173,14 +173,14 @@ def test_vision_adapters_contradict_a_frozen_vision_tower(checkpoint):
         load_model(checkpoint("qwen3_vl"), lora=LoraSettings(vision=True), freeze_vision=True)
 
 
-def test_a_model_without_a_vision_tower_is_told_apart():
+def test_a_model_without_a_vision_tower_is_refused():
     text = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "vocab_size": 8}
     model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text))
-    with pytest.raises(UserError, match="has no vision tower of its own"):
+    with pytest.raises(UserError, match="has no separate vision tower"):
         vision_tower(model)
 
 
-def test_the_count_reads_like_a_sentence(checkpoint):
+def test_parameter_counts_are_formatted_for_people(checkpoint):
     count = ParameterCount(3_750_000_000, 37_500_000, 669_000_000, 0)
     assert str(count) == (
         "3.75 B parameters, 37.50 M trainable (1.00%); vision tower 669.00 M, frozen"

@@ -1,13 +1,20 @@
-"""A model of an architecture that the house does not know by name."""
+"""A model whose architecture has no family of its own."""
 
 import pytest
 import torch
 import transformers
 
 from maniplvm.errors import UserError
-from maniplvm.models import Question, encode_batch, generate_texts, load_interface, load_model
+from maniplvm.models import (
+    Decoding,
+    ImageTextPrompt,
+    encode_batch,
+    generate,
+    load_interface,
+    load_model,
+)
 from maniplvm.models.tiny import tiny_tokenizer
-from maniplvm.models.tokenizers import END_OF_TURN, IMAGE
+from maniplvm.models.tiny.tokenizer import END_OF_TURN, IMAGE
 from tests.models.images import encoded, make_image
 
 
@@ -46,7 +53,7 @@ def llava(tmp_path_factory):
     return folder
 
 
-def test_it_is_loaded_once_the_caller_says_how_it_was_taught(llava):
+def test_it_is_loaded_with_the_family_that_the_caller_gives(llava):
     with pytest.raises(UserError, match="no family is known for model type 'llava'"):
         load_interface(llava)
     loaded = load_model(llava, family="robopoint", freeze_vision=True, device="cpu")
@@ -55,20 +62,20 @@ def test_it_is_loaded_once_the_caller_says_how_it_was_taught(llava):
     assert loaded.parameters.vision_trainable == 0
 
 
-def test_it_answers_a_batch(llava):
+def test_it_generates_for_a_batch(llava):
     loaded = load_model(llava, family="robopoint", device="cpu")
     assert loaded.tokenizer.pad_token == END_OF_TURN
-    questions = [
-        Question("Where is the drawer?", encoded(make_image((64, 48)))),
-        Question("Box?", encoded(make_image((40, 90)))),
+    prompts = [
+        ImageTextPrompt("Where is the drawer?", encoded(make_image((64, 48)))),
+        ImageTextPrompt("Box?", encoded(make_image((40, 90)))),
     ]
-    batch = encode_batch(loaded, questions)
+    batch = encode_batch(loaded, prompts)
     image_tokens = (batch["input_ids"] == loaded.model.config.image_token_id).sum(dim=1)
     assert image_tokens.tolist() == [loaded.image_tokens((64, 48)), loaded.image_tokens((40, 90))]
-    assert len(generate_texts(loaded, batch, max_new_tokens=2, do_sample=False)) == 2
+    assert len(generate(loaded, batch, Decoding(max_new_tokens=2))) == 2
 
 
-def test_it_has_no_area_to_limit_and_no_resized_pixels_to_speak(llava):
+def test_limits_of_the_area_and_families_in_resized_pixels_are_refused(llava):
     with pytest.raises(UserError, match="no min_pixels and max_pixels"):
         load_interface(llava, family="robopoint", max_pixels=1000)
     with pytest.raises(UserError, match="does not resize as its processor does"):

@@ -76,7 +76,7 @@ def interface(checkpoint):
 
 
 def processed(interface, image):
-    """The size and the pixels of the image that the processor really makes."""
+    """The size and the pixels of the image that the processor makes."""
     processor = interface.processor.image_processor
     made = processor(images=[image], return_tensors="np")
     patch, merge = processor.patch_size, processor.merge_size
@@ -110,7 +110,7 @@ def test_image_tokens_are_those_that_the_processor_would_write(interface, family
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 @pytest.mark.parametrize("size", [(640, 480), (333, 777), (64, 64)])
-def test_a_thing_in_the_image_lies_where_the_frame_says(interface, family, size):
+def test_an_object_in_the_image_lies_where_the_frame_puts_it(interface, family, size):
     side = interface(family)
     width, height = size
     box = np.round([[width * 0.25, height * 0.5], [width * 0.75, height * 0.875]])
@@ -167,14 +167,14 @@ def test_checkpoints_in_the_published_layout_are_read_by_their_own_settings(copi
 
 
 @pytest.mark.parametrize("family", PUBLISHED)
-def test_a_family_may_answer_in_other_numbers_than_its_architecture(interface, family):
+def test_a_family_may_use_another_frame_than_its_architecture(interface, family):
     side = interface(family, family="unit")
     assert side.frame_for((640, 480)).limits == (1, 1)
     assert side.frame_for((640, 480)).view.seen == processed(side, make_image((640, 480)))[0]
     assert interface(family, family="pixels").frame_for((640, 480)).limits == (640, 480)
 
 
-def test_smaller_images_take_fewer_tokens(interface):
+def test_smaller_images_need_fewer_tokens(interface):
     assert interface("qwen2_5_vl").image_tokens((640, 480)) == 23 * 17
     assert interface("qwen2_5_vl", max_pixels=200_704).image_tokens((640, 480)) < 257
 
@@ -197,7 +197,7 @@ def test_areas_that_cannot_be_met_are_refused(checkpoint, limits, words):
         load_interface(checkpoint("qwen3_vl"), **limits)
 
 
-def test_a_processor_that_resizes_otherwise_cannot_speak_pixels_of_the_resized_image():
+def test_families_in_resized_pixels_need_the_processor_of_qwen_vl():
     other = SimpleNamespace(patch_size=14, merge_size=2, do_resize=True)
     with pytest.raises(UserError, match="does not resize as its processor does"):
         frame_spec(FAMILIES["qwen2_5_vl"], other, "here")
@@ -206,7 +206,7 @@ def test_a_processor_that_resizes_otherwise_cannot_speak_pixels_of_the_resized_i
     )
 
 
-def test_an_image_that_is_not_resized_is_seen_as_it_is(copied):
+def test_without_a_resize_the_frame_is_that_of_the_original(copied):
     folder = copied("qwen3_vl")
     path = folder / "processor_config.json"
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -241,7 +241,7 @@ def test_a_processor_can_be_sent_to_another_process(interface, family):
     assert made["pixel_values"].shape[0] == made["image_grid_thw"].prod()
 
 
-def test_with_torchvision_the_stock_processor_is_used(checkpoint, interface, monkeypatch):
+def test_with_torchvision_the_original_processor_class_is_used(checkpoint, interface, monkeypatch):
     asked = []
     stock = interface("qwen3_vl").processor
 

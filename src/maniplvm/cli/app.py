@@ -9,14 +9,15 @@ import typer
 import maniplvm
 from maniplvm.cli.compare import compare
 from maniplvm.cli.data import app as data_app
+from maniplvm.cli.deprecated import deprecated_command
 from maniplvm.cli.doctor import doctor
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.experiment import experiment
 from maniplvm.cli.export import app as export_app
-from maniplvm.cli.interpolate import blend
+from maniplvm.cli.interpolate import blend, interpolate
 from maniplvm.cli.predict import predict
-from maniplvm.cli.pretrain_embedded import embedded
+from maniplvm.cli.pretrain_embedded import pretrain_embedded
 from maniplvm.cli.quickstart import quickstart
 from maniplvm.cli.report import report
 from maniplvm.cli.rescore import rescore_folder
@@ -53,8 +54,8 @@ app.add_typer(export_app, name="export")
 app.command("quickstart")(quickstart)
 app.command("experiment")(experiment)
 app.command("simulate")(simulate)
-app.command("embedded")(embedded)
-app.command("blend")(blend)
+app.command("pretrain-embedded")(pretrain_embedded)
+app.command("interpolate")(interpolate)
 app.command("evaluate")(evaluate_model)
 app.command("rescore")(rescore_folder)
 app.command("compare")(compare)
@@ -64,3 +65,5 @@ app.command("report")(report)
 app.command("doctor")(doctor)
 app.command("score")(score_predictions)
 app.command("score-text")(score_text)
+deprecated_command(app, "blend", "interpolate --alpha", blend)
+deprecated_command(app, "embedded", "pretrain-embedded", pretrain_embedded)

@@ -1,4 +1,4 @@
-"""`maniplvm blend`: a trained model, pulled back a little towards where it started."""
+"""`maniplvm interpolate`: interpolate a trained model with the one where its training started."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ import typer
 from rich.console import Console
 
 
-def blend(
-    start: Annotated[str, typer.Argument(help="Where training started.")],
-    trained: Annotated[str, typer.Argument(help="The folder of what came of it.")],
-    out: Annotated[Path, typer.Option(help="Folder of the blend.")],
-    share: Annotated[float, typer.Option(help="Of the trained weights, 0..1.")] = 0.75,
+def interpolate(
+    start: Annotated[str, typer.Argument(help="Model where training started.")],
+    trained: Annotated[str, typer.Argument(help="Folder of the trained model.")],
+    out: Annotated[Path, typer.Option(help="Folder of the interpolated model.")],
+    alpha: Annotated[float, typer.Option(help="Weight of the trained model, 0..1.")] = 0.75,
 ) -> None:
-    """Average the weights of a trained model with its start's: learned much, forgot little."""
-    from maniplvm.models import blend as blend_checkpoints
+    """Interpolate the weights of a trained model and of its starting model (WiSE-FT)."""
+    from maniplvm.models import interpolate_weights
 
-    made = blend_checkpoints(start, trained, share, out)
-    Console(stderr=True).print(f"the model is in {made}", soft_wrap=True)
+    folder = interpolate_weights(start, trained, out, alpha=alpha)
+    Console(stderr=True).print(f"the model is in {folder}", soft_wrap=True)
+
+
+def blend(
+    start: Annotated[str, typer.Argument(help="Model where training started.")],
+    trained: Annotated[str, typer.Argument(help="Folder of the trained model.")],
+    out: Annotated[Path, typer.Option(help="Folder of the interpolated model.")],
+    share: Annotated[float, typer.Option(help="Weight of the trained model, 0..1.")] = 0.75,
+) -> None:
+    """Run `interpolate` with the options of earlier versions."""
+    interpolate(start, trained, out, share)

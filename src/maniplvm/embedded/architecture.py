@@ -1,4 +1,4 @@
-"""The embedded model before it has learned anything: architecture, tokenizer and processor."""
+"""Architecture, tokenizer and processor of the embedded model, with untrained weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from maniplvm.models.checkpoint import quiet_unless_terminal
 from maniplvm.models.families import CONFIG_KEY
-from maniplvm.models.tokenizers import (
-    stop_at_turn,
+from maniplvm.models.tiny.tokenizer import (
+    stop_at_end_of_turn,
     text_token_ids,
     token_ids,
     train_tokenizer,
@@ -20,13 +20,13 @@ from maniplvm.models.tokenizers import (
 from maniplvm.optional import torch, transformers
 
 SIDE_PX = 160
-"""An image's area is resized to the square of this."""
+"""Square root of the area to which an image is resized [px]."""
 PATCH_PX, MERGE = 16, 2
 
 COORDINATES = tuple(str(number) for number in range(100))
-"""The family's frame, one token for each number."""
+"""Numbers of the family's coordinate frame, one token each."""
 ANSWER_PIECES = (", ", "], [", "[[", "]]")
-"""What stands between coordinates, one token each: half as many steps for a trace."""
+"""Strings between coordinates, one token each. They halve the number of tokens of a trace."""
 
 _FAMILY = "embedded"
 _PREFIX = "Qwen3VL"
@@ -35,16 +35,16 @@ _SLOWEST_SINE, _NUMBER_OCTAVES = 1.5, 24.0
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How large the model is.
+class ModelShape:
+    """Size of the model.
 
     Attributes:
-        vision_width: Of the vision tower.
-        vision_depth: Its blocks.
-        width: Of the language model.
-        depth: Its blocks.
-        heads: Attention heads, of both.
-        vocabulary: Tokens that are learned from text.
+        vision_width: Width of the vision tower.
+        vision_depth: Number of blocks of the vision tower.
+        width: Width of the language model.
+        depth: Number of blocks of the language model.
+        heads: Number of attention heads, in both.
+        vocabulary: Number of tokens that the tokenizer learns from texts.
     """
 
     vision_width: int = 160
@@ -55,14 +55,16 @@ class Shape:
     vocabulary: int = 640
 
 
-def write_untrained(folder: Path, texts: Iterable[str], shape: Shape, seed: int) -> Path:
+def write_untrained_checkpoint(
+    folder: Path, texts: Iterable[str], shape: ModelShape, seed: int
+) -> Path:
     """Write a complete checkpoint of class `Qwen3VLForConditionalGeneration`.
 
     Args:
-        folder: Where to; created if it is missing.
-        texts: What the tokenizer is trained on: prompts and completions.
-        shape: How large.
-        seed: Of the weights.
+        folder: Target folder; created if it is missing.
+        texts: Prompts and completions on which the tokenizer is trained.
+        shape: Size of the model.
+        seed: Seed of the weights.
 
     Returns:
         The folder.
@@ -82,17 +84,17 @@ def write_untrained(folder: Path, texts: Iterable[str], shape: Shape, seed: int)
         model = getattr(transformers(), f"{_PREFIX}ForConditionalGeneration")(
             _config(tokenizer, shape)
         )
-        _place_patches(model)
-        _order_numbers(model, tokenizer)
-    stop_at_turn(model, tokenizer)
+        _initialize_positions(model)
+        _initialize_coordinates(model, tokenizer)
+    stop_at_end_of_turn(model, tokenizer)
     with quiet_unless_terminal():
         model.save_pretrained(folder)
     return folder
 
 
-def _config(tokenizer: Any, shape: Shape) -> Any:
+def _config(tokenizer: Any, shape: ModelShape) -> Any:
     head = shape.width // shape.heads
-    spatial = head // 2 * 3 // 8  # most of the rotary angles tell row and column apart
+    spatial = head // 2 * 3 // 8  # most rotary angles encode row and column
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": shape.width,
@@ -133,8 +135,8 @@ def _config(tokenizer: Any, shape: Shape) -> Any:
     )
 
 
-def _place_patches(model: Any) -> None:
-    """Start the vision tower's position table as waves along rows and columns."""
+def _initialize_positions(model: Any) -> None:
+    """Initialize the vision tower's position embeddings as sines along rows and columns."""
     library = torch()
     table = model.model.visual.pos_embed.weight
     side, waves = round(math.sqrt(len(table))), table.shape[1] // 4
@@ -148,8 +150,8 @@ def _place_patches(model: Any) -> None:
         table.copy_(_SINE_AMPLITUDE * library.cat(parts, 1))
 
 
-def _order_numbers(model: Any, tokenizer: Any) -> None:
-    """Start the coordinates' embeddings so that near numbers are near, in shuffled dimensions."""
+def _initialize_coordinates(model: Any, tokenizer: Any) -> None:
+    """Initialize the embeddings of coordinates so that near numbers have near embeddings."""
     library = torch()
     table = model.get_input_embeddings().weight
     waves = table.shape[1] // 2

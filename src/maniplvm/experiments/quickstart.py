@@ -145,7 +145,7 @@ def _interpolated(at: Folders, name: str, start: str) -> Stage:
     trained, out = str(at.run(name) / "model"), str(at.model(name))
     return Stage(
         f"blend-{name}",
-        ("blend", start, trained, "--share", ALPHA, "--out", out),
+        ("interpolate", start, trained, "--alpha", ALPHA, "--out", out),
         "interpolate the weights with the start, against forgetting",
     )
 

@@ -128,11 +128,20 @@ def refuse_other(folder: Path, stage: Stage, known: StageRecord) -> None:
     Raises:
         UserError: it has another command.
     """
-    if known.command != stage.command:
+    if _in_current_words(known.command) != stage.command:
         raise UserError(
             f"{folder}: holds another experiment ({stage.name} was `{known.command}`, and is now "
             f"`{stage.command}`); remove that folder, or choose another"
         )
+
+
+def _in_current_words(command: str) -> str:
+    """A recorded command, with `blend --share` of earlier versions as `interpolate --alpha`."""
+    words = shlex.split(command)
+    if words[:2] != ["maniplvm", "blend"]:
+        return command
+    words[1] = "interpolate"
+    return shlex.join(["--alpha" if word == "--share" else word for word in words])
 
 
 def read_records(folder: Path) -> dict[str, StageRecord]:

@@ -1,52 +1,42 @@
-"""Models: load any image-text-to-text model, talk to it in its own words and numbers."""
+"""Vision-language models: loading, prompt encoding, generation, LoRA and weight interpolation."""
 
 from maniplvm.models.families import FAMILIES, Family, resolve_family
-from maniplvm.models.generation import Decoding, Reply, generate_replies
-from maniplvm.models.inputs import (
-    Question,
+from maniplvm.models.generation import Completion, Decoding, generate
+from maniplvm.models.interface import LoadedModel, ModelInterface
+from maniplvm.models.loading import build_meta_model, load_interface, load_model
+from maniplvm.models.lora import LoraSettings
+from maniplvm.models.parameters import ParameterCount, count_parameters
+from maniplvm.models.prompt_encoding import (
+    ImageTextPrompt,
     build_inputs,
     chat_messages,
     encode_batch,
-    generate_texts,
 )
-from maniplvm.models.loading import (
-    LoadedModel,
-    ModelInterface,
-    load_interface,
-    load_model,
-)
-from maniplvm.models.lora import LoraSettings
-from maniplvm.models.meta_model import build_skeleton
-from maniplvm.models.parameters import ParameterCount, count_parameters
-from maniplvm.models.shipped import EMBEDDED, shipped_folder
 from maniplvm.models.tiny import TINY_FAMILIES, write_tiny_checkpoint
 from maniplvm.models.vision_feature_cache import VisionFeatureCache
-from maniplvm.models.weight_interpolation import blend
+from maniplvm.models.weight_interpolation import interpolate_weights
 
 __all__ = [
-    "EMBEDDED",
     "FAMILIES",
     "TINY_FAMILIES",
+    "Completion",
     "Decoding",
     "Family",
+    "ImageTextPrompt",
     "LoadedModel",
     "LoraSettings",
     "ModelInterface",
     "ParameterCount",
-    "Question",
-    "Reply",
     "VisionFeatureCache",
-    "blend",
     "build_inputs",
-    "build_skeleton",
+    "build_meta_model",
     "chat_messages",
     "count_parameters",
     "encode_batch",
-    "generate_replies",
-    "generate_texts",
+    "generate",
+    "interpolate_weights",
     "load_interface",
     "load_model",
     "resolve_family",
-    "shipped_folder",
     "write_tiny_checkpoint",
 ]

@@ -1,4 +1,4 @@
-"""A checkpoint's folder: found or fetched, and checked before anything heavy is loaded."""
+"""Find or download a checkpoint, and check it before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Checkpoint:
     """A folder that holds an image-text-to-text model which transformers can build.
 
     Attributes:
-        name: What the user called it, for messages.
-        folder: Where its files lie.
-        settings: The content of its `config.json`.
-        config: The same as transformers reads it, a `PreTrainedConfig`.
-        trust_remote_code: Whether Python files that lie beside the weights may run.
+        name: Name that the user gave, for messages.
+        folder: Folder of its files.
+        settings: Content of its `config.json`.
+        config: The same content as a `PreTrainedConfig` of transformers.
+        trust_remote_code: Whether Python files beside the weights may run.
     """
 
     name: str
@@ -48,33 +48,33 @@ def open_checkpoint(
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> Checkpoint:
-    """Find a checkpoint and make sure that it can be loaded.
+    """Find a checkpoint and check that it can be loaded.
 
     Args:
-        source: A folder, the id of a model on the Hugging Face Hub, or `embedded` for the model
-            that ships with this package.
-        weights: Whether the weights are needed; False fetches and checks only the rest.
-        revision: A branch, tag or commit of a model on the Hub.
+        source: Folder, id of a model on the Hugging Face Hub, or `embedded` for the model that
+            ships with this package.
+        weights: Whether the weights are needed; False neither downloads nor checks them.
+        revision: Branch, tag or commit of a model on the Hub.
         trust_remote_code: Whether Python files that come with the model may run.
 
     Raises:
-        UserError: no such folder or id, no network, no or a damaged `config.json`, a model that
-            does not turn an image and a text into text, code that was not trusted, or weights
-            that are missing or not in safetensors.
+        UserError: no such folder or id; no network; a missing or damaged `config.json`; a model
+            that is no image-text-to-text model; code that was not trusted; or weights that are
+            missing or not in safetensors.
     """
-    folder = _located(source, weights, revision, trust_remote_code)
-    settings = _settings(folder, source)
-    config = _config(folder, source, settings, trust_remote_code)
+    folder = _find_folder(source, weights, revision, trust_remote_code)
+    settings = _read_settings(folder, source)
+    config = _read_config(folder, source, settings, trust_remote_code)
     if weights:
         _check_weights(folder, source)
     return Checkpoint(str(source), folder, settings, config, trust_remote_code)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """Read a JSON file that holds an object.
 
     Raises:
-        UserError: unreadable, not JSON, or something else than an object.
+        UserError: the file is unreadable, is not JSON, or holds no object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -86,18 +86,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text that says something."""
+    """The first line of an error's message that is not empty."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
 
 
-def _located(
+def _find_folder(
     source: str | Path, weights: bool, revision: str | None, trust_remote_code: bool
 ) -> Path:
     path = shipped_folder() if source == EMBEDDED else Path(source).expanduser()
     if path.is_dir():
         return path
     if path.exists():
-        raise UserError(f"{source} is a file; name the folder of the checkpoint it belongs to")
+        raise UserError(f"{source} is a file; give the folder of its checkpoint")
     if isinstance(source, Path) or not _HUB_ID.fullmatch(source):
         raise UserError(f"{source}: no such folder")
     patterns = [*_DESCRIPTIONS, *([_WEIGHTS] if weights else [])]
@@ -110,25 +110,25 @@ def _located(
     except (OSError, ValueError) as error:
         offline = " (HF_HUB_OFFLINE is set)" if huggingface_hub().constants.HF_HUB_OFFLINE else ""
         raise UserError(
-            f"{source}: neither a folder here nor a model that could be fetched from the "
+            f"{source}: neither a folder here nor a model that could be downloaded from the "
             f"Hugging Face Hub{offline}: {first_line(error)}"
         ) from error
 
 
-def _settings(folder: Path, source: str | Path) -> dict[str, Any]:
+def _read_settings(folder: Path, source: str | Path) -> dict[str, Any]:
     path = folder / "config.json"
     if path.is_file():
         return read_json(path)
     if (folder / "adapter_config.json").is_file():
         base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
         raise UserError(
-            f"{source} holds a LoRA adapter of {base}, not a whole model: load that model with "
-            "this folder as adapter="
+            f"{source} holds a LoRA adapter of {base}, not a whole model; load that model and "
+            "pass this folder as adapter="
         )
-    raise UserError(f"{source}: no config.json, so no checkpoint that transformers can load")
+    raise UserError(f"{source}: no config.json; this is no checkpoint that transformers can load")
 
 
-def _config(
+def _read_config(
     folder: Path, source: str | Path, settings: Mapping[str, Any], trust_remote_code: bool
 ) -> Any:
     library = transformers()
@@ -158,8 +158,8 @@ def _config(
     if not fitting and "AutoModelForImageTextToText" not in settings.get("auto_map", {}):
         named = ", ".join(settings.get("architectures") or [str(model_type)])
         raise UserError(
-            f"{source}: {named} does not turn an image and a text into text; expected an "
-            "image-text-to-text model such as Qwen2.5-VL or Qwen3-VL"
+            f"{source}: {named} is no image-text-to-text model; expected one such as Qwen2.5-VL "
+            "or Qwen3-VL"
         )
     return config
 
@@ -180,8 +180,8 @@ def _check_weights(folder: Path, source: str | Path) -> None:
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     if pickles:
         raise UserError(
-            f"{source}: weights only as {pickles[0]}, a pickle, which can run code when it is "
-            "read; convert it to safetensors"
+            f"{source}: the weights are only in {pickles[0]}, a pickle, which can run code when "
+            "it is loaded; convert it to safetensors"
         )
     raise UserError(f"{source}: no weights (*.safetensors)")
 

@@ -1,4 +1,4 @@
-"""Model families: how a checkpoint is asked, and the numbers in which it answers."""
+"""Model families: the prompts and the coordinate frame that a checkpoint was trained with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from maniplvm.geometry import FRAMES, FrameSpec
 from maniplvm.tasks import PROMPTS, PromptStyle
 
 CONFIG_KEY = "maniplvm_family"
-"""Where a checkpoint's `config.json` names a family that its architecture does not tell."""
+"""Key of `config.json` that names the family, where the architecture does not decide it."""
 
 FAMILY_OF_MODEL_TYPE: Mapping[str, str] = MappingProxyType(
     {
@@ -22,49 +22,49 @@ FAMILY_OF_MODEL_TYPE: Mapping[str, str] = MappingProxyType(
         "qwen3_vl_moe": "qwen3_vl",
     }
 )
-"""The family that a `model_type` of transformers speaks, where nobody says otherwise."""
+"""Default family of a `model_type` of transformers."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """A way of asking and answering, shared by checkpoints that were taught alike.
+    """Prompts and coordinate frame of checkpoints that were trained alike.
 
-    The architecture alone does not tell it: a model of class Qwen2.5-VL may have been taught to
-    answer in 0..1. So it can be overridden, and a saved model remembers it (`CONFIG_KEY`).
+    The architecture alone does not decide them: a Qwen2.5-VL model may have been trained to
+    answer in 0..1. So the family can be overridden. A saved model stores it (`CONFIG_KEY`).
 
     Attributes:
-        name: Its name in `PROMPTS` and `FRAMES`.
+        name: Name in `PROMPTS` and `FRAMES`.
     """
 
     name: str
 
     @property
     def prompt(self) -> PromptStyle:
-        """How it is asked."""
+        """The prompts of the family."""
         return PROMPTS[self.name]
 
     @property
     def frame(self) -> FrameSpec:
-        """The numbers that it speaks, before a checkpoint's own image sizes are known."""
+        """The coordinate frame, before a checkpoint's own image sizes are known."""
         return FRAMES[self.name]
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {name: Family(name) for name in PROMPTS if name in FRAMES}
 )
-"""Every family by name."""
+"""All families by name."""
 
 
 def resolve_family(config: Mapping[str, Any], override: str | None, where: str) -> Family:
-    """The family of a checkpoint.
+    """Find the family of a checkpoint.
 
     Args:
-        config: The content of its `config.json`.
-        override: The caller's word, which wins; None reads the config.
-        where: What an error calls the checkpoint.
+        config: Content of its `config.json`.
+        override: Family that the caller chose; None reads the config.
+        where: Name of the checkpoint in error messages.
 
     Raises:
-        UserError: an unknown family or model type; the valid families are listed.
+        UserError: an unknown family or model type; the message lists the valid families.
     """
     named = override if override is not None else config.get(CONFIG_KEY)
     if named is not None:
@@ -76,7 +76,7 @@ def resolve_family(config: Mapping[str, Any], override: str | None, where: str) 
     model_type = str(config.get("model_type"))
     if model_type not in FAMILY_OF_MODEL_TYPE:
         raise UserError(
-            f"{where}: no family is known for model type {model_type!r}; say which frame and "
-            f"prompt it was taught with family=, one of {', '.join(FAMILIES)}"
+            f"{where}: no family is known for model type {model_type!r}; pass the family whose "
+            f"frame and prompt it was trained with as family=, one of {', '.join(FAMILIES)}"
         )
     return FAMILIES[FAMILY_OF_MODEL_TYPE[model_type]]

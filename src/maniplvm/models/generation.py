@@ -1,32 +1,34 @@
-"""Replies of a model: greedy, or sampled so that a reply does not depend on its batch."""
+"""Generate completions, greedy or sampled; a completion does not depend on its batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from maniplvm.errors import UserError
-from maniplvm.models.loading import LoadedModel
+from maniplvm.models.interface import LoadedModel
+from maniplvm.models.parameters import base_model
 from maniplvm.optional import torch, transformers
 
-Key = tuple[int, ...]
-"""Whole numbers, none negative, that seed one reply."""
+Seed = tuple[int, ...]
+"""Integers, none negative, that seed the random numbers of one completion."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a reply is drawn from a model's probabilities.
+    """Decoding settings of a completion.
 
-    The model's own `generation_config.json` decides nothing but its end tokens: two models are
-    compared under the same decoding.
+    They replace those of the checkpoint's `generation_config.json`. So two models are always
+    compared under the same decoding settings.
 
     Attributes:
-        temperature: 0 takes the likeliest token each time (greedy); else logits are divided by it.
-        top_p: Only the likeliest tokens that together have this probability are drawn from.
-        max_new_tokens: Where a reply that does not end is cut.
+        temperature: Divisor of the logits; 0 takes the most likely token each time (greedy).
+        top_p: Probability mass of the most likely tokens from which a token is sampled.
+        max_new_tokens: Largest number of tokens of a completion.
 
     Raises:
         UserError: a value outside its range.
@@ -46,77 +48,88 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a model wrote.
+class Completion:
+    """A generated completion.
 
     Attributes:
-        text: Without prompt and special tokens.
-        tokens: How many it wrote, its end token included.
+        text: Completion without the prompt and without special tokens.
+        tokens: Number of generated tokens, the end token included.
     """
 
     text: str
     tokens: int
 
 
-def generate_replies(
-    loaded: LoadedModel, inputs: Any, decoding: Decoding, keys: Sequence[Key] = ()
-) -> list[Reply]:
-    """Let the model reply.
+def generate(
+    loaded: LoadedModel, inputs: Any, decoding: Decoding, seeds: Sequence[Seed] = ()
+) -> list[Completion]:
+    """Generate one completion for each row of a batch.
 
-    A sampled reply uses random numbers that its key alone decides. So the same key, prompt and
-    weights give the same reply in any batch, but for the rounding of sums over padded rows, which
-    can tip a token whose probability ends just where the random number falls.
+    The random numbers of a sampled completion depend on its seed alone. So the same seed, prompt
+    and weights give the same completion in any batch, up to floating-point rounding: sums over
+    padded rows round differently, which can change a token at the edge of its probability.
 
     Args:
         loaded: The model.
-        inputs: From `encode_batch`, `B` rows.
-        decoding: Greedy or sampled.
-        keys: `B` keys for sampled replies; greedy ones need none.
+        inputs: Output of `encode_batch`, `B` rows.
+        decoding: Decoding settings, greedy or sampled.
+        seeds: `B` seeds for sampled completions; greedy ones need none.
 
     Returns:
-        `B` replies.
+        `B` completions.
 
     Raises:
-        ValueError: sampled replies without a key for each row.
+        ValueError: sampled completions without a seed for each row.
     """
     rows, prompt_length = inputs["input_ids"].shape
     processors = transformers().LogitsProcessorList()
     if decoding.temperature > 0:
-        if len(keys) != rows:
-            raise ValueError(f"{rows} sampled replies need as many keys, got {len(keys)}")
-        processors.append(_choose(decoding, keys, prompt_length))
-    with torch().inference_mode():
-        tokens = loaded.model.generate(
-            **inputs,
-            generation_config=_configuration(loaded, decoding),
-            logits_processor=processors,
-        )
-    written = tokens[:, prompt_length:].tolist()
+        if len(seeds) != rows:
+            raise ValueError(f"{rows} sampled completions need as many seeds, got {len(seeds)}")
+        processors.append(_sampler(decoding, seeds, prompt_length))
     ends = _end_tokens(loaded)
-    kept = [_until_end(row, ends) for row in written]
-    texts = loaded.tokenizer.batch_decode(kept, skip_special_tokens=True)
-    return [Reply(text, len(row)) for text, row in zip(texts, kept, strict=True)]
+    config = _generation_config(loaded, decoding, ends)
+    with torch().inference_mode(), _only_these_settings(loaded, config):
+        tokens = loaded.model.generate(
+            **inputs, generation_config=config, logits_processor=processors
+        )
+    generated = [_until_end(row, ends) for row in tokens[:, prompt_length:].tolist()]
+    texts = loaded.tokenizer.batch_decode(generated, skip_special_tokens=True)
+    return [Completion(text, len(row)) for text, row in zip(texts, generated, strict=True)]
 
 
-def _configuration(loaded: LoadedModel, decoding: Decoding) -> Any:
-    """Every setting that a checkpoint may bring along is stated, so that none of its own applies."""
+def _generation_config(loaded: LoadedModel, decoding: Decoding, ends: set[int]) -> Any:
     return transformers().GenerationConfig(
         max_new_tokens=decoding.max_new_tokens,
-        do_sample=False,
+        do_sample=False,  # a sampled token is chosen by our own logits processor
         num_beams=1,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=50,
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        eos_token_id=sorted(_end_tokens(loaded)),
+        use_cache=True,
+        bos_token_id=loaded.tokenizer.bos_token_id,
+        eos_token_id=sorted(ends) or None,
         pad_token_id=loaded.tokenizer.pad_token_id,
     )
 
 
+@contextmanager
+def _only_these_settings(loaded: LoadedModel, config: Any) -> Iterator[None]:
+    """Hide the checkpoint's own generation config while the model generates.
+
+    `generate` of transformers fills every setting that its caller left open from
+    `model.generation_config`, such as `suppress_tokens`.
+    """
+    model = base_model(loaded.model)
+    own = model.generation_config
+    model.generation_config = config
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
 def _end_tokens(loaded: LoadedModel) -> set[int]:
-    ends = loaded.model.generation_config.eos_token_id
-    listed = ends if isinstance(ends, list) else [ends]
+    """End tokens of the tokenizer and of the checkpoint, such as the end of a turn."""
+    own = loaded.model.generation_config.eos_token_id
+    listed = own if isinstance(own, list) else [own]
     return {token for token in (*listed, loaded.tokenizer.eos_token_id) if token is not None}
 
 
@@ -125,25 +138,25 @@ def _until_end(tokens: list[int], ends: set[int]) -> list[int]:
     return tokens[: first + 1]
 
 
-def _choose(decoding: Decoding, keys: Sequence[Key], prompt_length: int) -> Any:
-    """A logits processor that leaves one token: the one where the row's random number falls.
+def _sampler(decoding: Decoding, seeds: Sequence[Seed], prompt_length: int) -> Any:
+    """A logits processor that leaves one token: the one that the row's random number selects.
 
-    The numbers are drawn beforehand, one a token, from a generator of the row's own: so
+    The numbers are drawn in advance, one for each token, from a generator of the row's own. So
     they do not depend on the other rows, as those of PyTorch's own sampling would.
     """
     library = torch()
-    numbers = np.stack([np.random.default_rng(k).random(decoding.max_new_tokens) for k in keys])
+    numbers = np.stack([np.random.default_rng(s).random(decoding.max_new_tokens) for s in seeds])
     uniform = library.from_numpy(numbers)
 
-    def choose(tokens: Any, logits: Any) -> Any:
+    def select(tokens: Any, logits: Any) -> Any:
         step = tokens.shape[1] - prompt_length
         ranked, order = (logits.double() / decoding.temperature).sort(dim=-1, descending=True)
-        reached = ranked.softmax(dim=-1).cumsum(dim=-1)
+        cumulative = ranked.softmax(dim=-1).cumsum(dim=-1)
         last = logits.shape[-1] - 1
-        nucleus = library.full_like(reached[:, :1], decoding.top_p)
-        mass = reached.gather(1, library.searchsorted(reached, nucleus).clamp(max=last))
+        nucleus = library.full_like(cumulative[:, :1], decoding.top_p)
+        mass = cumulative.gather(1, library.searchsorted(cumulative, nucleus).clamp(max=last))
         drawn = uniform[:, step : step + 1].to(logits.device) * mass
-        chosen = order.gather(1, library.searchsorted(reached, drawn).clamp(max=last))
+        chosen = order.gather(1, library.searchsorted(cumulative, drawn).clamp(max=last))
         return library.full_like(logits, float("-inf")).scatter(1, chosen, 0.0)
 
-    return choose
+    return select

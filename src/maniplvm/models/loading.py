@@ -1,116 +1,32 @@
-"""Load an image-text-to-text model, and what is needed to talk to it."""
+"""Load an image-text-to-text model, only its interface, or only the shapes of its weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.geometry import Frame, FrameSpec
 from maniplvm.models.checkpoint import (
     Checkpoint,
     first_line,
     open_checkpoint,
     quiet_unless_terminal,
 )
-from maniplvm.models.families import CONFIG_KEY, Family, resolve_family
+from maniplvm.models.families import CONFIG_KEY, resolve_family
+from maniplvm.models.interface import LoadedModel, ModelInterface
 from maniplvm.models.lora import LoraSettings, add_lora, merge_adapter
-from maniplvm.models.parameters import (
-    ParameterCount,
-    base_model,
-    count_parameters,
-    freeze_vision_tower,
-)
-from maniplvm.models.placement import choose_device, choose_dtype
-from maniplvm.models.processor import count_image_tokens, frame_spec, has_processor, load_processor
+from maniplvm.models.parameters import freeze_vision_tower
+from maniplvm.models.processor import frame_spec, has_processor, load_processor
 from maniplvm.models.vision_attention import batch_equal_images
-from maniplvm.optional import safetensors, transformers
-from maniplvm.tasks import PromptStyle
+from maniplvm.optional import safetensors, torch, transformers
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
-"""What `attn` may be."""
+"""Valid values of `attn`."""
 
-
-@dataclass(frozen=True, eq=False)
-class ModelInterface:
-    """All that is needed to talk to a model, without its weights.
-
-    Attributes:
-        source: The folder or id that it was loaded from.
-        family: How it is asked and answers.
-        frame_spec: The family's frame, with the image sizes of this very checkpoint's processor.
-        processor: The processor of transformers; its tokenizer pads on the left.
-    """
-
-    source: str
-    family: Family
-    frame_spec: FrameSpec
-    processor: Any
-
-    @property
-    def tokenizer(self) -> Any:
-        """The processor's tokenizer."""
-        return self.processor.tokenizer
-
-    @property
-    def prompt(self) -> PromptStyle:
-        """How the model is asked."""
-        return self.family.prompt
-
-    def frame_for(self, image_size: tuple[int, int]) -> Frame:
-        """The frame on one image; its view ends at the size that the processor makes.
-
-        Args:
-            image_size: `(width, height)` [px] of the original.
-
-        Raises:
-            ValueError: an image that the processor would refuse.
-        """
-        return self.frame_spec.bind(image_size)
-
-    def image_tokens(self, image_size: tuple[int, int]) -> int:
-        """How many tokens of the prompt one image takes.
-
-        Args:
-            image_size: `(width, height)` [px] of the original.
-        """
-        return count_image_tokens(self.processor, image_size)
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel(ModelInterface):
-    """A model in memory, with all that is needed to talk to it.
-
-    Attributes:
-        model: The model of transformers, or the `PeftModel` around it.
-    """
-
-    model: Any
-
-    @property
-    def device(self) -> Any:
-        """The `torch.device` of its weights."""
-        return next(self.model.parameters()).device
-
-    @property
-    def dtype(self) -> Any:
-        """The `torch.dtype` of its weights, adapters aside."""
-        return base_model(self.model).dtype
-
-    @property
-    def parameters(self) -> ParameterCount:
-        """How many parameters it has, and how many learn."""
-        return count_parameters(self.model)
-
-    def save(self, folder: str | Path) -> None:
-        """Write a checkpoint that `load_model` and plain transformers read back.
-
-        A model with adapters writes only them (`load_model(base, adapter=folder)`).
-        """
-        with quiet_unless_terminal():
-            self.model.save_pretrained(folder)
-        self.processor.save_pretrained(folder)
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+"""Valid values of `dtype`."""
 
 
 def load_interface(
@@ -122,14 +38,15 @@ def load_interface(
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> ModelInterface:
-    """Load a model's processor, prompt and frame; its weights are neither needed nor read.
+    """Load a model's processor, prompts and frame, but not its weights.
 
     Args:
-        source: A folder, or the id of a model on the Hugging Face Hub.
-        family: Its family where the architecture does not tell it; one of `FAMILIES`.
-        min_pixels: Smallest area of an image that the model sees [px squared].
-        max_pixels: Largest area [px squared]: fewer image tokens, less memory.
-        revision: A branch, tag or commit of a model on the Hub.
+        source: Folder, or id of a model on the Hugging Face Hub.
+        family: Family of the model, where its architecture does not decide it; one of `FAMILIES`.
+        min_pixels: Smallest area to which an image is resized [px squared].
+        max_pixels: Largest area to which an image is resized [px squared]; a smaller one gives
+            fewer image tokens and needs less memory.
+        revision: Branch, tag or commit of a model on the Hub.
         trust_remote_code: Whether Python files that come with the model may run.
 
     Raises:
@@ -156,50 +73,137 @@ def load_model(
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
-    """Load a model, its processor, and the frame in which it speaks.
+    """Load a model, its processor, its prompts and its coordinate frame.
 
     Args:
-        source: A folder, or the id of a model on the Hugging Face Hub.
-        family: Its family where the architecture does not tell it; one of `FAMILIES`. A model
-            that is saved again remembers it.
-        dtype: `auto`, `bfloat16`, `float16` or `float32`; see `choose_dtype`.
-        device: `auto` or a name of PyTorch; see `choose_device`. Take `cpu` where a trainer
+        source: Folder, or id of a model on the Hugging Face Hub.
+        family: Family of the model, where its architecture does not decide it; one of `FAMILIES`.
+            It is stored in the config when the model is saved.
+        dtype: Precision of the weights, one of `DTYPES`; see `choose_dtype`.
+        device: `auto` or a name of PyTorch; see `choose_device`. Use `cpu` where a trainer
             distributes the weights itself.
-        attn: How attention is computed; one of `ATTENTIONS`.
-        lora: Adapters to train; everything else is then frozen.
-        adapter: The folder of a trained adapter that is worked into the weights; the processor
-            is the one with which it was trained, if that lies there too.
-        freeze_vision: Whether the vision tower, its projection included, stays as it is.
+        attn: Attention implementation, one of `ATTENTIONS`.
+        lora: LoRA adapters to train; all other parameters are then frozen.
+        adapter: Folder of a trained adapter, which is merged into the weights. The processor is
+            loaded from this folder if it holds one.
+        freeze_vision: Whether the vision tower and its projection are frozen.
         min_pixels: As in `load_interface`.
         max_pixels: As in `load_interface`.
         revision: As in `load_interface`.
         trust_remote_code: As in `load_interface`.
 
     Raises:
-        UserError: as `load_interface`; also weights that are missing, damaged, or no safetensors,
-            and settings that contradict each other or this machine.
+        UserError: as `load_interface`; also weights that are missing, damaged, or not in
+            safetensors, and settings that contradict each other or do not fit this machine.
     """
     if lora is not None and lora.vision and freeze_vision:
         raise UserError("lora: vision adapters contradict a frozen vision tower; choose one")
-    place = choose_device(device)
-    precision = choose_dtype(dtype, place)
+    target = choose_device(device)
+    precision = choose_dtype(dtype, target)
     checkpoint = open_checkpoint(source, revision=revision, trust_remote_code=trust_remote_code)
-    trained = None if adapter is None else Path(adapter).expanduser()
-    spoken = checkpoint
-    if trained is not None and has_processor(trained):
-        spoken = replace(checkpoint, folder=trained)
-    parts = _interface(spoken, family, min_pixels, max_pixels)
+    adapter_folder = None if adapter is None else Path(adapter).expanduser()
+    processor_source = checkpoint
+    if adapter_folder is not None and has_processor(adapter_folder):
+        processor_source = replace(checkpoint, folder=adapter_folder)
+    interface = _interface(processor_source, family, min_pixels, max_pixels)
     model = _weights(checkpoint, precision, attn)
     if family is not None:
         setattr(model.config, CONFIG_KEY, family)
-    if trained is not None:
-        model = merge_adapter(model, trained)
-    if lora is not None:
-        model = add_lora(model, lora)
-    if freeze_vision:
-        freeze_vision_tower(model)
+    if adapter_folder is not None:
+        model = merge_adapter(model, adapter_folder)
+    model = _with_frozen_parts(model, lora, freeze_vision)
     batch_equal_images(model)
-    return LoadedModel(**parts, model=model.to(place).eval())
+    return LoadedModel(**interface, model=model.to(target).eval())
+
+
+def build_meta_model(
+    source: str | Path,
+    *,
+    dtype: str = "bfloat16",
+    lora: LoraSettings | None = None,
+    freeze_vision: bool = False,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Any:
+    """Build a model on PyTorch's meta device, where weights have a shape but take no memory.
+
+    Only `config.json` is read. The trainable parameters are those of `load_model` with the same
+    arguments, so they can be counted before the weights are downloaded.
+
+    Args:
+        source: Folder, or id of a model on the Hugging Face Hub.
+        dtype: Precision of the weights: `bfloat16`, `float16` or `float32`.
+        lora: As in `load_model`.
+        freeze_vision: As in `load_model`.
+        revision: As in `load_model`.
+        trust_remote_code: As in `load_model`.
+
+    Returns:
+        A model of transformers on the meta device, or the `PeftModel` around it.
+
+    Raises:
+        UserError: as `open_checkpoint` and `add_lora`; also a config that its class refuses.
+    """
+    checkpoint = open_checkpoint(
+        source, weights=False, revision=revision, trust_remote_code=trust_remote_code
+    )
+    library = transformers()
+    try:
+        with torch().device("meta"):
+            model = library.AutoModelForImageTextToText.from_config(
+                checkpoint.config,
+                dtype=getattr(torch(), dtype),
+                trust_remote_code=trust_remote_code,
+            )
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise UserError(
+            f"{source}: config.json describes no model that can be built ({error})"
+        ) from error
+    return _with_frozen_parts(model, lora, freeze_vision)
+
+
+def choose_device(device: str = "auto") -> Any:
+    """The `torch.device` of a name.
+
+    Args:
+        device: `auto`, or a name of PyTorch such as `cpu`, `cuda` or `cuda:1`. `auto` takes the
+            GPU of this process (`LOCAL_RANK` under a launcher), and the CPU without one.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    library = torch()
+    gpus = library.cuda.device_count() if library.cuda.is_available() else 0
+    if device == "auto":
+        rank = int(os.environ.get("LOCAL_RANK", "0"))
+        return library.device(f"cuda:{rank % gpus}" if gpus else "cpu")
+    try:
+        chosen = library.device(device)
+    except RuntimeError as error:
+        raise UserError(f"device {device!r}: unknown; choose auto, cpu, cuda or cuda:N") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= gpus:
+        raise UserError(f"device {device!r}: PyTorch sees {gpus} GPUs here; choose auto or cpu")
+    return chosen
+
+
+def choose_dtype(dtype: str, device: Any) -> Any:
+    """The `torch.dtype` of a name.
+
+    Args:
+        dtype: One of `DTYPES`; `auto` is bfloat16 on a GPU that supports it, else float32.
+        device: The `torch.device` of the model.
+
+    Raises:
+        UserError: another name.
+    """
+    library = torch()
+    if dtype not in DTYPES:
+        raise UserError(f"dtype {dtype!r}: unknown; choose from {', '.join(DTYPES)}")
+    if dtype != "auto":
+        return getattr(library, dtype)
+    if device.type == "cuda" and library.cuda.is_bf16_supported(including_emulation=False):
+        return library.bfloat16
+    return library.float32
 
 
 def _interface(
@@ -213,6 +217,14 @@ def _interface(
         "frame_spec": frame_spec(resolved, processor.image_processor, checkpoint.name),
         "processor": processor,
     }
+
+
+def _with_frozen_parts(model: Any, lora: LoraSettings | None, freeze_vision: bool) -> Any:
+    if lora is not None:
+        model = add_lora(model, lora)
+    if freeze_vision:
+        freeze_vision_tower(model)
+    return model
 
 
 def _weights(checkpoint: Checkpoint, dtype: Any, attn: str) -> Any:

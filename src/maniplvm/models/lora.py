@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA; Hu et al., 2021) on the language model, through peft."""
+"""Low-rank adapters (LoRA; Hu et al., 2021) on the language model, with peft."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANGUAGE_TARGETS = (
     "up_proj",
     "down_proj",
 )
-"""Every linear layer of a Qwen language model's blocks."""
+"""All linear layers in the blocks of a Qwen language model."""
 
 HEAD = "lm_head"
 
@@ -31,16 +31,16 @@ _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """Which layers get an adapter, and of what size.
+    """Size of the adapters, and the layers that get one.
 
     Attributes:
         rank: Inner width of an adapter.
-        alpha: Its output is scaled by `alpha / rank`.
-        dropout: Share of an adapter's inputs that are dropped in training, in [0, 1). Policy
-            optimisation wants 0: a policy must give the same probability twice.
-        targets: Linear layers of the language model, by the last part of their names. The vision
-            tower's layers are never meant, even where they are called the same.
-        vision: Whether every linear layer of the vision tower gets an adapter as well.
+        alpha: Scale of an adapter's output, which is multiplied by `alpha / rank`.
+        dropout: Fraction of an adapter's inputs that are dropped in training, in [0, 1). Policy
+            optimisation needs 0, because a policy must give the same probability twice.
+        targets: Linear layers of the language model, by the last part of their names. Layers of
+            the vision tower are excluded, even if they have the same name.
+        vision: Whether all linear layers of the vision tower get an adapter as well.
 
     Raises:
         UserError: a number out of range, no target, or the head as a target.
@@ -63,20 +63,20 @@ class LoraSettings:
             raise UserError("lora: targets is empty; name linear layers such as q_proj")
         if HEAD in self.targets:
             raise UserError(
-                f"lora: {HEAD} cannot be a target: trainers read the head's own weights, "
-                "so an adapter on it would never learn"
+                f"lora: {HEAD} cannot be a target; trainers read the head's own weights, "
+                "so an adapter on it would not be trained"
             )
 
 
 def add_lora(model: Any, settings: LoraSettings) -> Any:
-    """Freeze a model and put adapters on it.
+    """Freeze a model and add adapters to it.
 
     Returns:
-        The `PeftModel`; only its adapters learn.
+        The `PeftModel`; only its adapters are trainable.
 
     Raises:
-        UserError: a target that is no linear layer of the language model; the valid ones are
-            listed.
+        UserError: a target that is no linear layer of the language model; the message lists the
+            valid ones.
     """
     language, vision = _linear_layers(model)
     known = sorted({_last(name) for name in language})
@@ -101,10 +101,10 @@ def add_lora(model: Any, settings: LoraSettings) -> Any:
 
 
 def merge_adapter(model: Any, folder: Path) -> Any:
-    """The model with a trained adapter worked into its weights.
+    """Merge a trained adapter into the weights of a model.
 
     Raises:
-        UserError: no adapter in the folder, or one of another model.
+        UserError: the folder holds no adapter, or that of another model.
     """
     for name in (_ADAPTER_CONFIG, _ADAPTER_WEIGHTS):
         if not (folder / name).is_file():
@@ -135,7 +135,7 @@ def merge_adapter(model: Any, folder: Path) -> Any:
 
 
 def _linear_layers(model: Any) -> tuple[list[str], list[str]]:
-    """Names of the linear layers of the language model, without its head, and of the tower."""
+    """Names of the linear layers of the language model, without its head, and of the vision tower."""
     linear = torch().nn.Linear
     inside = {id(module) for module in vision_tower(model).modules()}
     layers = [(name, each) for name, each in model.named_modules() if isinstance(each, linear)]
@@ -148,5 +148,5 @@ def _last(name: str) -> str:
 
 
 def _pattern(names: list[str]) -> str:
-    """A regular expression for exactly these modules, with the numbers of blocks left open."""
+    """A regular expression for exactly these modules, with any block number."""
     return "|".join(sorted({re.sub(r"(?<=\\\.)\d+(?=\\\.)", r"\\d+", re.escape(n)) for n in names}))

@@ -1,4 +1,4 @@
-"""Which of a model's parameters learn."""
+"""Count, find and freeze the parameters of a model and of its vision tower."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from maniplvm.errors import UserError
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """How many parameters a model has, and how many of them learn.
+    """Numbers of a model's parameters.
 
     Attributes:
-        total: All of them; shared ones count once.
-        trainable: Those that a trainer would change.
-        vision: Those of the vision tower, its projection into the language model included.
-        vision_trainable: Those of them that would change.
+        total: Number of all parameters; shared ones count once.
+        trainable: Number of parameters that a trainer updates.
+        vision: Number of parameters of the vision tower, its projection into the language model
+            included.
+        vision_trainable: Number of trainable parameters of the vision tower.
     """
 
     total: int
@@ -46,15 +47,15 @@ def count_parameters(model: Any) -> ParameterCount:
 
 
 def vision_tower(model: Any) -> Any:
-    """The module that turns images into image tokens.
+    """Find the module that turns images into image tokens.
 
     Raises:
-        UserError: the model has none that can be told from the rest.
+        UserError: the model has no separate vision tower.
     """
     base = base_model(model)
     tower = base.get_encoder(modality="image")
     if tower is base or tower is base.base_model:
-        raise UserError(f"{type(base).__name__} has no vision tower of its own")
+        raise UserError(f"{type(base).__name__} has no separate vision tower")
     return tower
 
 
@@ -64,10 +65,10 @@ def base_model(model: Any) -> Any:
 
 
 def freeze_vision_tower(model: Any) -> None:
-    """Keep a trainer from changing the vision tower, its projection included.
+    """Freeze the vision tower and its projection.
 
     Raises:
-        UserError: the model has no vision tower of its own.
+        UserError: the model has no separate vision tower.
     """
     vision_tower(model).requires_grad_(False)
 

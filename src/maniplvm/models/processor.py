@@ -1,4 +1,4 @@
-"""A checkpoint's processor, with or without torchvision, and the image sizes that it makes."""
+"""Load a checkpoint's processor, with or without torchvision, and read its image sizes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _QWEN_RESIZERS = (
     "Qwen2VLImageProcessorFast",
     "Qwen2VLImageProcessorPil",
 )
-"""Image processors of transformers that resize as `SmartResize` does. Others look alike (they have
-a merge size and an area) but round differently."""
+"""Image processors of transformers that resize as `SmartResize` does. Others have the same settings
+(a merge size and an area) but round differently."""
 
 _VIDEO = "video_processor"
 _PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
@@ -29,21 +29,21 @@ _VIDEO_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
 def load_processor(
     checkpoint: Checkpoint, min_pixels: int | None = None, max_pixels: int | None = None
 ) -> Any:
-    """The real processor of a checkpoint, its tokenizer padding on the left.
+    """Load the processor of a checkpoint; its tokenizer pads on the left.
 
-    With torchvision it is the stock one. Without it, processors that also read videos cannot be
-    built; then it is the same class without its video part, and what it saves can be loaded by
-    the stock one.
+    Without torchvision, transformers cannot build a processor that also reads videos. In that
+    case the same class is built without its video part. The original class can load what it saves.
 
     Args:
-        checkpoint: Whose.
-        min_pixels: Smallest area of an image that the model sees [px squared]; None keeps the
-            checkpoint's.
-        max_pixels: Largest area [px squared]; below the checkpoint's smallest it lowers that too.
+        checkpoint: The checkpoint.
+        min_pixels: Smallest area to which an image is resized [px squared]; None keeps that of the
+            checkpoint.
+        max_pixels: Largest area to which an image is resized [px squared]. A value below the
+            checkpoint's smallest area lowers that as well.
 
     Raises:
-        UserError: files of the processor missing or damaged, no chat template, or limits of the
-            area that cannot be met.
+        UserError: files of the processor that are missing or damaged, no chat template, or limits
+            of the area that cannot be met.
     """
     try:
         processor = _processor_class(checkpoint).from_pretrained(
@@ -65,15 +65,15 @@ def load_processor(
 
 
 def has_processor(folder: Path) -> bool:
-    """Whether a folder, such as a trained adapter's, holds a processor of its own."""
+    """Whether a folder, such as that of a trained adapter, holds a processor."""
     return any((folder / name).is_file() for name in _PROCESSOR_FILES)
 
 
 def smart_resize_of(image_processor: Any) -> SmartResize | None:
-    """The resize that an image processor really does; None if it is not the Qwen-VL one.
+    """The resize that an image processor applies; None if it is not that of Qwen-VL.
 
     Args:
-        image_processor: Of a loaded processor; its own settings are read, never a default.
+        image_processor: Image processor of a loaded processor, whose settings are read.
     """
     if type(image_processor).__name__ not in _QWEN_RESIZERS or not image_processor.do_resize:
         return None
@@ -85,38 +85,38 @@ def smart_resize_of(image_processor: Any) -> SmartResize | None:
 
 
 def count_image_tokens(processor: Any, image_size: tuple[int, int]) -> int:
-    """How many tokens of the prompt one image takes.
+    """Number of prompt tokens of one image.
 
     Args:
-        processor: A loaded one.
+        processor: A loaded processor.
         image_size: `(width, height)` [px] of the original.
     """
-    maker = processor.image_processor
-    if type(maker).__name__ not in _QWEN_RESIZERS:
+    image_processor = processor.image_processor
+    if type(image_processor).__name__ not in _QWEN_RESIZERS:
         counted = processor._get_num_multimodal_tokens(image_sizes=[image_size[::-1]])
         return int(counted.num_image_tokens[0])
-    resize = smart_resize_of(maker)
+    resize = smart_resize_of(image_processor)
     width, height = image_size if resize is None else resize.size(image_size)
-    factor = maker.patch_size * maker.merge_size
+    factor = image_processor.patch_size * image_processor.merge_size
     return (width // factor) * (height // factor)
 
 
 def frame_spec(family: Family, image_processor: Any, where: str) -> FrameSpec:
-    """A family's frame with the image sizes of one checkpoint's own processor.
+    """The frame of a family with the image sizes of one checkpoint's processor.
 
     Raises:
-        UserError: the family speaks pixels of the resized image, but this processor does not
-            resize as the Qwen-VL ones do.
+        UserError: the family answers in pixels of the resized image, but this processor does not
+            resize as those of Qwen-VL do.
     """
     resize = smart_resize_of(image_processor)
-    in_seen_pixels = family.frame.resize is not None
-    if in_seen_pixels and resize is None:
+    in_resized_pixels = family.frame.resize is not None
+    if in_resized_pixels and resize is None:
         raise UserError(
             f"{where}: family {family.name} answers in pixels of the resized image, but "
             f"{type(image_processor).__name__} does not resize as its processor does; "
             "choose another family"
         )
-    in_original_pixels = family.frame.span is None and not in_seen_pixels
+    in_original_pixels = family.frame.span is None and not in_resized_pixels
     return family.frame if in_original_pixels else replace(family.frame, resize=resize)
 
 
@@ -147,15 +147,15 @@ def _limit_area(
 
 def _processor_class(checkpoint: Checkpoint) -> Any:
     library = transformers()
-    stock = _stock_class(checkpoint)
-    reads_videos = stock is not None and _VIDEO in stock.get_attributes()
+    original = _original_class(checkpoint)
+    reads_videos = original is not None and _VIDEO in original.get_attributes()
     if reads_videos and not library.utils.is_torchvision_available():
-        return _without_video(stock, _video_settings(checkpoint.folder))
+        return _without_video(original, _video_settings(checkpoint.folder))
     return library.AutoProcessor
 
 
-def _stock_class(checkpoint: Checkpoint) -> Any:
-    """The processor class that the checkpoint names, or else its architecture's; None if neither."""
+def _original_class(checkpoint: Checkpoint) -> Any:
+    """The processor class named in the checkpoint, else that of its architecture, else None."""
     library = transformers()
     for name in _PROCESSOR_FILES:
         if (checkpoint.folder / name).is_file():
@@ -165,34 +165,35 @@ def _stock_class(checkpoint: Checkpoint) -> Any:
     return library.PROCESSOR_MAPPING.get(type(checkpoint.config), None)
 
 
-def _without_video(stock: Any, video_settings: Mapping[str, Any]) -> Any:
-    """A processor class that never builds its video part, and still saves its settings.
+def _without_video(original: Any, video_settings: Mapping[str, Any]) -> Any:
+    """Make a processor class without its video part that still saves the video settings.
 
     Args:
-        stock: A `ProcessorMixin` of transformers with a `video_processor`.
-        video_settings: What to write for the video part, so that the stock class can load it.
+        original: A `ProcessorMixin` of transformers with a `video_processor`.
+        video_settings: Settings of the video part that are saved, so that the original class can
+            load them.
     """
 
     def get_attributes(cls: Any) -> list[str]:
-        return [name for name in stock.get_attributes() if name != _VIDEO]
+        return [name for name in original.get_attributes() if name != _VIDEO]
 
     def to_dict(self: Any) -> dict[str, Any]:
-        return {**stock.to_dict(self), _VIDEO: dict(video_settings)}
+        return {**original.to_dict(self), _VIDEO: dict(video_settings)}
 
-    def reduce(self: Any) -> Any:  # pickle cannot find a class that is no module's attribute
-        return _rebuilt, (stock, video_settings, self.__dict__)
+    def reduce(self: Any) -> Any:  # pickle finds only classes that are attributes of a module
+        return _rebuilt, (original, video_settings, self.__dict__)
 
     members = {
-        "__module__": stock.__module__,
+        "__module__": original.__module__,
         "__reduce__": reduce,
         "get_attributes": classmethod(get_attributes),
         "to_dict": to_dict,
     }
-    return type(stock.__name__, (stock,), members)
+    return type(original.__name__, (original,), members)
 
 
-def _rebuilt(stock: Any, video_settings: Mapping[str, Any], state: dict[str, Any]) -> Any:
-    kind = _without_video(stock, video_settings)
+def _rebuilt(original: Any, video_settings: Mapping[str, Any], state: dict[str, Any]) -> Any:
+    kind = _without_video(original, video_settings)
     processor = kind.__new__(kind)
     processor.__dict__.update(state)
     return processor

@@ -1,4 +1,4 @@
-"""Where the weights of the shipped embedded model are."""
+"""Name and folder of the embedded checkpoint, which ships with the package."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import maniplvm
 
 EMBEDDED = "embedded"
-"""The name that loads the shipped model wherever a model is named."""
+"""Name that stands for the shipped checkpoint wherever a model is given."""
 
 
 def shipped_folder() -> Path:
-    """The checkpoint folder inside the package."""
+    """Folder of the shipped checkpoint inside the package."""
     return Path(maniplvm.__file__).parent / "embedded" / "checkpoint"

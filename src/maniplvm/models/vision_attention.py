@@ -1,4 +1,4 @@
-"""Attention of a vision tower over many images of one size: one call instead of one an image."""
+"""Compute the vision tower's attention over equally large images in one call."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 from maniplvm.optional import torch
 
-_LOOPING = "Qwen3VLVisionAttention"
+_LOOPED_ATTENTION = "Qwen3VLVisionAttention"
 
 
 def batch_equal_images(model: Any) -> int:
-    """Let a Qwen3-VL vision tower attend to equally large images in one batched call.
+    """Change the vision tower of a Qwen3-VL model to attend to equally large images in one call.
 
-    transformers loops over the images of a batch unless flash attention is used, which costs
-    more than the attention itself when images are small. The numbers stay the same; images of
-    different sizes, and every attention but SDPA, go the stock way.
+    transformers loops over the images of a batch unless flash attention is used. For small images
+    the loop costs more than the attention itself. The results stay the same. Images of different
+    sizes and other attention implementations than SDPA use the original code.
 
     Args:
-        model: Any model; one without such a tower is left alone.
+        model: Any model; one without such a vision tower is not changed.
 
     Returns:
-        How many attention layers were changed.
+        The number of attention layers that were changed.
     """
-    layers = [each for each in model.modules() if type(each).__name__ == _LOOPING]
+    layers = [each for each in model.modules() if type(each).__name__ == _LOOPED_ATTENTION]
     for layer in layers:
         if "forward" not in vars(layer):
             layer.forward = partial(_attend, layer, layer.forward)
@@ -32,7 +32,7 @@ def batch_equal_images(model: Any) -> int:
 
 def _attend(
     layer: Any,
-    stock: Any,
+    original: Any,
     hidden_states: Any,
     cu_seqlens: Any,
     position_embeddings: Any = None,
@@ -41,7 +41,9 @@ def _attend(
     lengths = cu_seqlens.diff()
     equal = len(lengths) > 1 and bool((lengths == lengths[0]).all())
     if not equal or layer.config._attn_implementation != "sdpa" or position_embeddings is None:
-        return stock(hidden_states, cu_seqlens, position_embeddings=position_embeddings, **options)
+        return original(
+            hidden_states, cu_seqlens, position_embeddings=position_embeddings, **options
+        )
     images, patches = len(lengths), int(lengths[0])
     joint = layer.qkv(hidden_states).view(images, patches, 3, layer.num_heads, -1)
     query, key, value = joint.permute(2, 0, 3, 1, 4).unbind(0)  # each (image, head, patch, dim)
@@ -54,7 +56,7 @@ def _attend(
 
 
 def _rotated(states: Any, cosine: Any, sine: Any) -> Any:
-    """Rotary embedding (Su et al., 2021) in float32, halves of a head paired."""
+    """Apply a rotary embedding (Su et al., 2021) in float32; it pairs the halves of a head."""
     wide = states.float()
     first, second = wide.chunk(2, dim=-1)
     return (wide * cosine + torch().cat((-second, first), dim=-1) * sine).to(states.dtype)

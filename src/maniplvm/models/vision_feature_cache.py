@@ -1,4 +1,4 @@
-"""The vision tower runs once for every different image, however many questions ask about it."""
+"""Encode each distinct image once, however many prompts use it."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any
 
 from PIL import Image
 
-from maniplvm.models.inputs import (
-    Question,
+from maniplvm.models.interface import LoadedModel
+from maniplvm.models.parameters import base_model
+from maniplvm.models.prompt_encoding import (
+    ImageTextPrompt,
     build_inputs,
     chat_messages,
     decode_image,
     encode_batch,
 )
-from maniplvm.models.loading import LoadedModel
-from maniplvm.models.parameters import base_model
 from maniplvm.optional import torch, transformers
 
 MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
-"""Architectures whose `generate` takes image features that were computed before."""
+"""Architectures whose `generate` accepts image features that were computed before."""
 
 BUDGET_BYTES = 1 << 30
-"""Features that are kept at most; images beyond it are encoded again where they come back."""
+"""Largest size of the cached features [bytes]; further images are encoded each time."""
 
 _BLANK = Image.new("RGB", (1, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class _Features:
-    """What the vision tower made of one image.
+    """Features of one image.
 
     Attributes:
-        grid: `(3,)` patches in time, rows and columns.
-        pooled: `(T, D)` what stands in the place of its `T` image tokens.
-        deepstack: `(T, D)` for each layer of the language model that gets features of its own.
+        grid: `(3,)` numbers of patches in time, rows and columns.
+        pooled: `(T, D)` embeddings that replace the image's `T` tokens.
+        deepstack: `(T, D)` for each layer of the language model with visual features of its own.
     """
 
     grid: Any
@@ -45,76 +45,76 @@ class _Features:
 
     @property
     def size(self) -> int:
-        """How much memory they take [bytes]."""
+        """The memory that they take [bytes]."""
         return sum(each.nbytes for each in (self.pooled, *self.deepstack))
 
 
 class VisionFeatureCache:
-    """Encodes questions as `encode_batch` does, but decodes, resizes and encodes no image twice.
+    """Encodes prompts as `encode_batch` does, but processes each distinct image only once.
 
-    The replies are the same, but for the rounding of sums over other batches of images. A model
-    whose type is not in `MODEL_TYPES` is asked in the plain way.
+    Completions are the same, up to the rounding of sums over other batches of images. For a model
+    whose type is not in `MODEL_TYPES`, `encode_batch` is used.
 
     Args:
         loaded: The model.
-        budget: Features that are kept at most [bytes].
+        budget: Largest size of the cached features [bytes].
     """
 
     def __init__(self, loaded: LoadedModel, budget: int = BUDGET_BYTES) -> None:
         self._loaded, self._budget = loaded, budget
-        self._kept: dict[bytes, _Features] = {}
+        self._cached: dict[bytes, _Features] = {}
         self._used = 0
         self._output: type[Any] | None = None
 
     @property
-    def helps(self) -> bool:
-        """Whether the model's features can be kept."""
+    def is_supported(self) -> bool:
+        """Whether the model accepts cached features."""
         return base_model(self._loaded.model).config.model_type in MODEL_TYPES
 
-    def encode(self, questions: Sequence[Question], system: str | None = None) -> Any:
-        """Questions as a batch that `generate` takes, on the model's device.
+    def encode(self, prompts: Sequence[ImageTextPrompt], system: str | None = None) -> Any:
+        """Encode prompts as a batch for `generate`, on the model's device.
 
         Args:
-            questions: `B` of them, at least one.
+            prompts: `B` prompts, at least one.
             system: As in `chat_messages`.
 
         Returns:
-            As `encode_batch`, with `mm_encoder_outputs` in the place of `pixel_values`.
+            As `encode_batch`, with `mm_encoder_outputs` instead of `pixel_values`.
 
         Raises:
-            ValueError: no question.
-            UserError: an image that cannot be read; the error counts questions from 0.
+            ValueError: no prompts.
+            UserError: an image that cannot be read; the message counts prompts from 0.
         """
-        if not self.helps or not questions:
-            return encode_batch(self._loaded, questions, system)
-        found = self._features([question.image for question in questions])
-        chats = [chat_messages(question.prompt, system) for question in questions]
-        with _grids_known(self._loaded.processor, [each.grid for each in found]):
+        if not self.is_supported or not prompts:
+            return encode_batch(self._loaded, prompts, system)
+        found = self._features([prompt.image for prompt in prompts])
+        chats = [chat_messages(prompt.text, system) for prompt in prompts]
+        with _with_known_grids(self._loaded.processor, [each.grid for each in found]):
             inputs = build_inputs(self._loaded, chats, [_BLANK] * len(chats))
         inputs = inputs.to(self._loaded.device)
         inputs["mm_encoder_outputs"] = {"image": self._joined(found)}
         return inputs
 
-    def _features(self, pictures: Sequence[bytes]) -> list[_Features]:
-        """What the tower makes of images; those that are not known go through it together."""
-        places = {data: number for number, data in reversed(list(enumerate(pictures)))}
-        unknown = sorted(number for data, number in places.items() if data not in self._kept)
-        made = dict(self._kept)
+    def _features(self, encoded: Sequence[bytes]) -> list[_Features]:
+        """Features of encoded images; those that are not cached are computed in one batch."""
+        places = {data: number for number, data in reversed(list(enumerate(encoded)))}
+        unknown = sorted(number for data, number in places.items() if data not in self._cached)
+        features = dict(self._cached)
         if unknown:
-            images = [decode_image(pictures[number], number) for number in unknown]
-            new = self._encoded(images)
-            made |= {pictures[number]: each for number, each in zip(unknown, new, strict=True)}
+            images = [decode_image(encoded[number], number) for number in unknown]
+            new = self._computed(images)
+            features |= {encoded[number]: each for number, each in zip(unknown, new, strict=True)}
             size = sum(each.size for each in new)
             if self._used + size <= self._budget:
-                self._kept, self._used = made, self._used + size
-        return [made[data] for data in pictures]
+                self._cached, self._used = features, self._used + size
+        return [features[data] for data in encoded]
 
-    def _encoded(self, images: Sequence[Image.Image]) -> list[_Features]:
-        seen = self._loaded.processor.image_processor(list(images), return_tensors="pt")
-        grids = seen["image_grid_thw"]
+    def _computed(self, images: Sequence[Image.Image]) -> list[_Features]:
+        inputs = self._loaded.processor.image_processor(list(images), return_tensors="pt")
+        grids = inputs["image_grid_thw"]
         backbone = base_model(self._loaded.model).base_model
         with torch().inference_mode():
-            output = backbone.get_image_features(**seen.to(self._loaded.device), return_dict=True)
+            output = backbone.get_image_features(**inputs.to(self._loaded.device), return_dict=True)
         self._output = type(output)
         layers = getattr(output, "deepstack_features", None) or []
         return [
@@ -123,7 +123,7 @@ class VisionFeatureCache:
         ]
 
     def _joined(self, found: Sequence[_Features]) -> Any:
-        """Features of a batch's images in the form in which the tower gives them."""
+        """Features of a batch's images as one output of the vision tower."""
         if self._output is None:
             raise ValueError("no image was encoded yet")
         output = self._output(pooler_output=tuple(each.pooled for each in found))
@@ -135,7 +135,7 @@ class VisionFeatureCache:
 
 
 class _KnownGrids:
-    """Stands for an image processor whose work is done: it only tells how large images are."""
+    """Replaces an image processor: it returns known grids and processes no image."""
 
     def __init__(self, image_processor: Any, grids: Sequence[Any]) -> None:
         self._inner, self._grids = image_processor, grids
@@ -148,8 +148,8 @@ class _KnownGrids:
 
 
 @contextmanager
-def _grids_known(processor: Any, grids: Sequence[Any]) -> Iterator[None]:
-    """Inside, the processor lays out text around images of these grids, whatever they show."""
+def _with_known_grids(processor: Any, grids: Sequence[Any]) -> Iterator[None]:
+    """Within this context, the processor takes these grids for those of its images."""
     inner = processor.image_processor
     processor.image_processor = _KnownGrids(inner, grids)
     try:

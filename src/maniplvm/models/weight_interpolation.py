@@ -1,7 +1,7 @@
-"""Blend a trained checkpoint with the one it started from: much is kept, little is forgotten.
+"""Interpolate the weights of a trained checkpoint and of the one where its training started.
 
-The straight line between both sets of weights, as in WiSE-FT (Wortsman et al. 2022, "Robust
-fine-tuning of zero-shot models").
+The method is WiSE-FT (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). It keeps
+most of what training improved, and more of the starting model's other abilities.
 """
 
 from __future__ import annotations
@@ -14,60 +14,74 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.files import replacing
-from maniplvm.models.checkpoint import open_checkpoint
+from maniplvm.models.checkpoint import open_checkpoint, read_json
 from maniplvm.optional import safetensors
 
 _WEIGHTS = "*.safetensors"
-_RECORD = "blend.json"
+_RECORD = "interpolation.json"
+_OLD_RECORD = "blend.json"  # with `share` in place of `alpha`
 
 
-def blend(start: str | Path, trained: str | Path, share: float, out: str | Path) -> Path:
-    """Write `(1 - share) * start + share * trained` as a checkpoint.
+def interpolate_weights(
+    start: str | Path, trained: str | Path, out: str | Path, *, alpha: float
+) -> Path:
+    """Write `(1 - alpha) * start + alpha * trained` as a checkpoint.
 
-    Computed in float32, one file of weights after the other, and stored in the precision of
-    `trained`, whose other files are copied.
+    The weights are computed in float32, one file at a time, and stored in the precision of
+    `trained`. All other files are copied from `trained`.
 
     Args:
-        start: Where training started: a folder, an id on the Hub, or `embedded`.
-        trained: A folder with the same weights by name and shape.
-        share: Of `trained`, in 0..1.
-        out: A folder that does not exist yet, or holds this very blend.
+        start: Checkpoint where training started: a folder, an id on the Hub, or `embedded`.
+        trained: Folder of a checkpoint whose weights have the same names and shapes.
+        out: Folder that does not exist yet, or that holds the result of this very call.
+        alpha: Interpolation coefficient, 0..1; 1 gives the trained weights.
 
     Returns:
-        The folder `out`; `blend.json` in it says what it was made of.
+        The folder `out`; its `interpolation.json` records the arguments.
 
     Raises:
-        UserError: a bad share, no such checkpoints, weights that differ in name or shape, or a
-            folder that exists already.
+        UserError: alpha out of range, missing checkpoints, weights that differ in name or shape,
+            or a folder that exists already.
     """
-    if not 0 <= share <= 1:
-        raise UserError(f"--share {share:g}: needs to lie in 0..1, the share of {trained}")
+    if not 0 <= alpha <= 1:
+        raise UserError(f"alpha must lie in 0..1, got {alpha:g}")
     out = Path(out)
-    record = json.dumps({"start": str(start), "trained": str(trained), "share": share}) + "\n"
+    record = {"start": str(start), "trained": str(trained), "alpha": alpha}
     if out.exists():
-        if (out / _RECORD).is_file() and (out / _RECORD).read_text(encoding="utf-8") == record:
+        if _read_record(out) == record:
             return out
         raise UserError(f"{out}: exists already; choose another --out")
     first, second = open_checkpoint(start).folder, open_checkpoint(trained).folder
     base = _Weights(first, str(start))
     with replacing(out) as unfinished:
-        shutil.copytree(second, unfinished, ignore=shutil.ignore_patterns(_WEIGHTS))
-        found = set[str]()
+        not_copied = shutil.ignore_patterns(_WEIGHTS, _RECORD, _OLD_RECORD)
+        shutil.copytree(second, unfinished, ignore=not_copied)
+        written = set[str]()
         for path in sorted(second.glob(_WEIGHTS)):
-            mixed = dict(_mixed(base, path, share, str(trained)))
-            found |= set(mixed)
-            _write(mixed, unfinished / path.name)
-        if found != set(base.files):
-            missing = sorted(set(base.files) - found)[0]
+            weights = dict(_interpolated(base, path, alpha, str(trained)))
+            written |= set(weights)
+            _write(weights, unfinished / path.name)
+        if written != set(base.files):
+            missing = sorted(set(base.files) - written)[0]
             raise UserError(
-                f"{trained}: has no weight {missing}, which {start} has; blend two alike"
+                f"{trained}: has no weight {missing}, which {start} has; "
+                "interpolate two checkpoints of one model"
             )
-        (unfinished / _RECORD).write_text(record, encoding="utf-8")
+        (unfinished / _RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
     return out
 
 
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    if (folder / _RECORD).is_file():
+        return read_json(folder / _RECORD)
+    if (folder / _OLD_RECORD).is_file():
+        old = read_json(folder / _OLD_RECORD)
+        return {("alpha" if name == "share" else name): value for name, value in old.items()}
+    return None
+
+
 class _Weights:
-    """Where each weight of a checkpoint lies."""
+    """The files in which a checkpoint's weights are stored."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -81,19 +95,24 @@ class _Weights:
             return file.get_tensor(weight)
 
 
-def _mixed(base: _Weights, path: Path, share: float, trained: str) -> Iterator[tuple[str, Any]]:
+def _interpolated(
+    base: _Weights, path: Path, alpha: float, trained: str
+) -> Iterator[tuple[str, Any]]:
     with _opened(path) as file:
         for name in file.keys():  # noqa: SIM118 - a file of safetensors is no mapping
             if name not in base.files:
-                raise UserError(f"{base.name}: has no weight {name}, which {trained} has")
+                raise UserError(
+                    f"{base.name}: has no weight {name}, which {trained} has; "
+                    "interpolate two checkpoints of one model"
+                )
             own, other = file.get_tensor(name), base[name]
             if own.shape != other.shape:
                 raise UserError(
                     f"{trained}: weight {name} is {tuple(own.shape)}, in {base.name} "
-                    f"{tuple(other.shape)}; blend two checkpoints of one model"
+                    f"{tuple(other.shape)}; interpolate two checkpoints of one model"
                 )
-            mixed = other.float() + share * (own.float() - other.float())
-            yield name, mixed.to(own.dtype) if own.is_floating_point() else own
+            value = other.float() + alpha * (own.float() - other.float())
+            yield name, value.to(own.dtype) if own.is_floating_point() else own
 
 
 def _opened(path: Path) -> Any:

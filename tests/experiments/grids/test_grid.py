@@ -90,7 +90,7 @@ def test_the_commands_of_a_run_in_order(grid, tmp_path):
     assert {"seed=4", "data.fraction=0.5", "model.source=embedded", "trainer.max_steps=7"} <= set(
         set_of(train)
     )
-    assert blend.arguments[:3] == ("blend", "embedded", str(run.training.model))
+    assert blend.arguments[:3] == ("interpolate", "embedded", str(run.training.model))
     assert greedy.arguments[1] == blend.arguments[-1] == str(run.result)
     assert sampled.arguments[-3:-2] == ("4",)
     assert str(run.greedy) in page.arguments

@@ -7,7 +7,7 @@ import pytest
 import torch
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-from maniplvm.models import Question, encode_batch, load_interface, write_tiny_checkpoint
+from maniplvm.models import ImageTextPrompt, encode_batch, load_interface, write_tiny_checkpoint
 from maniplvm.rewards import score
 from maniplvm.tasks import Task, TraceTarget
 from maniplvm.training.data.pool import open_pool
@@ -31,7 +31,9 @@ def interface(request, tmp_path_factory):
 def evaluation_inputs(recipe, interface, samples):
     style = recipe_prompts(recipe, interface)
     questions = [
-        Question(style.ask(s.instruction, s.task, interface.frame_for(s.image_size)), s.image)
+        ImageTextPrompt(
+            style.ask(s.instruction, s.task, interface.frame_for(s.image_size)), s.image
+        )
         for s in samples
     ]
     return encode_batch(interface, questions)

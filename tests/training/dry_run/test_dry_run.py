@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from maniplvm.cli.app import app
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
-from maniplvm.models import Question, encode_batch, load_interface, write_tiny_checkpoint
+from maniplvm.models import ImageTextPrompt, encode_batch, load_interface, write_tiny_checkpoint
 from maniplvm.tasks import resolve_prompt
 from maniplvm.training import build_recipe, read_recipe
 from maniplvm.training.config.launch import Launch, Sharding
@@ -110,7 +110,7 @@ def test_prompt_and_image_tokens_are_those_of_the_processor(sources, family):
     lengths = measure_lengths(samples, interface, prompts)
     for place, sample in enumerate(samples):
         text = prompts.ask(sample.instruction, sample.task, interface.frame_for(sample.image_size))
-        inputs = encode_batch(interface, [Question(text, sample.image)])
+        inputs = encode_batch(interface, [ImageTextPrompt(text, sample.image)])
         assert lengths.prompt[place] == inputs["input_ids"].shape[1]
         image = interface.tokenizer.convert_tokens_to_ids("<|image_pad|>")
         assert lengths.image[place] == int((inputs["input_ids"] == image).sum())

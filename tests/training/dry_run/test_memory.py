@@ -5,7 +5,7 @@ import json
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.models import LoraSettings, build_skeleton, load_model, write_tiny_checkpoint
+from maniplvm.models import LoraSettings, build_meta_model, load_model, write_tiny_checkpoint
 from maniplvm.training.config.launch import Launch, Sharding
 from maniplvm.training.dry_run.activations import Workload
 from maniplvm.training.dry_run.memory import MemorySettings, estimate_memory, weight_bytes
@@ -31,20 +31,20 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def skeleton():
-    return build_skeleton(f"{ARCHITECTURES}/qwen2.5-vl-3b")
+    return build_meta_model(f"{ARCHITECTURES}/qwen2.5-vl-3b")
 
 
 @pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_skeleton_weighs_what_the_loaded_model_weighs_to_the_byte(tiny, family, dtype):
     loaded = load_model(tiny[family], dtype=dtype, device="cpu")
-    assert weight_bytes(build_skeleton(tiny[family], dtype=dtype)) == weight_bytes(loaded.model)
+    assert weight_bytes(build_meta_model(tiny[family], dtype=dtype)) == weight_bytes(loaded.model)
 
 
 def test_a_skeleton_with_adapters_learns_what_the_loaded_model_learns(tiny):
     settings = {"dtype": "bfloat16", "lora": LoraSettings(rank=4), "freeze_vision": True}
     loaded = load_model(tiny["qwen3_vl"], device="cpu", **settings)
-    skeleton = build_skeleton(tiny["qwen3_vl"], **settings)
+    skeleton = build_meta_model(tiny["qwen3_vl"], **settings)
     told = [(n, p.shape, p.dtype, p.requires_grad) for n, p in skeleton.named_parameters()]
     real = [(n, p.shape, p.dtype, p.requires_grad) for n, p in loaded.model.named_parameters()]
     assert told == real
@@ -54,7 +54,7 @@ def test_a_skeleton_with_adapters_learns_what_the_loaded_model_learns(tiny):
     ("name", "published"), [("qwen2.5-vl-3b", 3_754_622_976), ("qwen3-vl-4b", 4_437_815_808)]
 )
 def test_our_architecture_files_count_the_published_number_of_parameters(name, published):
-    assert weight_bytes(build_skeleton(f"{ARCHITECTURES}/{name}")) == 2 * published
+    assert weight_bytes(build_meta_model(f"{ARCHITECTURES}/{name}")) == 2 * published
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
@@ -95,7 +95,7 @@ def test_fsdp_holds_learning_weights_in_float32(skeleton):
 
 
 def test_adapters_cost_a_few_percent_of_full_gradients(skeleton):
-    adapted = build_skeleton(f"{ARCHITECTURES}/qwen2.5-vl-3b", lora=LoraSettings())
+    adapted = build_meta_model(f"{ARCHITECTURES}/qwen2.5-vl-3b", lora=LoraSettings())
     full = estimate_memory(skeleton, WORK, MemorySettings())
     lora = estimate_memory(adapted, WORK, MemorySettings(adapters=LANGUAGE))
     assert lora.parts["gradients"] < 0.03 * full.parts["gradients"]
@@ -103,7 +103,7 @@ def test_adapters_cost_a_few_percent_of_full_gradients(skeleton):
 
 
 def test_a_reference_is_a_second_model_but_for_adapters_only_a_second_adapter(skeleton):
-    adapted = build_skeleton(f"{ARCHITECTURES}/qwen2.5-vl-3b", lora=LoraSettings())
+    adapted = build_meta_model(f"{ARCHITECTURES}/qwen2.5-vl-3b", lora=LoraSettings())
     held = MemorySettings(reference=True)
     assert estimate_memory(skeleton, WORK, held).parts["reference"] == weight_bytes(skeleton)
     lora = MemorySettings(reference=True, adapters=LANGUAGE)
@@ -146,4 +146,4 @@ def test_the_peak_is_held_plus_the_larger_phase(skeleton):
 def test_a_config_without_weights_suffices_and_one_that_is_broken_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "qwen3_vl", "text_config": 3}')
     with pytest.raises(UserError, match=r"config\.json"):
-        build_skeleton(tmp_path)
+        build_meta_model(tmp_path)

@@ -1,4 +1,4 @@
-"""What the embedded model learns from: images with both targets and every wording of their task."""
+"""Pretraining data set: images with a box, a trace, and all instructions of their task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from maniplvm.embedded.pretraining.text_augmentation import reworded
+from maniplvm.embedded.pretraining.text_augmentation import augment_text
 from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import BoxTarget, Sample, Task
@@ -19,22 +19,22 @@ from maniplvm.tasks import BoxTarget, Sample, Task
 Rng = np.random.Generator
 
 SMALLEST_CROP = 0.72
-"""Least share of a side that a crop keeps; box and trace always stay inside."""
+"""Smallest fraction of a side in a crop; box and trace are always inside."""
 _MARGIN = 0.02
 _SHIFT = 0.07
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """One image with both answers.
+class Example:
+    """One image with its box and its trace.
 
     Attributes:
-        image: Encoded.
-        box: `(4,)` corners as shares of the sides, 0..1.
-        trace: `(N, 2)` points as shares of the sides.
-        category: The simulator's task.
-        box_sample: The affordance sample.
-        trace_sample: The trajectory sample.
+        image: Encoded image.
+        box: `(4,)` corners as fractions of the sides, 0..1.
+        trace: `(N, 2)` points as fractions of the sides, 0..1.
+        category: Task of the simulator.
+        box_sample: Affordance sample of the image.
+        trace_sample: Trajectory sample of the image.
     """
 
     image: bytes
@@ -46,35 +46,35 @@ class Lesson:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """A lesson as it is shown once.
+class AugmentedExample:
+    """An example after random augmentation.
 
     Attributes:
-        pixels: `(side, side, 3)` uint8.
-        box: `(4,)`, 0..1 of the crop.
-        trace: `(N, 2)`, 0..1 of the crop.
-        instruction: The wording of this time.
-        lesson: What is asked and answered.
-        shown: Whose image it is, with its own box and trace: another lesson's where what is asked
-            for is absent.
+        pixels: `(side, side, 3)` uint8 image.
+        box: `(4,)` box of the example, 0..1 of the crop.
+        trace: `(N, 2)` trace of the example, 0..1 of the crop.
+        instruction: Augmented instruction.
+        example: Example of the instruction, the box and the trace.
+        visible: Targets of the image, which is another example's if the object of the instruction
+            is absent.
     """
 
     pixels: NDArray[np.uint8]
     box: FloatArray
     trace: FloatArray
     instruction: str
-    lesson: Lesson
-    shown: Shown
+    example: Example
+    visible: VisibleTargets
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """What can be seen in an image, whatever is asked.
+class VisibleTargets:
+    """Targets of the part that an image shows, whatever the instruction is.
 
     Attributes:
-        part: The name of what is touched.
-        box: `(4,)`, 0..1 of the crop.
-        trace: `(N, 2)`, 0..1 of the crop.
+        part: Name of the touched part.
+        box: `(4,)` box, 0..1 of the crop.
+        trace: `(N, 2)` trace, 0..1 of the crop.
     """
 
     part: str
@@ -82,80 +82,82 @@ class Shown:
     trace: FloatArray
 
 
-class Lessons(Sequence[Lesson]):
-    """Lessons in the order of the data, with the wordings of every task.
+class PretrainingDataset(Sequence[Example]):
+    """Examples in the order of the data, with the instructions of every task.
 
     Args:
-        samples: Affordance and trajectory samples; two that share image and wording make a
-            lesson.
+        samples: Affordance and trajectory samples; two with the same image and instruction make
+            one example.
 
     Raises:
         UserError: no image has both targets.
     """
 
     def __init__(self, samples: Iterable[Sample]) -> None:
-        waiting: dict[str, Sample] = {}
-        wordings: defaultdict[str, set[str]] = defaultdict(set)
-        self._lessons: list[Lesson] = []
+        unpaired: dict[str, Sample] = {}
+        instructions: defaultdict[str, set[str]] = defaultdict(set)
+        self._examples: list[Example] = []
         for sample in samples:
-            wordings[sample.category or ""].add(sample.instruction)
+            instructions[sample.category or ""].add(sample.instruction)
             image = sample.id.removesuffix(f"/{sample.task}")
-            other = waiting.pop(image, None)
+            other = unpaired.pop(image, None)
             if other is None:
-                waiting[image] = sample
+                unpaired[image] = sample
             elif other.task is not sample.task:
-                self._lessons.append(_lesson(other, sample))
-        if not self._lessons:
-            raise UserError("no image has both a box and a trace; lessons need both")
-        self.wordings = {category: sorted(said) for category, said in sorted(wordings.items())}
+                self._examples.append(_example(other, sample))
+        if not self._examples:
+            raise UserError("no image has both a box and a trace; pretraining needs both")
+        self.instructions = {
+            category: sorted(own) for category, own in sorted(instructions.items())
+        }
 
     def __len__(self) -> int:
-        return len(self._lessons)
+        return len(self._examples)
 
-    def __getitem__(self, index: int) -> Lesson:  # type: ignore[override]
-        return self._lessons[index]
+    def __getitem__(self, index: int) -> Example:  # type: ignore[override]
+        return self._examples[index]
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The names of all parts that are touched, sorted."""
-        return tuple(sorted({part_of(lesson) for lesson in self._lessons}))
+    def part_names(self) -> tuple[str, ...]:
+        """Names of all touched parts, sorted."""
+        return tuple(sorted({part_name(example) for example in self._examples}))
 
-    def show(self, index: int, side: int, rng: Rng, absent: float = 0.0) -> View:
-        """A lesson cropped, tinted and worded by chance.
+    def augment(self, index: int, side: int, rng: Rng, absent: float = 0.0) -> AugmentedExample:
+        """Crop an example, change its colours and augment its instruction at random.
 
         Args:
-            index: Which.
-            side: Of the image [px].
-            rng: All chance comes from it.
-            absent: How often the image is another task's. What was asked for is not in it, so
-                the answer can only be where such a thing usually is; who answers with whatever
-                can be touched there learns better.
+            index: Number of the example.
+            side: Side of the image [px].
+            rng: Source of all randomness.
+            absent: Probability that the image is another task's, so that it does not show the
+                object of the instruction. The target is then the place where such an object
+                usually is.
         """
-        lesson = self._lessons[index]
-        pixels, shown = _seen(lesson, side, rng)
-        answer = shown
+        example = self._examples[index]
+        pixels, visible = _augmented_image(example, side, rng)
+        own = visible
         if rng.random() < absent:
-            other = self._lessons[int(rng.integers(len(self._lessons)))]
-            if part_of(other) != part_of(lesson):
-                pixels, shown = _seen(other, side, rng)
-        said = self.wordings[lesson.category]
-        said_now = said[int(rng.integers(len(said)))]
-        wording = reworded(said_now, rng, is_clear=shown is not answer)
-        return View(pixels, answer.box, answer.trace, wording, lesson, shown)
+            other = self._examples[int(rng.integers(len(self._examples)))]
+            if part_name(other) != part_name(example):
+                pixels, visible = _augmented_image(other, side, rng)
+        choices = self.instructions[example.category]
+        chosen = choices[int(rng.integers(len(choices)))]
+        instruction = augment_text(chosen, rng, is_clear=visible is not own)
+        return AugmentedExample(pixels, own.box, own.trace, instruction, example, visible)
 
 
-def part_of(lesson: Lesson) -> str:
-    """What is touched."""
-    return lesson.box_sample.part
+def part_name(example: Example) -> str:
+    """Name of the part that is touched."""
+    return example.box_sample.part
 
 
-def _lesson(first: Sample, second: Sample) -> Lesson:
+def _example(first: Sample, second: Sample) -> Example:
     box, trace = sorted((first, second), key=lambda sample: sample.task is Task.TRAJECTORY)
     size = np.array(box.image_size, dtype=np.float64)
     if box.image is None:
-        raise UserError(f"sample {box.id}: lessons need images")
+        raise UserError(f"sample {box.id}: pretraining needs images")
     assert isinstance(box.target, BoxTarget)  # noqa: S101 - a sample's task decides its target
-    return Lesson(
+    return Example(
         box.image,
         (box.target.points / size).reshape(4),
         trace.target.points / size,
@@ -165,29 +167,33 @@ def _lesson(first: Sample, second: Sample) -> Lesson:
     )
 
 
-def _seen(lesson: Lesson, side: int, rng: Rng) -> tuple[NDArray[np.uint8], Shown]:
-    """A lesson's image, cropped and tinted by chance, and what is where in it."""
-    with Image.open(io.BytesIO(lesson.image)) as image:
+def _augmented_image(
+    example: Example, side: int, rng: Rng
+) -> tuple[NDArray[np.uint8], VisibleTargets]:
+    """The image of an example, randomly cropped and recoloured, with its targets."""
+    with Image.open(io.BytesIO(example.image)) as image:
         image = image.convert("RGB")
-    corner, share = _crop(np.vstack([lesson.box.reshape(2, 2), lesson.trace]), rng)
+    corner, fraction = _crop(np.vstack([example.box.reshape(2, 2), example.trace]), rng)
     size = np.array(image.size)
-    area = (*(corner * size), *((corner + share) * size))
+    area = (*(corner * size), *((corner + fraction) * size))
     crop = image.resize((side, side), Image.Resampling.BILINEAR, box=area)
-    box = ((lesson.box.reshape(2, 2) - corner) / share).reshape(4)
-    return _tinted(crop, rng), Shown(part_of(lesson), box, (lesson.trace - corner) / share)
+    box = ((example.box.reshape(2, 2) - corner) / fraction).reshape(4)
+    return _recoloured(crop, rng), VisibleTargets(
+        part_name(example), box, (example.trace - corner) / fraction
+    )
 
 
 def _crop(keep: FloatArray, rng: Rng) -> tuple[FloatArray, FloatArray]:
-    """Upper left corner and sides of a crop that holds all points, as shares of the image."""
+    """Upper left corner and sides of a crop that holds all points, as fractions of the image."""
     low = np.clip(keep.min(axis=0) - _MARGIN, 0, 1)
     high = np.clip(keep.max(axis=0) + _MARGIN, 0, 1)
-    wish = rng.uniform(SMALLEST_CROP, 1.0) * (1 + rng.uniform(-_SHIFT, _SHIFT) * np.array([1, -1]))
-    share = np.clip(wish, high - low, 1.0)
-    corner = rng.uniform(np.maximum(0, high - share), np.minimum(low, 1 - share) + 1e-12)
-    return np.clip(corner, 0, 1 - share), share
+    drawn = rng.uniform(SMALLEST_CROP, 1.0) * (1 + rng.uniform(-_SHIFT, _SHIFT) * np.array([1, -1]))
+    fraction = np.clip(drawn, high - low, 1.0)
+    corner = rng.uniform(np.maximum(0, high - fraction), np.minimum(low, 1 - fraction) + 1e-12)
+    return np.clip(corner, 0, 1 - fraction), fraction
 
 
-def _tinted(image: Image.Image, rng: Rng) -> NDArray[np.uint8]:
+def _recoloured(image: Image.Image, rng: Rng) -> NDArray[np.uint8]:
     image = ImageEnhance.Color(image).enhance(rng.uniform(0.5, 1.4))
     gain = rng.uniform(0.85, 1.15, 3) * rng.uniform(0.75, 1.2)
     contrast = rng.uniform(0.8, 1.2)

@@ -1,4 +1,4 @@
-"""Several processes that teach one model: each takes its share of every batch."""
+"""Data-parallel training on CPUs: each process takes a part of every batch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import torch.distributed as dist
 from torch import multiprocessing
 
 
-class Team:
-    """This process among those that teach; alone unless `run_team` started it."""
+class ProcessGroup:
+    """The group of training processes; a single one unless `run_distributed` started it."""
 
     @property
     def size(self) -> int:
-        """How many processes there are."""
+        """Number of processes."""
         return dist.get_world_size() if dist.is_initialized() else 1
 
     @property
     def rank(self) -> int:
-        """Which one this is; 0 writes."""
+        """Rank of this process; rank 0 writes files."""
         return dist.get_rank() if dist.is_initialized() else 0
 
-    def share(self, batch: Sequence[int]) -> list[int]:
-        """What of a batch this process takes: neighbours go to different processes."""
+    def shard(self, batch: Sequence[int]) -> list[int]:
+        """The part of a batch for this process; neighbours go to different processes."""
         return list(batch[self.rank :: self.size])
 
     def average_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Give every process the mean of all gradients, in one message."""
+        """Replace the gradients of every process by their mean, in one all-reduce."""
         if self.size == 1:
             return
         for parameter in parameters:
@@ -45,13 +45,13 @@ class Team:
             start += count
 
 
-def run_team(processes: int, work: Callable[..., None], *arguments: Any) -> None:
-    """Call `work(*arguments)` in so many processes at once; one alone runs here.
+def run_distributed(processes: int, work: Callable[..., None], *arguments: Any) -> None:
+    """Call `work(*arguments)` in several processes at once; a single one runs here.
 
     Args:
-        processes: How many.
-        work: A function of a module; its arguments are pickled.
-        arguments: For each process the same.
+        processes: Number of processes.
+        work: Function of a module; its arguments are pickled.
+        arguments: Arguments of the function, the same for each process.
     """
     if processes == 1:
         work(*arguments)
@@ -59,10 +59,10 @@ def run_team(processes: int, work: Callable[..., None], *arguments: Any) -> None
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    multiprocessing.spawn(_member, (processes, port, work, arguments), nprocs=processes)  # type: ignore[attr-defined]
+    multiprocessing.spawn(_worker, (processes, port, work, arguments), nprocs=processes)  # type: ignore[attr-defined]
 
 
-def _member(
+def _worker(
     rank: int, processes: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
-"""More ways to say it: an instruction with words exchanged, left out or made unreadable by chance.
+"""Augment instructions: words are replaced by synonyms, dropped or scrambled at random.
 
-A few wordings a task would be learned by heart. Exchanged words widen the vocabulary; words left
-out or unreadable teach that what is not understood is to be looked up in the image.
+A task has only a few instructions, to which the model would overfit. Synonyms widen the
+vocabulary. Dropped and scrambled words train the model to use the image where the text is unclear.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ SYNONYMS = (
     ("its", "the"),
     ("a", "the"),
 )
-"""Words that may stand for one another in an instruction to a robot: common English usage."""
+"""Groups of words that can replace one another in an instruction to a robot."""
 
-EXCHANGED = 0.25
-"""Share of the words with synonyms that are exchanged."""
-SPARSE, SPARSE_LOSS, USUAL_LOSS = 0.25, 0.5, 0.05
-"""How often an instruction is sparse, and the share of words that it then loses, or usually."""
-UNREADABLE = 0.05
-"""Share of the words that become a string of letters without a meaning."""
-_POLITE = ("please ", "now ", "robot, ", "can you ", "you should ")
-_POLITENESS = 0.15
+SYNONYM_RATE = 0.25
+"""Fraction of the words with synonyms that are replaced."""
+SPARSE_RATE, SPARSE_DROP_RATE, DROP_RATE = 0.25, 0.5, 0.05
+"""Fraction of sparse instructions, fraction of words dropped in those, and in all others."""
+SCRAMBLE_RATE = 0.05
+"""Fraction of the words that are replaced by random letters."""
+_PREFIXES = ("please ", "now ", "robot, ", "can you ", "you should ")
+_PREFIX_RATE = 0.15
 _LETTERS = np.array(list("abcdefghiklmnoprstuvwy"))
 
 _CHOICES: dict[str, list[str]] = {}
@@ -72,33 +72,34 @@ for _group in SYNONYMS:
         _CHOICES.setdefault(_word, []).extend(other for other in _group if other != _word)
 
 
-def reworded(instruction: str, rng: np.random.Generator, *, is_clear: bool = False) -> str:
-    """An instruction as somebody else, or somebody hard to understand, would give it.
+def augment_text(instruction: str, rng: np.random.Generator, *, is_clear: bool = False) -> str:
+    """Augment an instruction.
 
     Args:
-        instruction: One of the data's own wordings.
-        rng: All chance comes from it.
-        is_clear: Leave no word out and make none unreadable: for what is not in the image, where
-            nothing else could tell what is meant.
+        instruction: Instruction of the data set.
+        rng: Source of all randomness.
+        is_clear: Whether no word is dropped or scrambled. It is needed where the image does not
+            show the object of the instruction, so that only the text names it.
 
     Returns:
-        At least one word.
+        An instruction of at least one word.
     """
-    loss = SPARSE_LOSS if rng.random() < SPARSE else USUAL_LOSS
-    loss = 0.0 if is_clear else loss
-    unreadable = 0.0 if is_clear else UNREADABLE
-    words = [_exchanged(word, unreadable, rng) for word in instruction.split()]
-    kept = [word for word in words if rng.random() >= loss] or [
+    drop_rate = SPARSE_DROP_RATE if rng.random() < SPARSE_RATE else DROP_RATE
+    drop_rate = 0.0 if is_clear else drop_rate
+    scramble_rate = 0.0 if is_clear else SCRAMBLE_RATE
+    words = [_replaced(word, scramble_rate, rng) for word in instruction.split()]
+    kept = [word for word in words if rng.random() >= drop_rate] or [
         words[int(rng.integers(len(words)))]
     ]
-    polite = _POLITE[int(rng.integers(len(_POLITE)))] if rng.random() < _POLITENESS else ""
-    return polite + " ".join(kept)
+    has_prefix = rng.random() < _PREFIX_RATE
+    prefix = _PREFIXES[int(rng.integers(len(_PREFIXES)))] if has_prefix else ""
+    return prefix + " ".join(kept)
 
 
-def _exchanged(word: str, unreadable: float, rng: np.random.Generator) -> str:
-    if rng.random() < unreadable:
+def _replaced(word: str, scramble_rate: float, rng: np.random.Generator) -> str:
+    if rng.random() < scramble_rate:
         return "".join(rng.choice(_LETTERS, int(rng.integers(3, 9))))
     choices = _CHOICES.get(word)
-    if choices and rng.random() < EXCHANGED:
+    if choices and rng.random() < SYNONYM_RATE:
         return choices[int(rng.integers(len(choices)))]
     return word

@@ -15,13 +15,13 @@ from maniplvm.evaluation.predictors.predictor import in_windows
 from maniplvm.geometry import Frame, FrameSpec
 from maniplvm.models import (
     Decoding,
-    Question,
+    ImageTextPrompt,
+    LoadedModel,
     VisionFeatureCache,
     encode_batch,
-    generate_replies,
+    generate,
     load_model,
 )
-from maniplvm.models.loading import LoadedModel
 from maniplvm.models.shipped import EMBEDDED, shipped_folder
 from maniplvm.tasks import Answer, Sample, Task, parse_answer
 
@@ -37,7 +37,7 @@ class ModelPredictor:
 
     Greedy completions repeat exactly on one machine with the same batches. Sampled ones draw
     their random numbers from the seed, the sample's id and the draw alone (see
-    `generate_replies`), so neither the order nor the number of the samples changes them, but for
+    `generate`), so neither the order nor the number of the samples changes them, but for
     rounding.
     """
 
@@ -110,9 +110,9 @@ class ModelPredictor:
         for window in in_windows(samples, self._batch_size * WINDOW):
             alike = sorted(window, key=lambda s: (s.task, s.image_size, len(s.instruction)))
             rows = [(sample, draw) for sample in alike for draw in range(self._draws)]
-            memory = VisionFeatureCache(self.loaded)
+            cache = VisionFeatureCache(self.loaded)
             for start in range(0, len(rows), self._batch_size):
-                yield from self._answer(rows[start : start + self._batch_size], memory)
+                yield from self._answer(rows[start : start + self._batch_size], cache)
 
     @cached_property
     def loaded(self) -> LoadedModel:
@@ -126,16 +126,16 @@ class ModelPredictor:
         return [folder for folder in dict.fromkeys(named) if folder.is_dir()]
 
     def _answer(
-        self, rows: Sequence[tuple[Sample, int]], memory: VisionFeatureCache
+        self, rows: Sequence[tuple[Sample, int]], cache: VisionFeatureCache
     ) -> Iterator[Prediction]:
-        inputs = memory.encode([self._question(sample) for sample, _ in rows])
+        inputs = cache.encode([self._prompt(sample) for sample, _ in rows])
         keys = [(self._seed, draw, zlib.crc32(sample.id.encode())) for sample, draw in rows]
-        replies = generate_replies(self.loaded, inputs, self._decoding, keys)
+        completions = generate(self.loaded, inputs, self._decoding, keys)
         frame = declared_frame(self.loaded.frame_spec)
-        for (sample, draw), reply in zip(rows, replies, strict=True):
-            yield Prediction(sample.id, reply.text, frame, draw, reply.tokens)
+        for (sample, draw), completion in zip(rows, completions, strict=True):
+            yield Prediction(sample.id, completion.text, frame, draw, completion.tokens)
 
-    def _question(self, sample: Sample) -> Question:
+    def _prompt(self, sample: Sample) -> ImageTextPrompt:
         if sample.image is None:
             raise UserError(
                 f"sample {sample.id}: it has no image; import the data again, or choose other "
@@ -143,7 +143,7 @@ class ModelPredictor:
             )
         frame = _frame(self.loaded, sample.image_size, f"sample {sample.id}")
         prompt = self.loaded.prompt.ask(sample.instruction, sample.task, frame)
-        return Question(prompt, sample.image)
+        return ImageTextPrompt(prompt, sample.image)
 
 
 def answer_question(
@@ -173,9 +173,10 @@ def answer_question(
         UserError: the model refuses the image.
     """
     frame = _frame(loaded, image_size, "the image")
-    inputs = encode_batch(loaded, [Question(loaded.prompt.ask(instruction, task, frame), image)])
-    (reply,) = generate_replies(loaded, inputs, decoding, [(seed,)])
-    return reply.text, parse_answer(reply.text, task, frame)
+    prompt = ImageTextPrompt(loaded.prompt.ask(instruction, task, frame), image)
+    inputs = encode_batch(loaded, [prompt])
+    (completion,) = generate(loaded, inputs, decoding, [(seed,)])
+    return completion.text, parse_answer(completion.text, task, frame)
 
 
 def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:

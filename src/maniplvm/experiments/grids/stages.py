@@ -164,8 +164,8 @@ def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:
         )
     if arm.blend is not None:
         words = (origin_of(grid, arm), str(run.training.model))
-        share = ("--share", f"{arm.blend:g}", "--out", str(run.result))
-        stages.append(Stage("blend", ("blend", *words, *share), f"{run.name}: blend"))
+        alpha = ("--alpha", f"{arm.blend:g}", "--out", str(run.result))
+        stages.append(Stage("blend", ("interpolate", *words, *alpha), f"{run.name}: interpolate"))
     stages += _measured(grid, run)
     if arm.trains and grid.measured_of(arm).pages:
         stages.append(_page(grid, work, run))

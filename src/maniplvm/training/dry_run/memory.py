@@ -100,7 +100,7 @@ def estimate_memory(
     """The memory of each GPU of a run.
 
     Args:
-        meta_model: The model without weights, from `models.build_skeleton`.
+        meta_model: The model without weights, from `models.build_meta_model`.
         work: The batch and sequence sizes of one process.
         settings: The settings of the trainer.
         launch: The processes and their sharding; None is one process.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from maniplvm.models import build_skeleton
+from maniplvm.models import build_meta_model
 from maniplvm.training.config.launch import Launch
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.config.trainer_settings import plan_config, targets_gpu
@@ -40,9 +40,9 @@ def plan_dtype(recipe: Recipe) -> str:
 
 
 def plan_model(recipe: Recipe) -> Any:
-    """The recipe's model without weights, from `models.build_skeleton`."""
+    """The recipe's model without weights, from `models.build_meta_model`."""
     model = recipe.model
-    return build_skeleton(
+    return build_meta_model(
         model.source,
         dtype=plan_dtype(recipe),
         lora=model.lora,

@@ -12,7 +12,7 @@ from transformers import PrinterCallback
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
-from maniplvm.models import LoadedModel, Question, encode_batch, generate_texts
+from maniplvm.models import Decoding, ImageTextPrompt, LoadedModel, encode_batch, generate
 from maniplvm.rewards import score_batch
 from maniplvm.training.config.recipe import JOINT, Recipe
 from maniplvm.training.config.trainer_settings import Schedule
@@ -106,11 +106,13 @@ def _build_sft(
     def latest() -> ScoredBatch:
         samples = [pool.at(position) for position in dict.fromkeys(positions.tolist())]
         frames = [loaded.frame_for(sample.image_size) for sample in samples]
-        questions = [
-            Question(prompts.ask(sample.instruction, sample.task, frame), sample.image or b"")
+        asked = [
+            ImageTextPrompt(
+                prompts.ask(sample.instruction, sample.task, frame), sample.image or b""
+            )
             for sample, frame in zip(samples, frames, strict=True)
         ]
-        texts = _greedy_completions(loaded, questions)
+        texts = _greedy_completions(loaded, asked)
         return ScoredBatch(samples, texts, score_batch(texts, samples, recipe.preset, frames))
 
     return TrainerSetup(trainer, latest, lambda batch: _mean_metrics(batch, joint))
@@ -125,16 +127,15 @@ def _grpo_base(recipe: Recipe) -> tuple[type[GRPOTrainer], dict[str, Any]]:
     return SharedPrefixTrainer, {"shared_prefix": recipe.shared_prefix}
 
 
-def _greedy_completions(loaded: LoadedModel, questions: Sequence[Question]) -> list[str]:
+def _greedy_completions(loaded: LoadedModel, prompts: Sequence[ImageTextPrompt]) -> list[str]:
     """Completions between two training steps, without drawing a random number."""
     was_training = loaded.model.training
     loaded.model.eval()
     try:
         with torch.no_grad():
-            inputs = encode_batch(loaded, questions)
-            return generate_texts(
-                loaded, inputs, max_new_tokens=_MAX_SAMPLE_TOKENS, do_sample=False
-            )
+            inputs = encode_batch(loaded, prompts)
+            completions = generate(loaded, inputs, Decoding(max_new_tokens=_MAX_SAMPLE_TOKENS))
+            return [completion.text for completion in completions]
     finally:
         loaded.model.train(was_training)
 

@@ -5,23 +5,24 @@ from PIL import Image
 from maniplvm.errors import UserError
 from maniplvm.models import (
     TINY_FAMILIES,
-    Question,
+    Decoding,
+    ImageTextPrompt,
     build_inputs,
     chat_messages,
     encode_batch,
-    generate_texts,
+    generate,
     load_interface,
     load_model,
 )
 from tests.models.images import encoded, make_image
 
-QUESTIONS = [
-    Question(
+PROMPTS = [
+    ImageTextPrompt(
         "Where must the gripper touch to open the small wooden drawer?",
         encoded(make_image((96, 64))),
     ),
-    Question("Box?", encoded(make_image((60, 150), seed=1), "JPEG")),
-    Question("<think> how? </think>", encoded(make_image((64, 64), seed=2), "WEBP")),
+    ImageTextPrompt("Box?", encoded(make_image((60, 150), seed=1), "JPEG")),
+    ImageTextPrompt("<think> how? </think>", encoded(make_image((64, 64), seed=2), "WEBP")),
 ]
 
 
@@ -40,7 +41,7 @@ def loaded(checkpoint):
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 def test_a_batch_is_padded_on_the_left_and_holds_every_image(loaded, family):
     model = loaded(family)
-    batch = encode_batch(model, QUESTIONS)
+    batch = encode_batch(model, PROMPTS)
     assert batch["input_ids"].shape == batch["attention_mask"].shape
     assert (batch["attention_mask"][:, -1] == 1).all()
     assert (batch["attention_mask"].diff(dim=1) >= 0).all()
@@ -52,34 +53,34 @@ def test_a_batch_is_padded_on_the_left_and_holds_every_image(loaded, family):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_a_question_gets_the_same_answer_alone_and_in_a_batch(loaded, family):
+def test_a_prompt_gets_the_same_logits_alone_and_in_a_batch(loaded, family):
     model = loaded(family)
     with torch.inference_mode():
-        together = model.model(**encode_batch(model, QUESTIONS)).logits[:, -1]
-        alone = [model.model(**encode_batch(model, [each])).logits[0, -1] for each in QUESTIONS]
+        together = model.model(**encode_batch(model, PROMPTS)).logits[:, -1]
+        alone = [model.model(**encode_batch(model, [each])).logits[0, -1] for each in PROMPTS]
     torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_the_image_matters(loaded, family):
+def test_the_logits_depend_on_the_image(loaded, family):
     model = loaded(family)
-    other = Question(QUESTIONS[0].prompt, encoded(make_image((96, 64), seed=9)))
+    other = ImageTextPrompt(PROMPTS[0].text, encoded(make_image((96, 64), seed=9)))
     with torch.inference_mode():
-        first, second = model.model(**encode_batch(model, [QUESTIONS[0], other])).logits[:, -1]
+        first, second = model.model(**encode_batch(model, [PROMPTS[0], other])).logits[:, -1]
     assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_generation_gives_one_text_a_question(loaded, family):
+def test_generation_gives_one_completion_for_each_prompt(loaded, family):
     model = loaded(family)
-    batch = encode_batch(model, QUESTIONS)
-    texts = generate_texts(model, batch, max_new_tokens=6, do_sample=False)
-    assert len(texts) == len(QUESTIONS)
-    assert texts == generate_texts(model, batch, max_new_tokens=6, do_sample=False)
+    batch = encode_batch(model, PROMPTS)
+    texts = [each.text for each in generate(model, batch, Decoding(max_new_tokens=6))]
+    assert len(texts) == len(PROMPTS)
+    assert texts == [each.text for each in generate(model, batch, Decoding(max_new_tokens=6))]
     assert not any("<|" in text or "Box?" in text for text in texts)
 
 
-def test_the_tags_of_an_answer_survive_decoding(loaded):
+def test_decoding_keeps_the_tags_of_an_answer(loaded):
     tokenizer = loaded("qwen3_vl").tokenizer
     text = "<think>the mug</think><answer>[1, 2, 34, 5]</answer>"
     tokens = tokenizer(text)["input_ids"]
@@ -87,9 +88,9 @@ def test_the_tags_of_an_answer_survive_decoding(loaded):
     assert tokens[0] == tokenizer.convert_tokens_to_ids("<think>")
 
 
-def test_the_chat_is_rendered_with_the_image_before_the_words(loaded):
+def test_the_chat_is_rendered_with_the_image_before_the_text(loaded):
     model = loaded("qwen2_5_vl")
-    batch = encode_batch(model, QUESTIONS[1:2], system="Be brief.")
+    batch = encode_batch(model, PROMPTS[1:2], system="Be brief.")
     text = model.tokenizer.decode(batch["input_ids"][0])
     text = text.replace("<|image_pad|>", "")
     assert text == (
@@ -99,7 +100,7 @@ def test_the_chat_is_rendered_with_the_image_before_the_words(loaded):
     )
 
 
-def test_images_of_any_mode_are_taken(checkpoint):
+def test_images_of_any_mode_are_accepted(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     modes = ("L", "RGBA", "P", "1", "CMYK")
     images = [make_image((64, 64)).convert(mode) for mode in modes]
@@ -110,13 +111,13 @@ def test_images_of_any_mode_are_taken(checkpoint):
 
 def test_a_damaged_image_is_named(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
-    whole = QUESTIONS[0].image
+    whole = PROMPTS[0].image
     for damaged in (b"", b"no image", whole[: len(whole) // 2]):
-        with pytest.raises(UserError, match="question 1: its image cannot be read"):
-            encode_batch(side, [QUESTIONS[0], Question("Box?", damaged)])
+        with pytest.raises(UserError, match="prompt 1: its image cannot be read"):
+            encode_batch(side, [PROMPTS[0], ImageTextPrompt("Box?", damaged)])
 
 
-def test_a_batch_needs_a_question_and_every_chat_an_image(checkpoint):
+def test_a_batch_needs_a_prompt_and_each_chat_an_image(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     with pytest.raises(ValueError, match="0 chats"):
         encode_batch(side, [])

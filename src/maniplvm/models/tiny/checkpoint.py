@@ -1,7 +1,7 @@
-"""Tiny checkpoints of the real model classes, with random weights: for tests and benchmarks.
+"""Write tiny checkpoints of the real model classes with random weights, for tests and benchmarks.
 
-They are complete (weights, tokenizer, processor, chat template) and load like any other model,
-but they know nothing: what they write is noise.
+They are complete (weights, tokenizer, processor, chat template) and load like any other model.
+Their completions are random tokens.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.geometry import FRAMES
 from maniplvm.models.checkpoint import quiet_unless_terminal
-from maniplvm.models.tokenizers import (
-    stop_at_turn,
+from maniplvm.models.tiny.tokenizer import (
+    stop_at_end_of_turn,
     text_token_ids,
     token_ids,
     train_tokenizer,
@@ -29,14 +29,14 @@ _WIDTH, _DEPTH, _HEADS = 32, 2, 4
 
 @dataclass(frozen=True)
 class _Architecture:
-    """What distinguishes one family's classes.
+    """Settings in which the model classes of the families differ.
 
     Attributes:
-        prefix: Of the class names in transformers.
-        video_processor: Its class name, which a stock processor looks for.
+        prefix: Prefix of the class names in transformers.
+        video_processor: Class name of the video processor.
         patch_size: Side of a patch [px].
-        min_pixels: As in the published checkpoints [px squared].
-        max_pixels: As in the published checkpoints [px squared].
+        min_pixels: Smallest area of a resized image, as in the published checkpoints [px squared].
+        max_pixels: Largest area of a resized image, as in the published checkpoints [px squared].
         vision: Settings of the vision tower besides the shared ones.
         rope: Settings of the rotary embedding besides the shared ones.
     """
@@ -97,18 +97,18 @@ TINY_FAMILIES = tuple(_ARCHITECTURES)
 
 
 def write_tiny_checkpoint(folder: str | Path, family: str, seed: int = 0) -> Path:
-    """Write a complete checkpoint of a family's real class, a few hundred kB large.
+    """Write a complete checkpoint of a family's real model class, a few hundred kB large.
 
     Args:
-        folder: Where to; created if it is missing.
+        folder: Target folder; created if it is missing.
         family: One of `TINY_FAMILIES`.
-        seed: Of the weights; the same seed gives the same bytes.
+        seed: Seed of the weights; the same seed gives the same bytes.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: an unknown family; the valid ones are listed.
+        UserError: an unknown family; the message lists the valid ones.
     """
     if family not in _ARCHITECTURES:
         raise UserError(f"unknown family {family!r}; choose from {', '.join(TINY_FAMILIES)}")
@@ -131,10 +131,10 @@ def write_tiny_checkpoint(folder: str | Path, family: str, seed: int = 0) -> Pat
 
 
 def tiny_tokenizer(size: int = 512) -> Any:
-    """A tokenizer trained on the prompts alone.
+    """Train a tokenizer on the prompts of all families.
 
     Args:
-        size: Tokens at most, the tags not counted.
+        size: Largest number of tokens, without the tags.
     """
     return train_tokenizer(_corpus(), size)
 
@@ -183,5 +183,5 @@ def _random_model(architecture: _Architecture, tokenizer: Any, seed: int) -> Any
     with torch().random.fork_rng(devices=[]):
         torch().manual_seed(seed)
         model = getattr(library, f"{architecture.prefix}ForConditionalGeneration")(config)
-    stop_at_turn(model, tokenizer)
+    stop_at_end_of_turn(model, tokenizer)
     return model

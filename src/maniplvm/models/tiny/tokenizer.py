@@ -1,4 +1,4 @@
-"""The parts of a checkpoint that are made, not trained: tokenizer, chat template, processor."""
+"""Tokenizer, chat template and processor files of a small checkpoint in the format of Qwen-VL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 IMAGE, VIDEO = "<|image_pad|>", "<|video_pad|>"
 SPECIAL_TOKENS = (END_OF_TEXT, TURN, END_OF_TURN, VISION_START, VISION_END, IMAGE, VIDEO)
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-"""One token each, and not special: decoding must keep them."""
+"""Tags that are one token each. They are not special, so decoding keeps them."""
 
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
@@ -36,17 +36,16 @@ CHAT_TEMPLATE = """\
 {{ '<|im_start|>assistant\\n' }}
 {%- endif -%}
 """
-"""The chat form of the Qwen family, images and text only."""
+"""Chat template of the Qwen family, for images and text only."""
 
 
 def train_tokenizer(texts: Iterable[str], size: int, whole: Iterable[str] = ()) -> Any:
-    """A byte-level tokenizer with the marks of the Qwen family.
+    """Train a byte-level tokenizer with the special tokens of the Qwen family.
 
     Args:
-        texts: What it is trained on.
-        size: Tokens at most, `TAGS` and `whole` not counted.
-        whole: Further texts that are one token each wherever they stand. Digits that are not
-            among them are one token each.
+        texts: Training texts.
+        size: Largest number of tokens, without `TAGS` and `whole`.
+        whole: Further strings that are one token each. All other digits are one token each.
     """
     library = tokenizers()
     tokenizer = library.Tokenizer(library.models.BPE())
@@ -79,13 +78,13 @@ def train_tokenizer(texts: Iterable[str], size: int, whole: Iterable[str] = ()) 
 def write_processor(
     folder: Path, prefix: str, video_processor: str, settings: Mapping[str, Any]
 ) -> None:
-    """Image and video settings in the one file from which every processor is built.
+    """Write `processor_config.json`, with the image and video settings of a processor.
 
     Args:
-        folder: Of the checkpoint.
-        prefix: Of the class names in transformers.
-        video_processor: Its class name, which a stock processor looks for.
-        settings: What both parts share: patches, merging, smallest and largest area.
+        folder: Folder of the checkpoint.
+        prefix: Prefix of the class names in transformers.
+        video_processor: Class name of the video processor.
+        settings: Settings of both parts: patches, merging, smallest and largest area.
     """
     content = {
         "processor_class": f"{prefix}Processor",
@@ -97,28 +96,28 @@ def write_processor(
 
 
 def token_ids(tokenizer: Any) -> dict[str, int]:
-    """The ids that a Qwen-VL config names."""
-    marks = {
+    """The token ids in the config of a Qwen-VL model."""
+    tokens = {
         "image_token_id": IMAGE,
         "video_token_id": VIDEO,
         "vision_start_token_id": VISION_START,
         "vision_end_token_id": VISION_END,
     }
-    return {name: tokenizer.convert_tokens_to_ids(mark) for name, mark in marks.items()}
+    return {name: tokenizer.convert_tokens_to_ids(token) for name, token in tokens.items()}
 
 
 def text_token_ids(tokenizer: Any) -> dict[str, int]:
-    """The ids that the config of a Qwen language model names."""
-    marks = {
+    """The token ids in the config of a Qwen language model."""
+    tokens = {
         "bos_token_id": END_OF_TEXT,
         "eos_token_id": END_OF_TURN,
         "pad_token_id": END_OF_TEXT,
     }
-    return {name: tokenizer.convert_tokens_to_ids(mark) for name, mark in marks.items()}
+    return {name: tokenizer.convert_tokens_to_ids(token) for name, token in tokens.items()}
 
 
-def stop_at_turn(model: Any, tokenizer: Any) -> None:
-    """Let `generate` stop where the reply ends."""
+def stop_at_end_of_turn(model: Any, tokenizer: Any) -> None:
+    """Make `generate` stop at the end of the assistant's turn."""
     ids = text_token_ids(tokenizer)
     model.generation_config.eos_token_id = ids["eos_token_id"]
     model.generation_config.pad_token_id = ids["pad_token_id"]
