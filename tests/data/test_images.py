@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maniplvm.data.images import check_image, decode, read_image, resolve_image
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from tests.data.conftest import encoded
 
 
@@ -88,7 +88,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width, h
     (tmp_path / "bomb.png").write_bytes(png_header(width, height))
     with pytest.raises(RecordError, match=r"bomb.png .*64,000,000 pixels; scale it down") as caught:
         read_image(tmp_path / "bomb.png")
-    assert caught.value.cause is Cause.OVERSIZED_IMAGE
+    assert caught.value.code is ErrorCode.OVERSIZED_IMAGE
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
@@ -103,14 +103,14 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
 def test_a_truncated_image_is_unreadable(form, share):
     data = encoded((70, 50), form)
-    with pytest.raises(RecordError, match="p is damaged or none of PNG, JPEG, WEBP") as caught:
+    with pytest.raises(RecordError, match="p is damaged or not one of PNG, JPEG, WEBP") as caught:
         check_image(data[: int(share * len(data))], "p")
-    assert caught.value.cause is Cause.UNREADABLE_IMAGE
+    assert caught.value.code is ErrorCode.UNREADABLE_IMAGE
 
 
 @pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF"])
 def test_other_formats_are_refused(form):
-    with pytest.raises(RecordError, match="none of PNG, JPEG, WEBP"):
+    with pytest.raises(RecordError, match="not one of PNG, JPEG, WEBP"):
         check_image(encoded((8, 8), form), "p")
 
 
@@ -124,10 +124,10 @@ def test_damaged_bytes_never_raise_anything_else(form, changes):
     for where, value in changes:
         data[int(where * len(data))] = value
     try:
-        cause = None if check_image(bytes(data), "p").size else Cause.BAD_VALUE
+        code = None if check_image(bytes(data), "p").size else ErrorCode.BAD_VALUE
     except RecordError as error:
-        cause = error.cause
-    assert cause in (None, Cause.UNREADABLE_IMAGE, Cause.OVERSIZED_IMAGE)
+        code = error.code
+    assert code in (None, ErrorCode.UNREADABLE_IMAGE, ErrorCode.OVERSIZED_IMAGE)
 
 
 @settings(max_examples=50)
@@ -159,7 +159,7 @@ def test_a_path_that_escapes_the_root_is_refused(tmp_path, name):
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(RecordError, match="must be a plain path below the image root") as caught:
         resolve_image(tmp_path / "root", name)
-    assert caught.value.cause is Cause.ESCAPING_PATH
+    assert caught.value.code is ErrorCode.ESCAPING_PATH
 
 
 def test_links_may_not_lead_out_of_the_root(tmp_path):
@@ -188,9 +188,9 @@ def test_a_missing_image_is_named(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
-    with pytest.raises(RecordError, match=r"is no file; fetch it.*--images") as caught:
+    with pytest.raises(RecordError, match=r"is not a file; download it.*--images") as caught:
         resolve_image(tmp_path, name)
-    assert caught.value.cause is Cause.MISSING_IMAGE
+    assert caught.value.code is ErrorCode.MISSING_IMAGE
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,12 +1,30 @@
+"""The JSON reader: which files it reads, their records, and lists that are streamed."""
+
+import io
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from maniplvm.data.readers import FORMATS, find_format
-from maniplvm.data.readers._json import json_records
-from maniplvm.data.readers._json_record import Record
-from maniplvm.data.record_errors import BadRecord, Cause
+from maniplvm.data.readers import FORMATS, _json, find_format
+from maniplvm.data.readers._json import NotAListError, Record, json_records, stream_list
+from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.errors import UserError
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Counting(io.StringIO):
+    """A text that knows how far it was read."""
+
+    @property
+    def used(self) -> int:
+        return self.tell()
 
 
 def good(path, images=None):
@@ -35,7 +53,7 @@ def test_blank_lines_are_passed_over_and_a_byte_order_mark_too(tmp_path):
     assert [(r.place, r.fields["id"]) for r in found] == [("line 1", 1), ("line 4", 2)]
 
 
-@pytest.mark.parametrize("line", ["{", "nonsense", "[" * 100_000])
+@pytest.mark.parametrize("line", ["{", "nonsense", "[" * 100_000, "1" * 5000])
 def test_a_line_that_is_not_json_is_one_bad_record(tmp_path, line):
     (tmp_path / "r.jsonl").write_text(f'{{"id": 1}}\n{line}\n{{"id": 2}}\n')
     first, bad, last = json_records(tmp_path / "r.jsonl", None)
@@ -43,7 +61,7 @@ def test_a_line_that_is_not_json_is_one_bad_record(tmp_path, line):
     assert isinstance(last, Record)
     assert (first.fields["id"], last.fields["id"]) == (1, 2)
     assert isinstance(bad, BadRecord)
-    assert (bad.cause, bad.place, bad.id) == (Cause.NOT_JSON, "line 2", None)
+    assert (bad.code, bad.place, bad.id) == (ErrorCode.NOT_JSON, "line 2", None)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +70,12 @@ def test_a_line_that_is_not_json_is_one_bad_record(tmp_path, line):
         (b'{"id": 1}\n{"id": 2}', r"not JSON \(Extra data.*belongs in a .jsonl file"),
         (b"", r"r.json: not JSON"),
         (b'{"id": 1}', r"expected a list of records, got dict"),
+        (
+            b'[{"id": 1}, {"id": 2}, nonsense]',
+            r"Expecting value, in or after record 1, character 23",
+        ),
+        (b'[{"id": ' + b"1" * 5000 + b"}]", r"not JSON \(Exceeds the limit .*in or after record 0"),
+        (b"1" * 5000, r"not JSON \(Exceeds the limit"),
         (b"[" * 100_000, r"nested too deeply"),
         (b'["\xff"]', r"r.json: not UTF-8 text \(invalid start byte\)"),
     ],
@@ -76,10 +100,10 @@ def test_missing_sources_and_image_folders_are_named(tmp_path):
         list(json_records(tmp_path / "a.txt", None))
     with pytest.raises(UserError, match=r"gone: no such image folder"):
         list(json_records(tmp_path, tmp_path / "gone"))
-    with pytest.raises(UserError, match=r"holds no .json or .jsonl file \(found: none at all\)"):
+    with pytest.raises(UserError, match=r"holds no .json or .jsonl file \(found: none\)"):
         list(json_records(tmp_path, None))
     (tmp_path / "b.json").write_text("[]")
-    with pytest.raises(UserError, match=r"file named after affordance \(found: b.json\)"):
+    with pytest.raises(UserError, match=r"file with affordance in its name \(found: b.json\)"):
         list(json_records(tmp_path, None, ("affordance",)))
 
 
@@ -94,3 +118,74 @@ def test_a_folder_is_read_in_the_order_of_names_with_its_own_images(tmp_path):
     assert [record.file.image_root for record in found] == roots
     given = good(tmp_path, tmp_path / "a")
     assert {record.file.image_root for record in given} == {tmp_path / "a"}
+
+
+@given(items=st.lists(VALUES, max_size=6), indent=st.none() | st.integers(0, 3))
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+def test_any_list_is_read_as_json_reads_it_whatever_the_chunk(chunk, items, indent):
+    before = _json.CHUNK_SIZE
+    _json.CHUNK_SIZE = chunk
+    try:
+        assert list(stream_list(io.StringIO(json.dumps(items, indent=indent)))) == items
+    finally:
+        _json.CHUNK_SIZE = before
+
+
+def test_a_long_file_is_not_read_before_its_first_items_are_used():
+    item = {"id": 1, "text": "x" * 1000}
+    stream = Counting(json.dumps([item] * 5000))
+    items = stream_list(stream)
+    assert next(items) == item
+    assert stream.used <= 2 * _json.CHUNK_SIZE < len(stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "message"),
+    [
+        ("[1, 2", [1, 2], "Expecting ',' delimiter"),
+        ("[1 2]", [1], "Expecting ',' delimiter"),
+        ('[1, {"a": ', [1], "Expecting value"),
+        ("[1, ]", [1], "Expecting value"),
+        ("[1] [2]", [1], "Extra data"),
+        ("[", [], "Expecting value"),
+        ("", [], "Expecting value"),
+    ],
+)
+def test_a_broken_list_gives_what_stands_before_the_fault(text, before, message):
+    items = stream_list(io.StringIO(text))
+    assert [next(items) for _ in before] == before
+    with pytest.raises(json.JSONDecodeError, match=message):
+        next(items)
+
+
+def test_another_value_is_no_list():
+    with pytest.raises(NotAListError) as error:
+        list(stream_list(io.StringIO(' {"a": 1}')))
+    assert error.value.value == {"a": 1}
+
+
+def test_an_endless_item_is_given_up(monkeypatch):
+    monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
+    stream = Counting('["' + "x" * 100_000)
+    with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
+        list(stream_list(stream))
+    assert stream.used < 1000
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 4096])
+def test_an_error_has_its_position_in_the_whole_file_whatever_the_chunk(monkeypatch, chunk):
+    monkeypatch.setattr(_json, "CHUNK_SIZE", chunk)
+    text = json.dumps([{"id": number} for number in range(20)])[:-1] + ", nonsense]"
+    with pytest.raises(json.JSONDecodeError) as error:
+        list(stream_list(io.StringIO(text)))
+    assert error.value.pos == text.index("nonsense")
+
+
+def test_another_value_that_is_endless_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
+    stream = Counting('{"a": "' + "x" * 100_000)
+    with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
+        list(stream_list(stream))
+    assert stream.used < 1000

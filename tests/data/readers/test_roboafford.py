@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from maniplvm.data.readers import roboafford
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks import Task
 from tests.data.conftest import encoded, the_refusal, the_sample
 
@@ -94,27 +94,31 @@ def test_an_answer_may_be_text_and_a_name_may_repeat_its_folder(source):
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(mask=...), Cause.MISSING_KEY, "needs a 'mask' to be judged by"),
-        (record(answer=...), Cause.MISSING_KEY, "no 'answer'"),
-        (record(answer=[], mask=...), Cause.MISSING_KEY, "at least one polygon"),
-        (record(answer="a, b"), Cause.NOT_JSON, "'answer' is a text but not JSON"),
-        (record(answer=[[0.5, 0.5]]), Cause.NOT_PIXELS, "lies in 0..1"),
-        (record(answer=[[1, 2, 3]]), Cause.WRONG_TYPE, "needs 2 numbers x, y, got 3"),
-        (record(answer=[[20, 90]]), Cause.OUTSIDE_IMAGE, "reaches (20, 90)"),
-        (record(answer=[SQUARE[:2]], mask=...), Cause.TOO_FEW_POINTS, "at least 3 points"),
-        (record(answer=[[[1, 1], [5, 5], [9, 9]]], mask=...), Cause.EMPTY_BOX, "no area"),
-        (record(mask="short.png"), Cause.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),
-        (record(mask="empty.png"), Cause.BAD_VALUE, "has no set pixel"),
-        (record(mask="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
-        (record(img=...), Cause.MISSING_KEY, "no 'img'"),
-        (record(question=" "), Cause.BAD_VALUE, "'question' is blank"),
+        (record(mask=...), ErrorCode.MISSING_KEY, "needs a 'mask' for scoring"),
+        (record(answer=...), ErrorCode.MISSING_KEY, "no 'answer'"),
+        (record(answer=[], mask=...), ErrorCode.MISSING_KEY, "at least one polygon"),
+        (record(answer="a, b"), ErrorCode.NOT_JSON, "'answer' is a string but not JSON"),
+        (record(answer=[[0.5, 0.5]]), ErrorCode.NOT_PIXELS, "lies in 0..1"),
+        (record(answer=[[1, 2, 3]]), ErrorCode.WRONG_TYPE, "needs 2 numbers x, y, got 3"),
+        (record(answer=[[20, 90]]), ErrorCode.OUTSIDE_IMAGE, "reaches (20, 90)"),
+        (record(answer=[SQUARE[:2]], mask=...), ErrorCode.TOO_FEW_POINTS, "at least 3 points"),
+        (record(answer=[[[1, 1], [5, 5], [9, 9]]], mask=...), ErrorCode.EMPTY_BOX, "no area"),
+        (
+            record(mask="short.png"),
+            ErrorCode.SIZE_MISMATCH,
+            "mask is 64x47, but its image is 64x48",
+        ),
+        (record(mask="empty.png"), ErrorCode.BAD_VALUE, "has no set pixel"),
+        (record(mask="gone.png"), ErrorCode.MISSING_IMAGE, "gone.png is not a file"),
+        (record(img=...), ErrorCode.MISSING_KEY, "no 'img'"),
+        (record(question=" "), ErrorCode.BAD_VALUE, "'question' is blank"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_cause(source, bad, cause, words):
+def test_a_bad_record_is_refused_with_its_code(source, bad, code, words):
     path = source(record(), bad)
     result = the_refusal(roboafford.read(path, None))
-    assert result.cause is cause
+    assert result.code is code
     assert words in result.detail
     assert f"{path}, record 1" in str(result)

@@ -123,4 +123,4 @@ def _decoded(sample: Sample) -> Any:
     try:
         return decode(sample.image or b"", f"the image of sample {sample.id!r}")
     except RecordError as error:
-        raise UserError(f"{error.cause}: {error.detail}") from error
+        raise UserError(f"{error.code}: {error.detail}") from error

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from maniplvm.cli.data import app
-from maniplvm.data import Cause, import_dataset, open_dataset, read_records
+from maniplvm.data import ErrorCode, import_dataset, open_dataset, read_records
 from maniplvm.data.images import decode
-from maniplvm.data.readers.lerobot import reader as lerobot
+from maniplvm.data.readers import lerobot
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task
 from tests.data.conftest import encoded, the_refusal, the_sample
@@ -107,12 +107,12 @@ def test_bad_episodes_can_be_skipped(version, tmp_path, calibration):
         "lerobot", root, tmp_path / "out", options={"calibration": calibration}, skip_bad=True
     )
     assert report.written == 1
-    assert [(bad.place, bad.cause) for bad in report.skipped] == [
-        ("episode 0", Cause.NOT_FINITE),
-        ("episode 1", Cause.OUTSIDE_IMAGE),
-        ("episode 2", Cause.OUTSIDE_IMAGE),
-        ("episode 3", Cause.TOO_FEW_POINTS),
-        ("episode 4", Cause.BAD_VALUE),
+    assert [(bad.place, bad.code) for bad in report.skipped] == [
+        ("episode 0", ErrorCode.NOT_FINITE),
+        ("episode 1", ErrorCode.OUTSIDE_IMAGE),
+        ("episode 2", ErrorCode.OUTSIDE_IMAGE),
+        ("episode 3", ErrorCode.TOO_FEW_POINTS),
+        ("episode 4", ErrorCode.BAD_VALUE),
     ]
     told = [bad.detail for bad in report.skipped]
     assert "position at frame 3 is [" in told[0]
@@ -159,11 +159,11 @@ def test_a_damaged_table_is_named(version, tmp_path, calibration):
     for content in (b"", whole[: len(whole) // 2], b"no parquet at all"):
         path.write_bytes(content)
         bad = the_refusal(lerobot.read(root, None, calibration))
-        assert bad.cause is Cause.DAMAGED_FILE
-        assert f"{path} is damaged or no parquet file" in bad.detail
+        assert bad.code is ErrorCode.DAMAGED_FILE
+        assert f"{path} is damaged or not a Parquet file" in bad.detail
     path.unlink()
     bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.MISSING_FILE
+    assert bad.code is ErrorCode.MISSING_FILE
     assert str(bad).startswith(f"{path}, episode 0: missing file")
 
 
@@ -173,7 +173,7 @@ def test_a_missing_column_is_named(version, tmp_path, calibration):
     path = root / DATA[version]
     write_parquet(path, pq.read_table(path).drop_columns(["observation.state"]))
     bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.MISSING_KEY
+    assert bad.code is ErrorCode.MISSING_KEY
     assert f"{path} has no column 'observation.state'; it has timestamp, frame_index" in bad.detail
 
 
@@ -191,12 +191,12 @@ def test_states_that_are_no_numbers_are_refused(tmp_path, calibration):
         column = pa.array(content)
         write_parquet(path, table.set_column(place, "observation.state", column))
         bad = the_refusal(lerobot.read(root, None, calibration))
-        assert bad.cause is Cause.WRONG_TYPE
-        assert "needs lists of equally many numbers" in bad.detail
+        assert bad.code is ErrorCode.WRONG_TYPE
+        assert "needs numbers, or lists of numbers of the same length" in bad.detail
     short = pa.array([[1.0, 2.0]] * len(table))
     write_parquet(path, table.set_column(place, "observation.state", short))
     bad = the_refusal(lerobot.read(root, None, calibration))
-    assert "holds 2 numbers a frame, so no index 2" in bad.detail
+    assert "has 2 numbers per frame, so no index 2" in bad.detail
 
 
 def test_a_null_number_is_not_finite(tmp_path, calibration):
@@ -207,7 +207,7 @@ def test_a_null_number_is_not_finite(tmp_path, calibration):
     states[2][0] = None
     place = table.schema.get_field_index("observation.state")
     write_parquet(path, table.set_column(place, "observation.state", pa.array(states)))
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.NOT_FINITE
+    assert the_refusal(lerobot.read(root, None, calibration)).code is ErrorCode.NOT_FINITE
 
 
 @pytest.mark.parametrize("version", WRITERS)
@@ -216,8 +216,8 @@ def test_a_table_that_lacks_frames_is_damaged(version, tmp_path, calibration):
     path = root / DATA[version]
     write_parquet(path, pq.read_table(path).slice(0, 12))
     bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.DAMAGED_FILE
-    assert "holds 12 frames of it, but the list of episodes says 19" in bad.detail
+    assert bad.code is ErrorCode.DAMAGED_FILE
+    assert "holds 12 frames of this episode, but the list of episodes states 19" in bad.detail
 
 
 @pytest.mark.parametrize("version", WRITERS)
@@ -226,10 +226,10 @@ def test_a_broken_video_is_named(version, tmp_path, calibration):
     (video,) = root.rglob("*.mp4")
     video.write_bytes(video.read_bytes()[:200])
     bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.UNREADABLE_VIDEO
+    assert bad.code is ErrorCode.UNREADABLE_VIDEO
     assert str(video) in bad.detail
     video.unlink()
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.MISSING_FILE
+    assert the_refusal(lerobot.read(root, None, calibration)).code is ErrorCode.MISSING_FILE
 
 
 def test_an_episode_beyond_the_end_of_its_video_is_refused(tmp_path, calibration):
@@ -240,7 +240,7 @@ def test_an_episode_beyond_the_end_of_its_video_is_refused(tmp_path, calibration
     write_parquet(path, pa.Table.from_pylist(rows))
     bad = the_refusal(lerobot.read(root, None, calibration))
     assert bad.place == "episode 1"
-    assert "no frame at 60.000 s; the nearest is at" in bad.detail
+    assert "no frame at 60.000 s; the nearest frame is at" in bad.detail
 
 
 def test_a_list_of_episodes_with_holes_is_refused_row_by_row(tmp_path, calibration):
@@ -253,7 +253,7 @@ def test_a_list_of_episodes_with_holes_is_refused_row_by_row(tmp_path, calibrati
     assert str(first).startswith(f"{path}, episode 0: bad value: 'data/file_index' needs a number")
     assert second.instruction == "take the cup"
     path.write_bytes(b"PAR1")
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.DAMAGED_FILE
+    assert the_refusal(lerobot.read(root, None, calibration)).code is ErrorCode.DAMAGED_FILE
     path.unlink()
     with pytest.raises(UserError, match="holds no meta/episodes"):
         read_all(root, calibration)
@@ -265,7 +265,11 @@ def test_a_list_of_lines_with_bad_ones_is_refused_line_by_line(tmp_path, calibra
     good = path.read_text()
     path.write_text('not json\n{"episode_index": "0"}\n{"episode_index": true}\n' + good)
     *bad, sample = lerobot.read(root, None, calibration)
-    assert [one.cause for one in bad] == [Cause.NOT_JSON, Cause.WRONG_TYPE, Cause.WRONG_TYPE]
+    assert [one.code for one in bad] == [
+        ErrorCode.NOT_JSON,
+        ErrorCode.WRONG_TYPE,
+        ErrorCode.WRONG_TYPE,
+    ]
     assert [one.place for one in bad] == ["line 1", "line 2", "line 3"]
     assert sample.instruction == "put the cup on the shelf"
 
@@ -316,7 +320,8 @@ def test_the_camera_is_chosen_by_key_or_by_its_end(tmp_path, calibration):
     }
     path.write_text(json.dumps(content))
     with pytest.raises(
-        UserError, match=r"which camera\? say --camera KEY.*images.front, observation.images.wrist$"
+        UserError,
+        match=r"no camera is selected; give --camera KEY.*images.front, observation.images.wrist$",
     ):
         read_all(root, calibration)
     for key in (CAMERA, "front", "images.front"):
@@ -334,7 +339,7 @@ def test_a_calibration_for_another_size_is_refused_with_the_factors(tmp_path):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     calibration = write_calibration(tmp_path / "large.yaml", image_size=[640, 480])
     bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.SIZE_MISMATCH
+    assert bad.code is ErrorCode.SIZE_MISMATCH
     assert (
         "multiply fx and cx by 0.1, fy and cy by 0.1, and state image_size: [64, 48]" in bad.detail
     )
@@ -356,9 +361,12 @@ def test_positions_may_be_indices_of_another_column_and_in_millimetres(tmp_path)
 @pytest.mark.parametrize(
     ("position", "words"),
     [
-        ({"names": ["x", "y", "tip"]}, "'tip' is no name of 'observation.state'; it has x, y, z"),
+        (
+            {"names": ["x", "y", "tip"]},
+            "'tip' is not a name of 'observation.state'; it has x, y, z",
+        ),
         ({"indices": [0, 1, 7]}, "'observation.state' has 7 numbers, so no index 7"),
-        ({"column": "pose", "indices": [0, 1, 2]}, "no column of numbers 'pose'; it has observ"),
+        ({"column": "pose", "indices": [0, 1, 2]}, "no state 'pose'; it has observ"),
     ],
 )
 def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tmp_path):
@@ -373,8 +381,8 @@ def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tm
     ("names", "words"),
     [
         ({"motors": ["x", "y", "z", "a", "b", "c", "d"]}, None),
-        (None, "the data set gives none to the 7 numbers"),
-        (["x", "y", "z", "z", "b", "c", "d"], "'z' names several numbers"),
+        (None, "the 7 numbers of 'observation.state' have no names"),
+        (["x", "y", "z", "z", "b", "c", "d"], "'z' is the name of several numbers"),
     ],
 )
 def test_names_may_stand_under_a_key_but_must_be_there(names, words, tmp_path, calibration):
@@ -404,21 +412,23 @@ def test_paths_follow_the_template_or_else_the_usual_layout(tmp_path, calibratio
     odd = write_lerobot_v2(
         tmp_path / "odd", EPISODES[:1], data_path="data/{episode_index.__class__}{secret}"
     )
-    with pytest.raises(UserError, match=r"a path names '\{secret\}'; known are episode_index"):
+    with pytest.raises(
+        UserError, match=r"a path template has '\{secret\}'; valid are episode_index"
+    ):
         read_all(odd, calibration)
 
 
 def test_a_path_that_leaves_the_data_set_is_refused(tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1], data_path="../outside.parquet")
     shutil.copy(root / DATA["v2.1"], tmp_path / "outside.parquet")
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.ESCAPING_PATH
+    assert the_refusal(lerobot.read(root, None, calibration)).code is ErrorCode.ESCAPING_PATH
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "'codebase_version' is NoneType None; v2.0, v2.1, v3.0 are read"),
+        ("[]", "'codebase_version' is NoneType None, but must be one of v2.0, v2.1, v3.0"),
         ('{"codebase_version": "v1.6"}', "'codebase_version' is str 'v1.6'"),
         ('{"codebase_version": "v2.1", "features": {"a": 1}}', "'features' needs an object"),
     ],
@@ -434,7 +444,7 @@ def test_a_description_that_cannot_be_read_is_named(content, words, tmp_path):
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"holds no meta/info.json; name the folder"):
+    with pytest.raises(UserError, match=r"holds no meta/info.json; give the folder"):
         list(lerobot.read(tmp_path, None))
 
 
@@ -453,9 +463,11 @@ def test_images_may_be_files_beside_the_data(tmp_path, calibration):
     (tmp_path / "frames" / "0.png").write_bytes(encoded(SIZE, seed=5))
     assert the_sample(stored({"bytes": None, "path": "0.png"})).image == encoded(SIZE, seed=5)
     assert the_sample(stored(encoded(SIZE, seed=6))).image == encoded(SIZE, seed=6)
-    assert the_refusal(stored({"bytes": b"no image", "path": ""})).cause is Cause.UNREADABLE_IMAGE
-    assert the_refusal(stored("../0.png")).cause is Cause.ESCAPING_PATH
-    assert the_refusal(stored(7)).cause is Cause.WRONG_TYPE
+    assert (
+        the_refusal(stored({"bytes": b"no image", "path": ""})).code is ErrorCode.UNREADABLE_IMAGE
+    )
+    assert the_refusal(stored("../0.png")).code is ErrorCode.ESCAPING_PATH
+    assert the_refusal(stored(7)).code is ErrorCode.WRONG_TYPE
 
 
 @pytest.mark.parametrize("option", ["--calibration", "--camera"])
@@ -471,4 +483,4 @@ def test_the_command_line_passes_the_options_on_and_other_formats_refuse_them(
     refused = CliRunner().invoke(
         app, ["import", "sharerobot", str(root), "--out", str(tmp_path / "no"), option, "x"]
     )
-    assert f"format sharerobot takes no {option}" in str(refused.exception)
+    assert f"format sharerobot has no option {option}" in str(refused.exception)

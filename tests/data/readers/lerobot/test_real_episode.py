@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maniplvm.data import Cause, read_records
+from maniplvm.data import ErrorCode, read_records
 from maniplvm.data.images import decode
 from maniplvm.data.readers._parquet import number_rows, read_columns
 from maniplvm.data.readers.lerobot.info import read_info
@@ -67,6 +67,6 @@ def test_the_episode_that_is_there_is_read_and_the_others_are_listed(calibration
     assert sample.image_size == (256, 256)
     assert 3 <= len(sample.target.points) <= 10
     assert sample.provenance["length"] == 328
-    assert [(bad.place, bad.cause) for bad in skipped] == [
-        (f"episode {index}", Cause.MISSING_FILE) for index in range(4)
+    assert [(bad.place, bad.code) for bad in skipped] == [
+        (f"episode {index}", ErrorCode.MISSING_FILE) for index in range(4)
     ]

@@ -6,9 +6,10 @@ import pytest
 from scipy.io import savemat
 
 from maniplvm.data import import_dataset, open_dataset
-from maniplvm.data.readers.umd import reader as umd
+from maniplvm.data.readers import umd
 from maniplvm.data.readers.umd.files import AFFORDANCES
-from maniplvm.data.record_errors import BadRecord, Cause
+from maniplvm.data.readers.umd.reader import SAMPLED
+from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks import BoxTarget, Sample, Task
 from tests.data.conftest import encoded, the_refusal
@@ -213,11 +214,9 @@ def test_a_bad_frame_is_reported_and_another_is_drawn_instead(many):
         many.path("hammer_01", frame).write_bytes(b"no label")
         many.path("knife_01", frame, "rgb.jpg").write_bytes(b"no image")
     found = list(umd.read(many.root, None, sample=16))
-    assert Counter(s.category for s in found if isinstance(s, Sample)) == dict.fromkeys(
-        umd.SAMPLED, 4
-    )
-    causes = {item.cause for item in found if isinstance(item, BadRecord)}
-    assert causes == {Cause.DAMAGED_FILE, Cause.UNREADABLE_IMAGE}
+    assert Counter(s.category for s in found if isinstance(s, Sample)) == dict.fromkeys(SAMPLED, 4)
+    codes = {item.code for item in found if isinstance(item, BadRecord)}
+    assert codes == {ErrorCode.DAMAGED_FILE, ErrorCode.UNREADABLE_IMAGE}
 
 
 def test_too_few_frames_say_what_is_lacking(many):
@@ -233,35 +232,39 @@ NAN = np.full(SIZE[::-1], np.nan)
 
 
 @pytest.mark.parametrize(
-    ("data", "cause", "words"),
+    ("data", "code", "words"),
     [
-        (b"this is a text", Cause.DAMAGED_FILE, "is no MATLAB file that can be read"),
-        (mat(label(KNIFE))[:-20], Cause.DAMAGED_FILE, "ends within an element"),
+        (b"this is a text", ErrorCode.DAMAGED_FILE, "is not a readable MATLAB file"),
+        (mat(label(KNIFE))[:-20], ErrorCode.DAMAGED_FILE, "ends inside an element"),
         (
             mat(label(KNIFE), "other"),
-            Cause.MISSING_KEY,
+            ErrorCode.MISSING_KEY,
             "has no variable 'gt_label'; found 'other'",
         ),
-        (mat(np.zeros((48, 64, 7), np.uint8)), Cause.WRONG_TYPE, "of shape (48, 64, 7)"),
-        (mat("a text"), Cause.WRONG_TYPE, "'gt_label' as text"),
-        (mat(label(KNIFE) * 4), Cause.BAD_VALUE, "values up to 8 in 'gt_label'; labels are whole"),
-        (mat(label(KNIFE).astype(np.int16) - 1), Cause.BAD_VALUE, "whole numbers from 0 to 7"),
-        (mat(FRACTION), Cause.BAD_VALUE, "whole numbers from 0 to 7"),
-        (mat(NAN), Cause.BAD_VALUE, "whole numbers from 0 to 7"),
-        (mat(label(KNIFE, (65, 48))), Cause.SIZE_MISMATCH, "64x48 px, but its label is 65x48"),
-        (mat(label(KNIFE).T), Cause.SIZE_MISMATCH, "64x48 px, but its label is 48x64"),
+        (mat(np.zeros((48, 64, 7), np.uint8)), ErrorCode.WRONG_TYPE, "of shape (48, 64, 7)"),
+        (mat("a text"), ErrorCode.WRONG_TYPE, "'gt_label' as text"),
+        (
+            mat(label(KNIFE) * 4),
+            ErrorCode.BAD_VALUE,
+            "values up to 8 in 'gt_label'; labels are integers",
+        ),
+        (mat(label(KNIFE).astype(np.int16) - 1), ErrorCode.BAD_VALUE, "integers from 0 to 7"),
+        (mat(FRACTION), ErrorCode.BAD_VALUE, "integers from 0 to 7"),
+        (mat(NAN), ErrorCode.BAD_VALUE, "integers from 0 to 7"),
+        (mat(label(KNIFE, (65, 48))), ErrorCode.SIZE_MISMATCH, "64x48 px, but its label is 65x48"),
+        (mat(label(KNIFE).T), ErrorCode.SIZE_MISMATCH, "64x48 px, but its label is 48x64"),
     ],
 )
-def test_a_label_that_is_none_is_one_line_that_names_its_file(download, data, cause, words):
+def test_a_label_that_is_none_is_one_line_that_names_its_file(download, data, code, words):
     download.add("hammer_01", HAMMER)
     download.add("knife_01", KNIFE)
     download.path("knife_01").write_bytes(data)
     bad = the_refusal(umd.read(download.root, None))
-    assert bad.cause is cause
+    assert bad.code is code
     assert words in bad.detail
     path = download.path("knife_01")
-    assert str(bad).startswith(f"{path.parent}, frame 1 (id knife_01_00000001): {cause}: ")
-    assert path.name in bad.detail or cause is Cause.SIZE_MISMATCH
+    assert str(bad).startswith(f"{path.parent}, frame 1 (id knife_01_00000001): {code}: ")
+    assert path.name in bad.detail or code is ErrorCode.SIZE_MISMATCH
     assert "\n" not in str(bad)
 
 
@@ -272,10 +275,10 @@ def test_labels_of_another_number_type_are_read_when_they_are_whole(download):
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"),
-    [(None, Cause.MISSING_IMAGE), (b"no image", Cause.UNREADABLE_IMAGE)],
+    ("content", "code"),
+    [(None, ErrorCode.MISSING_IMAGE), (b"no image", ErrorCode.UNREADABLE_IMAGE)],
 )
-def test_an_image_that_is_missing_or_unreadable_refuses_its_frame(download, content, cause):
+def test_an_image_that_is_missing_or_unreadable_refuses_its_frame(download, content, code):
     download.add("hammer_01", HAMMER)
     download.add("knife_01", KNIFE)
     image = download.path("knife_01", kind="rgb.jpg")
@@ -283,7 +286,7 @@ def test_an_image_that_is_missing_or_unreadable_refuses_its_frame(download, cont
     if content is not None:
         image.write_bytes(content)
     bad = the_refusal(umd.read(download.root, None))
-    assert bad.cause is cause
+    assert bad.code is code
     assert image.name in bad.detail
 
 
@@ -292,7 +295,7 @@ def test_a_tool_that_was_not_fetched_is_named_with_its_line(download, tmp_path):
     path = download.root / "category_split.txt"
     path.write_text("1 hammer_01\n2 shovel_01\n")
     report = import_dataset("umd", download.root, tmp_path / "set", skip_bad=True)
-    assert (report.written, report.causes) == (2, {Cause.MISSING_FILE: 1})
+    assert (report.written, report.error_counts) == (2, {ErrorCode.MISSING_FILE: 1})
     assert str(report.skipped[0]).startswith(f"{path}, line 2 (id shovel_01): missing file")
 
 
@@ -307,7 +310,7 @@ def test_a_tool_that_was_not_fetched_is_named_with_its_line(download, tmp_path):
         ("1 ../../etc", "line 2: expected 1"),
         ("1 /etc", "line 2: expected 1"),
         ("1 hammer_01 x", "line 2: expected 1"),
-        ("2 knife_01", "line 2: knife_01 stands in line 1 too"),
+        ("2 knife_01", "line 2: knife_01 is in line 1 too"),
     ],
 )
 def test_a_split_file_s_bad_line_is_named(download, line, message):
