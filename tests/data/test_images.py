@@ -14,7 +14,7 @@ from tests.data.conftest import encoded
 
 
 def png_header(width, height):
-    """A PNG that claims a size and holds almost nothing."""
+    """A PNG with a large stated size and almost no data."""
 
     def chunk(kind, data):
         checksum = struct.pack(">I", zlib.crc32(kind + data))
@@ -47,7 +47,7 @@ def test_a_good_image_keeps_its_bytes(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_an_exif_orientation_is_baked_in(form):
+def test_an_exif_orientation_is_applied_to_the_pixels(form):
     image = check_image(turned(form), "p")
     assert image.size == (20, 40)
     pixels = np.asarray(decode(image.data).convert("L"))
@@ -60,7 +60,7 @@ def test_an_exif_orientation_is_baked_in(form):
     assert check_image(image.data, "p") == image
 
 
-def test_a_palette_survives_being_turned():
+def test_a_palette_image_keeps_its_colours_when_it_is_turned():
     image = check_image(turned("PNG", mode="P"), "p")
     assert Image.open(io.BytesIO(image.data)).mode == "P"
     assert np.asarray(decode(image.data))[35].mean() > 245
@@ -176,7 +176,7 @@ def test_links_may_not_lead_out_of_the_root(tmp_path):
             resolve_image(root, name)
 
 
-def test_a_root_that_is_a_link_is_fine(tmp_path):
+def test_a_root_that_is_a_link_is_accepted(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.png").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "real")

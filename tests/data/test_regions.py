@@ -1,4 +1,4 @@
-"""Regions on their way: from records to targets, into a data set and out of it, and on images."""
+"""Region targets: from records, in a stored data set, and drawn on images."""
 
 import json
 import math
@@ -28,7 +28,7 @@ from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.data.schema import ADDED_COLUMNS
 from maniplvm.data.validation import region_target
 from maniplvm.tasks import RegionTarget, Sample, Task
-from tests.data.conftest import box_sample, encoded, the_refusal, the_sample, trace_sample
+from tests.data.conftest import box_sample, encoded, the_bad_record, the_sample, trace_sample
 from tests.data.drawing.test_answers import near
 from tests.data.test_validation import ANY_JSON
 
@@ -72,7 +72,7 @@ def test_regions_come_back_as_they_were_written(tmp_path):
     )
 
 
-def test_a_data_set_written_before_there_were_regions_still_reads(tmp_path):
+def test_a_data_set_written_before_regions_existed_is_still_read(tmp_path):
     written = [box_sample("a", image=encoded()), trace_sample("b")]
     write_dataset(tmp_path / "set", written, name="old")
     path = tmp_path / "set" / "train.parquet"
@@ -108,7 +108,7 @@ def test_a_mask_comes_back_from_its_image(bits):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
-def test_masks_of_every_image_mode_mean_what_is_not_black(tmp_path, mode):
+def test_pixels_that_are_not_black_are_set_in_masks_of_every_image_mode(tmp_path, mode):
     image = Image.fromarray(MASK)
     image = image.convert("I").convert("I;16") if mode == "I;16" else image.convert(mode)
     image.save(tmp_path / "mask.png")
@@ -156,7 +156,7 @@ def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():
         ({"mask": MASK, "points": []}, ErrorCode.TOO_FEW_POINTS, "at least 1 point, got 0"),
     ],
 )
-def test_a_bad_region_is_refused_with_its_code(given, code, words):
+def test_a_bad_region_is_reported_with_its_error_code(given, code, words):
     with pytest.raises(RecordError) as caught:
         region_target(SIZE, **given)
     assert caught.value.code is code
@@ -185,7 +185,7 @@ def pointing(**changes):
     return {k: v for k, v in {**values, **changes}.items() if v is not ...}
 
 
-def test_the_exchange_format_knows_pointing(records, tmp_path):
+def test_the_exchange_format_supports_pointing(records, tmp_path):
     path = records(
         pointing(boxes=[[40, 0, 60, 10]], mask="mask.png", points=[[12, 12]]), name="m.jsonl"
     )
@@ -216,8 +216,8 @@ def test_the_exchange_format_knows_pointing(records, tmp_path):
         (pointing(mask=3), ErrorCode.WRONG_TYPE, "'mask' needs a string"),
     ],
 )
-def test_a_bad_pointing_record_is_refused_with_its_code(records, bad, code, words):
-    result = the_refusal(jsonl.read(records(pointing(id="fine"), bad, name="m.jsonl"), None))
+def test_a_bad_pointing_record_is_reported_with_its_error_code(records, bad, code, words):
+    result = the_bad_record(jsonl.read(records(pointing(id="fine"), bad, name="m.jsonl"), None))
     assert result.code is code
     assert words in result.detail
 
@@ -242,7 +242,7 @@ def test_a_region_is_outlined_and_points_are_crosses():
     assert as_answer([[1, 2]], Task.TRAJECTORY) == [[1, 2]]
 
 
-def test_pointing_samples_stand_on_a_sheet_with_their_predictions():
+def test_a_contact_sheet_shows_pointing_samples_with_their_predictions():
     sheet = contact_sheet(
         [region_sample()], tile=320, annotations=[Annotation([[20, 20]], "inside 1.00")]
     )
@@ -250,7 +250,7 @@ def test_pointing_samples_stand_on_a_sheet_with_their_predictions():
     assert len(near(sheet, TARGET_STYLE)) > 50
 
 
-def test_the_description_of_the_columns_stays_true(tmp_path):
+def test_the_description_of_the_columns_matches_the_stored_columns(tmp_path):
     write_dataset(tmp_path / "set", [region_sample()], name="described")
     file = pq.read_schema(tmp_path / "set" / "train.parquet")
     features = json.loads(file.metadata[b"huggingface"])["info"]["features"]

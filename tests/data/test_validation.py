@@ -57,7 +57,7 @@ def test_an_overhang_of_one_pixel_is_clipped():
         ([0.1, 0.2, 0.5, 1.0], ErrorCode.NOT_PIXELS, "lies in 0..1; give pixels"),
     ],
 )
-def test_a_bad_box_is_refused_with_its_code(values, code, words):
+def test_a_bad_box_is_reported_with_its_error_code(values, code, words):
     error = refusal(box_target, values, SIZE)
     assert error.code is code
     assert words in error.detail
@@ -78,7 +78,7 @@ def test_a_bad_box_is_refused_with_its_code(values, code, words):
         ([[0.1, 0.2], [0.3, 0.9]], ErrorCode.NOT_PIXELS, "0..1"),
     ],
 )
-def test_a_bad_trace_is_refused_with_its_code(values, code, words):
+def test_a_bad_trace_is_reported_with_its_error_code(values, code, words):
     error = refusal(trace_target, values, SIZE)
     assert error.code is code
     assert words in error.detail
@@ -95,7 +95,7 @@ def test_no_json_value_raises_anything_else(value):
         assert ((points >= 0) & (points <= SIZE)).all()
 
 
-def test_a_long_value_is_shown_short_and_on_one_line():
+def test_a_long_value_is_shortened_to_one_line():
     text = short_repr({"a\n": "x" * 500})
     assert len(text) < 80
     assert text.endswith("…")

@@ -60,7 +60,7 @@ def test_a_time_behind_the_end_is_refused(video):
     assert "no frame at 9.000 s; the nearest frame is at 2.400 s" in error.detail
 
 
-def test_a_cut_file_gives_the_right_frame_or_a_clear_error(video):
+def test_a_truncated_file_gives_the_correct_frame_or_a_clear_error(video):
     whole, first = video.read_bytes(), read_frame(video).data
     outcomes = []
     for end in range(0, len(whole), 97):
@@ -76,7 +76,7 @@ def test_a_cut_file_gives_the_right_frame_or_a_clear_error(video):
 @pytest.mark.parametrize(
     "content", [b"", b"just text", encoded(), b"#EXTM3U\nsecret.mp4\n", bytes(4000)]
 )
-def test_a_file_that_is_no_video_is_named(content, tmp_path):
+def test_a_file_that_is_not_a_video_is_named(content, tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
     assert refused(path).code is ErrorCode.UNREADABLE_VIDEO
@@ -107,7 +107,7 @@ def test_nothing_is_printed(h264, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_pyav_it_says_what_to_install(h264, monkeypatch):
+def test_without_pyav_the_error_says_what_to_install(h264, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UserError, match=r'videos need PyAV .*pip install "maniplvm\[video\]"'):
         read_frame(h264)

@@ -12,7 +12,7 @@ COORDINATE = st.floats(-1e12, 1e12)
 
 
 def near(image, style, tolerance=30):
-    """Where the image shows a style's colour, as rows of (x, y)."""
+    """The pixels (x, y) with a style's colour."""
     colour = np.array(ImageColor.getrgb(style.colour))
     distance = np.abs(np.asarray(image).astype(int) - colour).max(axis=2)
     return np.argwhere(distance < tolerance)[:, ::-1]
@@ -84,7 +84,7 @@ def test_degenerate_traces_can_be_drawn(points):
     assert (drawn == GREY) == (len(points) == 0)
 
 
-def test_truth_and_prediction_differ_by_more_than_colour():
+def test_target_and_prediction_differ_by_more_than_colour():
     box = [100, 100, 400, 300]
     truth = draw_answer(GREY, box, TARGET_STYLE)
     prediction = draw_answer(GREY, box, PREDICTION_STYLE)

@@ -24,7 +24,7 @@ def test_a_tile_shows_the_image_with_its_target():
     assert sheet.crop((16, 16, 16 + 128, 16 + 96)) == expected
 
 
-def test_the_instruction_and_the_id_stand_below_the_image():
+def test_the_instruction_and_the_id_are_drawn_below_the_image():
     def caption(sample):
         sheet = contact_sheet([sample], tile=128)
         return np.asarray(sheet.crop((16, 116, 144, sheet.height - 16))).min()
@@ -38,7 +38,7 @@ def test_the_instruction_and_the_id_stand_below_the_image():
         assert contact_sheet([other], tile=200) != one
 
 
-def test_a_long_instruction_is_wrap_and_cut():
+def test_a_long_instruction_is_wrapped_and_cut():
     short = contact_sheet([box_sample(instruction="lift")], tile=200)
     long = contact_sheet([box_sample(instruction="lift the lid " * 4)], tile=200)
     longer = contact_sheet([box_sample(instruction="lift the lid " * 99)], tile=200)
@@ -57,7 +57,7 @@ def test_a_word_wider_than_the_tile_is_cut():
     assert _wrap("x" * 100, 12, 50) == [_shorten("x" * 100, 12, 50)]
 
 
-def test_accents_are_dropped_where_the_font_has_none():
+def test_accents_are_removed_because_the_font_lacks_them():
     assert _wrap("Öffne die Türe", 12, 500) == ["Offne die Ture"]
 
 

@@ -26,7 +26,7 @@ ACTION = "[0.1, -0.2, 0.3, -2.01, 0.4, 1.9, 0.7, 1.0]"
         f"<think>a [b]</think><answer>{LISTS}</answer>",
     ],
 )
-def test_the_list_of_points_is_the_trace_whatever_stands_around_it(answer):
+def test_the_only_list_of_points_is_the_trace_and_other_text_is_ignored(answer):
     assert parse_trace(answer, PIXELS) == TRACE
 
 
@@ -38,12 +38,12 @@ def test_the_list_of_points_is_the_trace_whatever_stands_around_it(answer):
         ("gemini_er", "[[300, 60], [330, 70], [600, 450]]"),
     ],
 )
-def test_the_stated_frame_decides_what_the_numbers_mean(name, answer):
+def test_the_numbers_are_read_in_the_given_frame(name, answer):
     found = parse_trace(answer, FRAMES[name].bind(SIZE))
     assert found.points == pytest.approx(TRACE.points)
 
 
-def test_a_trace_may_have_any_number_of_points_from_two_on():
+def test_a_trace_may_have_two_or_more_points():
     points = [[i % 200, i % 100] for i in range(2, 600)]
     assert parse_trace(str(points), PIXELS) == TraceTarget(points)
     assert len(parse_trace("[[1, 2], [3, 4]]", PIXELS).points) == 2
@@ -98,11 +98,11 @@ def test_an_answer_without_exactly_one_trace_is_refused(answer, code, words):
         "<think>where?</think><answer>[10, 20, 50, 60]</answer>",
     ],
 )
-def test_a_box_is_read_in_the_dialects_of_the_parser(answer):
+def test_a_box_is_read_in_every_answer_format_of_the_parser(answer):
     assert parse_box(answer, PIXELS) == BoxTarget([10, 20, 50, 60])
 
 
-def test_a_box_in_another_frame_is_brought_to_pixels():
+def test_a_box_in_another_frame_is_converted_to_pixels():
     found = parse_box("[0.05, 0.2, 0.25, 0.6]", FRAMES["unit"].bind(SIZE))
     assert found.xyxy == pytest.approx([10, 20, 50, 60])
 
@@ -119,7 +119,7 @@ def test_a_box_in_another_frame_is_brought_to_pixels():
         ("[0.1, 0.2, 0.3, 0.4]", ErrorCode.NOT_PIXELS, "--frame unit"),
     ],
 )
-def test_an_answer_that_is_no_box_is_refused(answer, code, words):
+def test_an_answer_that_is_not_a_box_is_refused(answer, code, words):
     with pytest.raises(RecordError) as error:
         parse_box(answer, PIXELS)
     assert error.value.code is code
@@ -138,10 +138,10 @@ def test_an_answer_that_is_no_box_is_refused(answer, code, words):
         ("<image> Where to hold the pot?", "Where to hold the pot?"),
     ],
 )
-def test_the_instruction_is_what_the_question_calls_the_task(question, instruction):
+def test_the_instruction_is_the_task_in_the_question(question, instruction):
     assert instruction_of(question) == instruction
 
 
-def test_a_question_of_nothing_is_refused():
+def test_a_question_without_text_is_refused():
     with pytest.raises(RecordError, match="the question is blank"):
         instruction_of("<image>\n ")

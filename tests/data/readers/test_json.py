@@ -20,7 +20,7 @@ VALUES = st.recursive(
 
 
 class Counting(io.StringIO):
-    """A text that knows how far it was read."""
+    """A text stream that counts the characters read."""
 
     @property
     def used(self) -> int:
@@ -28,7 +28,7 @@ class Counting(io.StringIO):
 
 
 def good(path, images=None):
-    """The records of a source, none of which is bad."""
+    """The records of a source without bad records."""
     found = list(json_records(path, images))
     assert all(isinstance(record, Record) for record in found)
     return [record for record in found if isinstance(record, Record)]
@@ -47,7 +47,7 @@ def test_lines_and_lists_hold_the_same_records(records):
     assert listed == lines == values
 
 
-def test_blank_lines_are_passed_over_and_a_byte_order_mark_too(tmp_path):
+def test_blank_lines_and_a_byte_order_mark_are_skipped(tmp_path):
     (tmp_path / "r.jsonl").write_text('\ufeff{"id": 1}\n\n  \n{"id": 2}\n', encoding="utf-8")
     found = good(tmp_path / "r.jsonl")
     assert [(r.place, r.fields["id"]) for r in found] == [("line 1", 1), ("line 4", 2)]
@@ -80,13 +80,13 @@ def test_a_line_that_is_not_json_is_one_bad_record(tmp_path, line):
         (b'["\xff"]', r"r.json: not UTF-8 text \(invalid start byte\)"),
     ],
 )
-def test_a_file_that_is_no_list_of_records_is_one_clear_line(tmp_path, content, message):
+def test_a_file_that_is_not_a_list_of_records_gives_one_clear_line(tmp_path, content, message):
     (tmp_path / "r.json").write_bytes(content)
     with pytest.raises(UserError, match=message):
         list(json_records(tmp_path / "r.json", None))
 
 
-def test_bytes_that_are_no_text_are_found_in_lines_too(tmp_path):
+def test_invalid_utf_8_is_found_in_jsonl_files_too(tmp_path):
     (tmp_path / "r.jsonl").write_bytes(b'{"id": 1}\n\xff\n')
     with pytest.raises(UserError, match="not UTF-8 text"):
         list(json_records(tmp_path / "r.jsonl", None))
@@ -107,7 +107,7 @@ def test_missing_sources_and_image_folders_are_named(tmp_path):
         list(json_records(tmp_path, None, ("affordance",)))
 
 
-def test_a_folder_is_read_in_the_order_of_names_with_its_own_images(tmp_path):
+def test_a_folder_is_read_in_the_order_of_names_and_each_file_has_its_own_images(tmp_path):
     for name in ("b", "a"):
         (tmp_path / name / "images").mkdir(parents=True)
         (tmp_path / name / "r.json").write_text(json.dumps([{"id": name}]))
@@ -122,7 +122,7 @@ def test_a_folder_is_read_in_the_order_of_names_with_its_own_images(tmp_path):
 
 @given(items=st.lists(VALUES, max_size=6), indent=st.none() | st.integers(0, 3))
 @pytest.mark.parametrize("chunk", [1, 7, 4096])
-def test_any_list_is_read_as_json_reads_it_whatever_the_chunk(chunk, items, indent):
+def test_streaming_a_list_equals_json_loads_for_every_chunk_size(chunk, items, indent):
     before = _json.CHUNK_SIZE
     _json.CHUNK_SIZE = chunk
     try:
@@ -131,7 +131,7 @@ def test_any_list_is_read_as_json_reads_it_whatever_the_chunk(chunk, items, inde
         _json.CHUNK_SIZE = before
 
 
-def test_a_long_file_is_not_read_before_its_first_items_are_used():
+def test_a_long_file_is_read_only_as_far_as_its_items_are_used():
     item = {"id": 1, "text": "x" * 1000}
     stream = Counting(json.dumps([item] * 5000))
     items = stream_list(stream)
@@ -151,20 +151,20 @@ def test_a_long_file_is_not_read_before_its_first_items_are_used():
         ("", [], "Expecting value"),
     ],
 )
-def test_a_broken_list_gives_what_stands_before_the_fault(text, before, message):
+def test_a_damaged_list_gives_the_items_before_the_error(text, before, message):
     items = stream_list(io.StringIO(text))
     assert [next(items) for _ in before] == before
     with pytest.raises(json.JSONDecodeError, match=message):
         next(items)
 
 
-def test_another_value_is_no_list():
+def test_a_json_value_that_is_not_a_list_is_refused():
     with pytest.raises(NotAListError) as error:
         list(stream_list(io.StringIO(' {"a": 1}')))
     assert error.value.value == {"a": 1}
 
 
-def test_an_endless_item_is_given_up(monkeypatch):
+def test_an_item_over_the_length_limit_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
     monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
     stream = Counting('["' + "x" * 100_000)
@@ -174,7 +174,7 @@ def test_an_endless_item_is_given_up(monkeypatch):
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 4096])
-def test_an_error_has_its_position_in_the_whole_file_whatever_the_chunk(monkeypatch, chunk):
+def test_an_error_has_its_position_in_the_file_for_every_chunk_size(monkeypatch, chunk):
     monkeypatch.setattr(_json, "CHUNK_SIZE", chunk)
     text = json.dumps([{"id": number} for number in range(20)])[:-1] + ", nonsense]"
     with pytest.raises(json.JSONDecodeError) as error:
@@ -182,7 +182,7 @@ def test_an_error_has_its_position_in_the_whole_file_whatever_the_chunk(monkeypa
     assert error.value.pos == text.index("nonsense")
 
 
-def test_another_value_that_is_endless_is_not_read_to_its_end(monkeypatch):
+def test_a_value_over_the_length_limit_that_is_not_a_list_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
     monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
     stream = Counting('{"a": "' + "x" * 100_000)

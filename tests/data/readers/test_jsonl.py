@@ -3,7 +3,7 @@ import pytest
 from maniplvm.data.readers import jsonl
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 
 def record(**changes):
@@ -73,9 +73,9 @@ def test_optional_keys_may_be_missing(records):
         ([1], ErrorCode.WRONG_TYPE, "a record is an object, got list [1]"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_code(records, bad, code, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     path = records(record(id="fine"), bad, name="mine.jsonl")
-    result = the_refusal(jsonl.read(path, None))
+    result = the_bad_record(jsonl.read(path, None))
     assert result.code is code
     assert words in result.detail
     assert f"{path}, line 2" in str(result)

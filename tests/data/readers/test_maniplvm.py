@@ -5,7 +5,7 @@ import pytest
 from maniplvm.data.readers import maniplvm
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 BOX = BoxTarget([10, 20, 30, 40])
 TRACE = TraceTarget([[1, 2], [30, 40], [50, 7]])
@@ -21,7 +21,7 @@ def read_one(path):
 
 
 def refuse_one(path):
-    return the_refusal(maniplvm.read(path, None))
+    return the_bad_record(maniplvm.read(path, None))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_list_of_one_image_is_read(records):
         (record({"bbox_2d": 1}), ErrorCode.WRONG_TYPE, "needs a list, got int 1"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_code(records, bad, code, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     result = refuse_one(records(bad))
     assert result.code is code
     assert words in result.detail

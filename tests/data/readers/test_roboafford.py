@@ -7,7 +7,7 @@ from PIL import Image
 from maniplvm.data.readers import roboafford
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks import Task
-from tests.data.conftest import encoded, the_refusal, the_sample
+from tests.data.conftest import encoded, the_bad_record, the_sample
 
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30]]
 TAIL = [[40, 5], [60, 5], [60, 15]]
@@ -26,7 +26,7 @@ def record(**changes):
 
 @pytest.fixture
 def source(tmp_path):
-    """Write records as RoboAfford-Eval lays them out: images, masks and a list of records."""
+    """Write records in the layout of RoboAfford-Eval: images, masks and a list of records."""
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     (tmp_path / "images" / "1.png").write_bytes(encoded())
@@ -48,7 +48,7 @@ def read_one(path):
     return the_sample(roboafford.read(path, None))
 
 
-def test_a_flat_list_of_points_is_judged_by_the_mask(source):
+def test_the_mask_is_the_region_of_a_flat_list_of_points(source):
     sample = read_one(source(record()))
     assert (sample.task, sample.split, sample.category) == (
         Task.POINTING,
@@ -68,19 +68,19 @@ def test_polygons_without_a_mask_are_a_union(source):
     assert sample.target.mask is None
 
 
-def test_the_mask_decides_where_both_are_given(source):
+def test_the_mask_is_the_region_if_polygons_are_given_too(source):
     sample = read_one(source(record(answer=[SQUARE, TAIL])))
     assert sample.target.contains([[20, 20], [58, 8]]).tolist() == [True, False]
     assert sample.target.area_px == 400
 
 
-def test_the_file_in_shares_of_the_sides_reads_alike(source):
+def test_the_file_with_normalized_points_gives_the_same_target(source):
     shares = (np.array([SQUARE]) / [64, 48]).tolist()
     sample = read_one(source(record(answer=shares, mask=...), name="annotations_normxy.json"))
     assert sample.target.bounds == pytest.approx([10, 10, 30, 30])
 
 
-def test_of_a_folder_with_both_files_the_one_in_pixels_is_read(source):
+def test_the_file_in_pixels_is_read_from_a_folder_with_both_files(source):
     source(record(answer=[[0.5, 0.5]]), name="annotations_normxy.json")
     folder = source(record()).parent
     (sample,) = roboafford.read(folder, None)
@@ -116,9 +116,9 @@ def test_an_answer_may_be_text_and_a_name_may_repeat_its_folder(source):
         (record(question=" "), ErrorCode.BAD_VALUE, "'question' is blank"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_code(source, bad, code, words):
+def test_a_bad_record_is_reported_with_its_error_code(source, bad, code, words):
     path = source(record(), bad)
-    result = the_refusal(roboafford.read(path, None))
+    result = the_bad_record(roboafford.read(path, None))
     assert result.code is code
     assert words in result.detail
     assert f"{path}, record 1" in str(result)

@@ -3,7 +3,7 @@ import pytest
 from maniplvm.data.readers import roborefit
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks.sample import BoxTarget, Task
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 
 def record(**changes):
@@ -54,7 +54,7 @@ def test_both_spellings_of_a_record_are_read(records, values, category):
         ("contest.jsonl", "train"),
     ],
 )
-def test_the_file_s_name_tells_the_split(records, name, split):
+def test_the_split_comes_from_the_name_of_the_file(records, name, split):
     sample = the_sample(roborefit.read(records(record(id="k"), name=name), None))
     assert (sample.split, sample.id) == (split, f"roborefit-affordance-{split}-k")
 
@@ -82,9 +82,9 @@ def test_the_file_s_name_tells_the_split(records, name, split):
         (record(width=65), ErrorCode.SIZE_MISMATCH, "width of 64 px"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_code(records, bad, code, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     path = records(record(), bad)
-    result = the_refusal(roborefit.read(path, None))
+    result = the_bad_record(roborefit.read(path, None))
     assert result.code is code
     assert words in result.detail
     assert str(result).startswith(f"{path}, record 1")

@@ -1,11 +1,15 @@
+import sys
+from pathlib import Path
+
 import pytest
 
+import maniplvm
 from maniplvm.data import read_records
 from maniplvm.data.readers import sharerobot
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 META = {"original_dataset": "bridge", "original_width": 64, "original_height": 48}
 
@@ -126,9 +130,11 @@ def test_meta_data_may_be_missing(records):
         ),
     ],
 )
-def test_a_bad_record_is_named_with_its_file_place_id_and_code(records, record, code, words):
+def test_a_bad_record_is_reported_with_its_file_place_id_and_error_code(
+    records, record, code, words
+):
     path = records(affordance(id="fine"), record)
-    bad = the_refusal(sharerobot.read(path, None))
+    bad = the_bad_record(sharerobot.read(path, None))
     assert bad.code is code
     assert words in bad.detail
     assert str(bad).startswith(f"{path}, record 1")
@@ -153,7 +159,7 @@ def test_the_published_layout_is_read_as_one_folder(records, tmp_path):
     assert samples[1].provenance["file"] == "trajectory/test_trajectory.json"
 
 
-def test_records_without_an_id_are_named_after_their_place(records, tmp_path):
+def test_records_without_an_id_get_an_id_from_their_place(records, tmp_path):
     path = records(affordance(id=...), affordance(id=...), name="part/affordance.json")
     images = tmp_path / "images"
     assert [s.id for s in read_records("sharerobot", tmp_path, images=images)] == [
@@ -172,3 +178,26 @@ def test_an_id_used_twice_names_both_places(records):
         UserError, match=r"record 1 .*duplicate id: .* names records.json, record 0"
     ):
         list(read_records("sharerobot", path))
+
+
+@pytest.mark.parametrize("record", [affordance(), trajectory()])
+def test_one_record_becomes_a_sample_in_at_most_five_files(records, record):
+    path, package, files = records(record), Path(maniplvm.__file__).parent, set()
+
+    def note(frame, event, _):
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.is_relative_to(package):
+            files.add(file.relative_to(package).as_posix())
+
+    sys.setprofile(note)
+    try:
+        read_one(path)
+    finally:
+        sys.setprofile(None)
+    assert files == {
+        "data/readers/sharerobot.py",
+        "data/readers/_json.py",
+        "data/images.py",
+        "data/validation.py",
+        "tasks/sample.py",
+    }

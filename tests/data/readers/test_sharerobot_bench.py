@@ -5,7 +5,7 @@ from maniplvm.data.readers import sharerobot_bench
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 QUESTION = '<image>\nYou are a robot using the joint control. The task is "lift the lid".'
 
@@ -19,7 +19,7 @@ def record(answer="[10, 20, 30, 40]", **changes):
     return {k: v for k, v in values.items() if v is not ...}
 
 
-def test_a_text_as_image_means_a_box(records):
+def test_an_image_that_is_a_string_means_a_box(records):
     sample = the_sample(sharerobot_bench.read(records(record()), None))
     assert sample.target == BoxTarget([10, 20, 30, 40])
     assert sample.task is Task.AFFORDANCE
@@ -37,7 +37,7 @@ def test_a_text_as_image_means_a_box(records):
     }
 
 
-def test_a_list_as_image_means_a_trajectory_and_later_turns_do_not_count(records):
+def test_an_image_that_is_a_list_means_a_trajectory_and_later_turns_are_ignored(records):
     path = records(
         record(
             image=["1.png"],
@@ -94,9 +94,9 @@ def test_an_unknown_frame_is_refused_at_the_call(tmp_path):
         ([1], ErrorCode.WRONG_TYPE, "a record is an object"),
     ],
 )
-def test_a_bad_record_is_named_with_its_file_place_and_code(records, bad, code, words):
+def test_a_bad_record_is_reported_with_its_file_place_and_error_code(records, bad, code, words):
     path = records(record(id="fine"), bad)
-    result = the_refusal(sharerobot_bench.read(path, None))
+    result = the_bad_record(sharerobot_bench.read(path, None))
     assert result.code is code
     assert words in result.detail
     assert str(result).startswith(f"{path}, record 1")

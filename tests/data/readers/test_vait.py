@@ -8,7 +8,7 @@ from maniplvm.data.readers._conversations import instruction_of
 from maniplvm.data.record_errors import ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 REAL = Path(__file__).resolve().parents[4] / "shared/data/real/vait/record_partial.txt"
 
@@ -87,16 +87,16 @@ def test_the_frame_is_an_option_and_the_data_set_keeps_it(records, tmp_path):
         (record(conversations=None), ErrorCode.MISSING_KEY, "no 'conversations'"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_code(records, bad, code, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     path = records(record(id="fine"), bad, name="train.json")
-    result = the_refusal(vait.read(path, None))
+    result = the_bad_record(vait.read(path, None))
     assert result.code is code
     assert words in result.detail
     assert str(result).startswith(f"{path}, record 1 (id 54)")
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real record is not at hand")
-def test_a_published_question_tells_its_task():
+def test_the_task_of_a_published_question_is_found():
     text = REAL.read_text(encoding="utf-8")
     question = text[text.index("<image>") : text.index("<<CUT")]
     assert instruction_of(question.replace("\\n", "\n")) == "sweep dirt to the tall dustpan"

@@ -7,7 +7,7 @@ from maniplvm.data import ErrorCode, import_dataset, open_dataset
 from maniplvm.data.readers import rlds
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task
-from tests.data.conftest import encoded, the_refusal, the_sample
+from tests.data.conftest import encoded, the_bad_record, the_sample
 from tests.data.readers.robot_data import (
     CORNERS,
     SIZE,
@@ -42,7 +42,7 @@ def one_record(tmp_path, calibration):
     return read
 
 
-def test_known_pixels_come_back(tmp_path, calibration):
+def test_the_trace_equals_the_known_pixels(tmp_path, calibration):
     root = tmp_path / "kitchen" / "1.0.0"
     write_rlds(root, [rlds_features(FIRST), rlds_features(SECOND)], split="val")
     first, second = rlds.read(root, None, calibration)
@@ -69,7 +69,7 @@ def test_one_file_can_be_read_alone(tmp_path, calibration):
     assert the_sample(rlds.read(shard, None, calibration)).instruction == FIRST.task
 
 
-def test_the_instruction_may_be_the_episodes_or_an_observations(tmp_path, calibration):
+def test_the_instruction_may_belong_to_the_episode_or_to_an_observation(tmp_path, calibration):
     text = {"text": {}}
     schema = rlds_schema(natural_language_instruction={"tensor": {"shape": {}, "dtype": "string"}})
     steps = schema["featuresDict"]["features"]["steps"]["sequence"]["feature"]
@@ -134,12 +134,12 @@ def test_a_truncated_file_is_named_with_its_byte(tmp_path, calibration):
     whole = shard.read_bytes()
     second = len(framed(example(rlds_features(FIRST))))
     shard.write_bytes(whole[:-10])
-    bad = the_refusal(rlds.read(tmp_path / "set", None, calibration))
+    bad = the_bad_record(rlds.read(tmp_path / "set", None, calibration))
     assert bad.code is ErrorCode.DAMAGED_FILE
     assert f"{shard} is truncated: the record at byte {second} is" in bad.detail
     assert f"but the file ends at byte {len(whole) - 10}" in bad.detail
     shard.write_bytes(whole[:second])
-    bad = the_refusal(rlds.read(tmp_path / "set", None, calibration))
+    bad = the_bad_record(rlds.read(tmp_path / "set", None, calibration))
     assert str(bad) == (
         f"{shard}, record 1: damaged file: the file ends after 1 of 2 records; download it again"
     )
@@ -195,7 +195,7 @@ def test_a_truncated_file_is_named_with_its_byte(tmp_path, calibration):
     ],
 )
 def test_an_episode_that_does_not_fit_the_schema_is_refused(one_record, changes, code, words):
-    bad = the_refusal(one_record(**changes))
+    bad = the_bad_record(one_record(**changes))
     assert bad.code is code
     assert words in bad.detail
 
@@ -204,7 +204,7 @@ def test_an_episode_without_the_bridge_flag_is_read(one_record):
     assert the_sample(one_record(**{"episode_metadata/has_image_0": ...})).image_size == SIZE
 
 
-def test_without_a_calibration_it_says_what_is_missing_and_how_to_give_it(tmp_path):
+def test_without_a_calibration_the_error_lists_what_is_missing_and_how_to_give_it(tmp_path):
     write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     with pytest.raises(UserError) as caught:
         list(rlds.read(tmp_path / "set", None))
@@ -216,7 +216,7 @@ def test_without_a_calibration_it_says_what_is_missing_and_how_to_give_it(tmp_pa
         assert words in str(caught.value)
 
 
-def test_depth_maps_are_no_cameras(tmp_path, calibration):
+def test_depth_maps_are_not_cameras(tmp_path, calibration):
     wrist = {"image": {"shape": {"dimensions": ["-1", "-1", "3"]}, "dtype": "uint8"}}
     depth = {"image": {"shape": {"dimensions": ["48", "64", "1"]}, "dtype": "float32"}}
     schema = rlds_schema(wrist_image=wrist, depth_0=depth)
@@ -238,7 +238,7 @@ def test_depth_maps_are_no_cameras(tmp_path, calibration):
         ),
     ],
 )
-def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tmp_path):
+def test_a_position_that_the_data_set_does_not_have_is_refused(position, words, tmp_path):
     write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     calibration = write_calibration(tmp_path / "c.yaml", position=position)
     with pytest.raises(UserError, match=words):
@@ -265,7 +265,7 @@ def test_the_folder_must_be_the_one_with_the_features(tmp_path, calibration):
         ("dataset_info.json", '{"splits": [3]}', "'splits' is not TFDS's list"),
     ],
 )
-def test_a_description_that_cannot_be_read_is_named(name, content, words, tmp_path, calibration):
+def test_an_invalid_description_file_is_named(name, content, words, tmp_path, calibration):
     write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     (tmp_path / "set" / name).write_text(content)
     with pytest.raises(UserError) as caught:
@@ -274,7 +274,7 @@ def test_a_description_that_cannot_be_read_is_named(name, content, words, tmp_pa
     assert name in str(caught.value)
 
 
-def test_a_folder_without_records_says_what_it_holds(tmp_path, calibration):
+def test_the_error_of_a_folder_without_records_lists_its_files(tmp_path, calibration):
     shard = write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     shard.rename(shard.with_name("kitchen-train.array_record-00000-of-00001"))
     with pytest.raises(UserError, match=r"holds no .tfrecord file \(found: dataset_info.json"):

@@ -41,7 +41,7 @@ def test_records_come_in_order_with_their_place(records):
     assert records(b"") == []
 
 
-def test_a_cut_anywhere_is_an_error_or_ends_between_records(records):
+def test_a_truncation_is_an_error_unless_it_is_between_records(records):
     for end in range(1, len(WHOLE)):
         *_, last = records(WHOLE[:end])
         if end in (21, 37):
@@ -52,7 +52,7 @@ def test_a_cut_anywhere_is_an_error_or_ends_between_records(records):
             assert f"the file ends at byte {end}" in last.error.detail
 
 
-def test_a_changed_bit_anywhere_is_noticed(records):
+def test_a_changed_bit_anywhere_is_detected(records):
     for place in range(len(WHOLE)):
         changed = bytearray(WHOLE)
         changed[place] ^= 4
@@ -77,12 +77,12 @@ def test_a_huge_length_takes_no_memory(records):
 
 
 @pytest.mark.parametrize(("pack", "kind"), [(gzip.compress, "gzip"), (zlib.compress, "ZLIB")])
-def test_a_compressed_file_says_so(records, pack, kind):
+def test_a_compressed_file_is_reported_as_compressed(records, pack, kind):
     (record,) = records(pack(WHOLE))
     assert f"is compressed ({kind}); only uncompressed TFRecord files" in record.error.detail
 
 
-def test_another_file_is_no_tfrecord_file(records):
+def test_a_file_of_another_format_is_not_a_tfrecord_file(records):
     (record,) = records(b"just some text, longer than a head")
     assert "is not a TFRecord file: the length at byte 0" in record.error.detail
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_missing_is_named(tmp_path):
         list(read_tf_records(tmp_path / "gone.tfrecord"))
 
 
-def test_an_example_is_a_table_of_lists():
+def test_an_example_is_parsed_to_named_lists():
     found = parse_example(
         example({"a/b": [b"x", b""], "n": [1, 0, -3, 2**62], "f": [0.5, -2.0], "none": [b""][:0]})
     )
@@ -103,11 +103,11 @@ def test_an_example_is_a_table_of_lists():
     assert byte_strings(found["none"], "none") == []
 
 
-def test_numbers_may_stand_one_by_one():
+def test_unpacked_numbers_are_read():
     assert integers(memoryview(feature([5, -6, 700], packed=False)), "n") == [5, -6, 700]
 
 
-def test_fields_that_are_not_known_are_passed_over():
+def test_unknown_fields_are_skipped():
     extra = varint(9 << 3) + varint(7) + varint(10 << 3 | 1) + bytes(8) + delimited(11, b"?")
     assert list(parse_example(extra + example({"a": [1]}) + extra)) == ["a"]
 
@@ -125,7 +125,7 @@ def test_fields_that_are_not_known_are_passed_over():
         delimited(1, delimited(1, delimited(1, b"\xff"))),
     ],
 )
-def test_bytes_that_are_no_example_are_refused(data):
+def test_bytes_that_are_not_an_example_are_refused(data):
     with pytest.raises(RecordError, match=r"not a tf.train.Example") as caught:
         parse_example(data)
     assert caught.value.code is ErrorCode.DAMAGED_FILE
@@ -137,7 +137,7 @@ def test_floats_of_a_wrong_length_are_refused():
 
 
 def code_of(read, *arguments):
-    """Why bytes were refused, or None."""
+    """The error code of refused bytes, or None."""
     try:
         read(*arguments)
     except RecordError as error:

@@ -1,4 +1,4 @@
-"""The MATLAB reader against scipy, which writes the files, and against files that lie."""
+"""The MATLAB reader, compared with scipy and tested with hostile files."""
 
 import io
 import re
@@ -86,13 +86,13 @@ def test_the_other_byte_order_is_read_too(file):
         (saved(gt_label=LABEL * 1j), ErrorCode.WRONG_TYPE, "as complex"),
     ],
 )
-def test_what_is_no_such_file_is_one_clear_line(file, data, code, words):
+def test_a_file_that_cannot_be_read_gives_one_clear_line(file, data, code, words):
     error = refused(file(data))
     assert error.code is code
     assert re.search(words, error.detail)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path):
+def test_a_missing_file_is_reported_as_missing(tmp_path):
     assert refused(tmp_path / "gone.mat").code is ErrorCode.MISSING_FILE
     assert refused(tmp_path).code is ErrorCode.DAMAGED_FILE
 
@@ -106,7 +106,7 @@ def test_a_bomb_is_not_decompressed(file, monkeypatch):
     assert "a variable of more than" in error.detail
 
 
-def test_a_shape_that_lies_is_refused(file):
+def test_a_wrong_shape_is_refused(file):
     data = saved(False, gt_label=LABEL)
     lie = data.replace(struct.pack("<iiii", 5, 8, 3, 4), struct.pack("<iiii", 5, 8, 2**31 - 1, 4))
     assert lie != data
@@ -122,7 +122,7 @@ GOOD = [saved(compressed, gt_label=LABEL, other=LABEL) for compressed in (True, 
 
 
 @given(data=st.data())
-def test_whatever_the_bytes_the_answer_is_a_matrix_or_a_refusal(tmp_path_factory, data):
+def test_any_bytes_give_a_matrix_or_a_record_error(tmp_path_factory, data):
     content = bytearray(data.draw(st.sampled_from(GOOD)))
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(124, len(content) - 1))] = data.draw(st.integers(0, 255))
