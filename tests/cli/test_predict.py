@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from maniplvm.cli import main
 from maniplvm.cli.app import app
-from maniplvm.data import PREDICTION
+from maniplvm.data import PREDICTION_STYLE
 from maniplvm.evaluation.predictors import local as local_model
 from maniplvm.models import write_tiny_checkpoint
 from maniplvm.models.generation import Completion
@@ -74,7 +74,7 @@ def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_p
     with Image.open(out) as drawn:
         pixels = np.asarray(drawn.convert("RGB")).astype(int)
     assert drawn.size == (640, 480)
-    marked = (abs(pixels - ImageColor.getrgb(PREDICTION.colour)).sum(axis=-1) < 30).nonzero()
+    marked = (abs(pixels - ImageColor.getrgb(PREDICTION_STYLE.colour)).sum(axis=-1) < 30).nonzero()
     assert (marked[1].min(), marked[1].max()) == pytest.approx((160, 320), abs=12)
     assert marked[0].min() == pytest.approx(240, abs=12)
 
@@ -111,7 +111,7 @@ def test_a_photo_that_lies_on_its_side_is_turned_upright_first(tiny, tmp_path, s
     ("arguments", "message"),
     [
         (["{tiny}", "gone.png", "open it"], "gone.png cannot be read"),
-        (["{tiny}", "{text}", "open it"], "is damaged or none of PNG, JPEG, WEBP"),
+        (["{tiny}", "{text}", "open it"], "is damaged or not one of PNG, JPEG, WEBP"),
         (["{tiny}", "{image}", " "], "the instruction is empty"),
         (["nowhere/at/all/here", "{image}", "open it"], "no such folder"),
         (["{tiny}", "{image}", "open it", "--out", "no/folder/o.png"], "cannot be written"),

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from maniplvm.cli import main
 from maniplvm.cli.app import app
 from maniplvm.cli.output import write_output
-from maniplvm.data import PREDICTION, TRUTH, write_dataset
+from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.rewards import score
 from tests.cli.images import png
@@ -72,7 +72,9 @@ def test_scored_predictions_are_drawn_over_their_targets(tmp_path, data):
     assert "drew 2 scored samples" in result.output
     with Image.open(sheet) as drawn:
         colours = {colour for _, colour in drawn.getcolors(1 << 20)}
-    assert {(*ImageColor.getrgb(style.colour),) for style in (TRUTH, PREDICTION)} <= colours
+    assert {
+        (*ImageColor.getrgb(style.colour),) for style in (TARGET_STYLE, PREDICTION_STYLE)
+    } <= colours
 
 
 def test_a_sheet_that_cannot_be_written_is_named(tmp_path, data, monkeypatch, capsys):

@@ -50,7 +50,7 @@ def the_sample(items: Iterable[Sample | BadRecord]) -> Sample:
     return last
 
 
-def the_refusal(items: Iterable[Sample | BadRecord]) -> BadRecord:
+def the_bad_record(items: Iterable[Sample | BadRecord]) -> BadRecord:
     """The last of these, which must be a bad record, while the others are good."""
     *others, last = items
     assert isinstance(last, BadRecord), last

@@ -104,7 +104,7 @@ def test_show_can_be_limited_to_a_split_or_a_task(folder, tmp_path):
     out = tmp_path / "sheet.jpg"
     assert "drew 1 sample on" in run("show", folder, "--out", out, "--split", "id_test")
     assert "drew 9 samples" in run("show", folder, "--out", out, "--task", "affordance")
-    with pytest.raises(UserError, match="no sample to show"):
+    with pytest.raises(UserError, match="no samples to draw"):
         run("show", folder, "--out", out, "--split", "id_test", "--task", "affordance")
     with pytest.raises(UserError, match="has no split 'test'; choose from train, id_test"):
         run("show", folder, "--out", out, "--split", "test")
@@ -160,8 +160,10 @@ def test_options_of_a_format_reach_its_reader_and_no_other(tmp_path):
     }
     assert {sample.provenance["official_split"][:6] for sample in dataset.samples()} == {"novel:"}
     with pytest.raises(
-        UserError, match="format roborefit takes no --split-file; it takes no option"
+        UserError, match="format roborefit has no option --split-file; it has no options"
     ):
         run("import", "roborefit", tmp_path, "--out", tmp_path / "no", "--split-file", "novel")
-    with pytest.raises(UserError, match=r"umd takes no --frame; it takes --split-file, --sample"):
+    with pytest.raises(
+        UserError, match=r"umd has no option --frame; it has --split-file, --sample"
+    ):
         run("import", "umd", tmp_path, "--out", tmp_path / "no", "--frame", "unit")

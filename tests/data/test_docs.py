@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 from maniplvm.cli.data import app
-from maniplvm.data import Cause
+from maniplvm.data import ErrorCode
 from maniplvm.data.images import MAX_FILE_BYTES, MAX_PIXELS
 from maniplvm.data.readers import FORMATS, flag
 from maniplvm.data.schema import COLUMNS
@@ -12,13 +12,13 @@ PAGE = (DOCS / "data.md").read_text(encoding="utf-8")
 DATASETS = (DOCS / "datasets.md").read_text(encoding="utf-8")
 
 
-def test_the_page_names_every_format_column_command_and_cause():
+def test_the_page_names_every_format_column_command_and_code():
     for name in (*FORMATS, *COLUMNS):
         assert f"`{name}`" in PAGE
     for command in app.registered_commands:
         assert f"maniplvm data {command.name or getattr(command.callback, '__name__', '?')}" in PAGE
-    for cause in Cause:
-        assert cause.value in PAGE
+    for code in ErrorCode:
+        assert code.value in PAGE
 
 
 def test_the_page_of_data_sets_has_a_section_for_every_format_and_names_no_other():

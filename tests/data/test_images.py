@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maniplvm.data.images import check_image, decode, read_image, resolve_image
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from tests.data.conftest import encoded
 
 
 def png_header(width, height):
-    """A PNG that claims a size and holds almost nothing."""
+    """A PNG with a large stated size and almost no data."""
 
     def chunk(kind, data):
         checksum = struct.pack(">I", zlib.crc32(kind + data))
@@ -47,7 +47,7 @@ def test_a_good_image_keeps_its_bytes(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_an_exif_orientation_is_baked_in(form):
+def test_an_exif_orientation_is_applied_to_the_pixels(form):
     image = check_image(turned(form), "p")
     assert image.size == (20, 40)
     pixels = np.asarray(decode(image.data).convert("L"))
@@ -60,7 +60,7 @@ def test_an_exif_orientation_is_baked_in(form):
     assert check_image(image.data, "p") == image
 
 
-def test_a_palette_survives_being_turned():
+def test_a_palette_image_keeps_its_colours_when_it_is_turned():
     image = check_image(turned("PNG", mode="P"), "p")
     assert Image.open(io.BytesIO(image.data)).mode == "P"
     assert np.asarray(decode(image.data))[35].mean() > 245
@@ -88,7 +88,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width, h
     (tmp_path / "bomb.png").write_bytes(png_header(width, height))
     with pytest.raises(RecordError, match=r"bomb.png .*64,000,000 pixels; scale it down") as caught:
         read_image(tmp_path / "bomb.png")
-    assert caught.value.cause is Cause.OVERSIZED_IMAGE
+    assert caught.value.code is ErrorCode.OVERSIZED_IMAGE
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
@@ -103,14 +103,14 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
 def test_a_truncated_image_is_unreadable(form, share):
     data = encoded((70, 50), form)
-    with pytest.raises(RecordError, match="p is damaged or none of PNG, JPEG, WEBP") as caught:
+    with pytest.raises(RecordError, match="p is damaged or not one of PNG, JPEG, WEBP") as caught:
         check_image(data[: int(share * len(data))], "p")
-    assert caught.value.cause is Cause.UNREADABLE_IMAGE
+    assert caught.value.code is ErrorCode.UNREADABLE_IMAGE
 
 
 @pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF"])
 def test_other_formats_are_refused(form):
-    with pytest.raises(RecordError, match="none of PNG, JPEG, WEBP"):
+    with pytest.raises(RecordError, match="not one of PNG, JPEG, WEBP"):
         check_image(encoded((8, 8), form), "p")
 
 
@@ -124,10 +124,10 @@ def test_damaged_bytes_never_raise_anything_else(form, changes):
     for where, value in changes:
         data[int(where * len(data))] = value
     try:
-        cause = None if check_image(bytes(data), "p").size else Cause.BAD_VALUE
+        code = None if check_image(bytes(data), "p").size else ErrorCode.BAD_VALUE
     except RecordError as error:
-        cause = error.cause
-    assert cause in (None, Cause.UNREADABLE_IMAGE, Cause.OVERSIZED_IMAGE)
+        code = error.code
+    assert code in (None, ErrorCode.UNREADABLE_IMAGE, ErrorCode.OVERSIZED_IMAGE)
 
 
 @settings(max_examples=50)
@@ -159,7 +159,7 @@ def test_a_path_that_escapes_the_root_is_refused(tmp_path, name):
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(RecordError, match="must be a plain path below the image root") as caught:
         resolve_image(tmp_path / "root", name)
-    assert caught.value.cause is Cause.ESCAPING_PATH
+    assert caught.value.code is ErrorCode.ESCAPING_PATH
 
 
 def test_links_may_not_lead_out_of_the_root(tmp_path):
@@ -176,7 +176,7 @@ def test_links_may_not_lead_out_of_the_root(tmp_path):
             resolve_image(root, name)
 
 
-def test_a_root_that_is_a_link_is_fine(tmp_path):
+def test_a_root_that_is_a_link_is_accepted(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.png").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -188,9 +188,9 @@ def test_a_missing_image_is_named(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
-    with pytest.raises(RecordError, match=r"is no file; fetch it.*--images") as caught:
+    with pytest.raises(RecordError, match=r"is not a file; download it.*--images") as caught:
         resolve_image(tmp_path, name)
-    assert caught.value.cause is Cause.MISSING_IMAGE
+    assert caught.value.code is ErrorCode.MISSING_IMAGE
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

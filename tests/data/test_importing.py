@@ -1,6 +1,6 @@
 import pytest
 
-from maniplvm.data import Cause, import_dataset, open_dataset, read_records
+from maniplvm.data import ErrorCode, import_dataset, open_dataset, read_records
 from maniplvm.errors import UserError
 
 
@@ -42,7 +42,7 @@ def test_bad_records_are_skipped_counted_and_listed_on_demand(records, tmp_path)
         progress=lambda report: seen.append((report.written, len(report.skipped))),
     )
     assert report.written == 2
-    assert report.causes == {Cause.MISSING_IMAGE: 2, Cause.DUPLICATE_ID: 1}
+    assert report.error_counts == {ErrorCode.MISSING_IMAGE: 2, ErrorCode.DUPLICATE_ID: 1}
     assert [bad.id for bad in report.skipped] == ["b", "a", "d"]
     assert seen == [(1, 0), (1, 1), (1, 2), (2, 2), (2, 3)]
     dataset = open_dataset(tmp_path / "set")

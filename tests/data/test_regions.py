@@ -1,4 +1,4 @@
-"""Regions on their way: from records to targets, into a data set and out of it, and on images."""
+"""Region targets: from records, in a stored data set, and drawn on images."""
 
 import json
 import math
@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maniplvm.data import (
-    PREDICTION,
-    TRUTH,
-    Marks,
-    Remark,
+    PREDICTION_STYLE,
+    TARGET_STYLE,
+    Annotation,
+    Points,
+    as_answer,
     contact_sheet,
     describe,
     draw_answers,
-    drawable,
     open_dataset,
     write_dataset,
 )
 from maniplvm.data.masks import decode_mask, encode_mask
 from maniplvm.data.readers import jsonl
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.data.schema import ADDED_COLUMNS
 from maniplvm.data.validation import region_target
 from maniplvm.tasks import RegionTarget, Sample, Task
-from tests.data.conftest import box_sample, encoded, the_refusal, the_sample, trace_sample
+from tests.data.conftest import box_sample, encoded, the_bad_record, the_sample, trace_sample
 from tests.data.drawing.test_answers import near
 from tests.data.test_validation import ANY_JSON
 
@@ -72,7 +72,7 @@ def test_regions_come_back_as_they_were_written(tmp_path):
     )
 
 
-def test_a_data_set_written_before_there_were_regions_still_reads(tmp_path):
+def test_a_data_set_written_before_regions_existed_is_still_read(tmp_path):
     written = [box_sample("a", image=encoded()), trace_sample("b")]
     write_dataset(tmp_path / "set", written, name="old")
     path = tmp_path / "set" / "train.parquet"
@@ -108,7 +108,7 @@ def test_a_mask_comes_back_from_its_image(bits):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
-def test_masks_of_every_image_mode_mean_what_is_not_black(tmp_path, mode):
+def test_pixels_that_are_not_black_are_set_in_masks_of_every_image_mode(tmp_path, mode):
     image = Image.fromarray(MASK)
     image = image.convert("I").convert("I;16") if mode == "I;16" else image.convert(mode)
     image.save(tmp_path / "mask.png")
@@ -117,7 +117,7 @@ def test_masks_of_every_image_mode_mean_what_is_not_black(tmp_path, mode):
 
 def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():
     region = region_target(
-        SIZE, polygons=[SQUARE], boxes=[[40, 0, 64.5, 10]], mask=MASK, marks=[[12, 12]]
+        SIZE, polygons=[SQUARE], boxes=[[40, 0, 64.5, 10]], mask=MASK, points=[[12, 12]]
     )
     assert region.contains([[20, 20], [63, 5], [45, 30], [5, 40]]).tolist() == [1, 1, 1, 0]
     assert region.bounds.tolist() == [10, 0, 64, 40]
@@ -125,36 +125,48 @@ def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():
 
 
 @pytest.mark.parametrize(
-    ("given", "cause", "words"),
+    ("given", "code", "words"),
     [
-        ({}, Cause.MISSING_KEY, "at least one polygon or box, or a mask"),
-        ({"polygons": []}, Cause.MISSING_KEY, "at least one polygon"),
-        ({"polygons": "x"}, Cause.WRONG_TYPE, "region's polygons needs a list"),
-        ({"polygons": [SQUARE[:2]]}, Cause.TOO_FEW_POINTS, "polygon 0, needs at least 3 points"),
-        ({"polygons": [[[1, 1], [5, 5], [9, 9]]]}, Cause.EMPTY_BOX, "encloses no area"),
-        ({"polygons": [[[1, 1], [5, math.nan], [9, 9]]]}, Cause.NOT_FINITE, "float nan"),
-        ({"polygons": [[[0, 0], [1, 0], [1, 1]]]}, Cause.NOT_PIXELS, "0..1; give pixels"),
-        ({"polygons": [[[0, 0], [70, 0], [1, 9]]]}, Cause.OUTSIDE_IMAGE, "reaches (70, 0)"),
-        ({"polygons": [[[0, 0], [7, 0], [1]]]}, Cause.WRONG_TYPE, "needs 2 numbers x, y, got 1"),
-        ({"boxes": [[1, 2, 3]]}, Cause.WRONG_TYPE, "box 0, needs 4 numbers"),
-        ({"boxes": [[5, 5, 5, 9]]}, Cause.EMPTY_BOX, "box 0, is 0 x 4 px"),
-        ({"mask": MASK[1:]}, Cause.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),
-        ({"mask": MASK & False}, Cause.BAD_VALUE, "no set pixel"),
-        ({"mask": MASK, "marks": [[0.5, 0.5]]}, Cause.NOT_PIXELS, "region's points lies in 0..1"),
-        ({"mask": MASK, "marks": []}, Cause.TOO_FEW_POINTS, "at least 1 point, got 0"),
+        ({}, ErrorCode.MISSING_KEY, "at least one polygon or box, or a mask"),
+        ({"polygons": []}, ErrorCode.MISSING_KEY, "at least one polygon"),
+        ({"polygons": "x"}, ErrorCode.WRONG_TYPE, "region's polygons needs a list"),
+        (
+            {"polygons": [SQUARE[:2]]},
+            ErrorCode.TOO_FEW_POINTS,
+            "polygon 0, needs at least 3 points",
+        ),
+        ({"polygons": [[[1, 1], [5, 5], [9, 9]]]}, ErrorCode.EMPTY_BOX, "encloses no area"),
+        ({"polygons": [[[1, 1], [5, math.nan], [9, 9]]]}, ErrorCode.NOT_FINITE, "float nan"),
+        ({"polygons": [[[0, 0], [1, 0], [1, 1]]]}, ErrorCode.NOT_PIXELS, "0..1; give pixels"),
+        ({"polygons": [[[0, 0], [70, 0], [1, 9]]]}, ErrorCode.OUTSIDE_IMAGE, "reaches (70, 0)"),
+        (
+            {"polygons": [[[0, 0], [7, 0], [1]]]},
+            ErrorCode.WRONG_TYPE,
+            "needs 2 numbers x, y, got 1",
+        ),
+        ({"boxes": [[1, 2, 3]]}, ErrorCode.WRONG_TYPE, "box 0, needs 4 numbers"),
+        ({"boxes": [[5, 5, 5, 9]]}, ErrorCode.EMPTY_BOX, "box 0, is 0 x 4 px"),
+        ({"mask": MASK[1:]}, ErrorCode.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),
+        ({"mask": MASK & False}, ErrorCode.BAD_VALUE, "no set pixel"),
+        (
+            {"mask": MASK, "points": [[0.5, 0.5]]},
+            ErrorCode.NOT_PIXELS,
+            "region's points lies in 0..1",
+        ),
+        ({"mask": MASK, "points": []}, ErrorCode.TOO_FEW_POINTS, "at least 1 point, got 0"),
     ],
 )
-def test_a_bad_region_is_refused_with_its_cause(given, cause, words):
+def test_a_bad_region_is_reported_with_its_error_code(given, code, words):
     with pytest.raises(RecordError) as caught:
         region_target(SIZE, **given)
-    assert caught.value.cause is cause
+    assert caught.value.code is code
     assert words in caught.value.detail
 
 
 @given(value=ANY_JSON)
 def test_no_json_value_raises_anything_else(value):
-    for key in ("polygons", "boxes", "marks"):
-        given, refused = {"mask": MASK} if key == "marks" else {}, ""
+    for key in ("polygons", "boxes", "points"):
+        given, refused = {"mask": MASK} if key == "points" else {}, ""
         try:
             region_target(SIZE, **given, **{key: value})
         except RecordError as error:
@@ -173,7 +185,7 @@ def pointing(**changes):
     return {k: v for k, v in {**values, **changes}.items() if v is not ...}
 
 
-def test_the_exchange_format_knows_pointing(records, tmp_path):
+def test_the_exchange_format_supports_pointing(records, tmp_path):
     path = records(
         pointing(boxes=[[40, 0, 60, 10]], mask="mask.png", points=[[12, 12]]), name="m.jsonl"
     )
@@ -185,20 +197,28 @@ def test_the_exchange_format_knows_pointing(records, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (pointing(polygons=...), Cause.MISSING_KEY, "no 'box' or 'trace' or 'polygons'"),
-        (pointing(polygons=..., box=[1, 2, 9, 9]), Cause.BAD_VALUE, "needs the key 'polygons' or"),
-        (pointing(box=[1, 2, 9, 9]), Cause.BAD_VALUE, "holds both 'polygons' and 'box'"),
-        (pointing(polygons=..., points=[[1, 2]]), Cause.BAD_VALUE, "needs the key 'polygons' or"),
-        (pointing(mask="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
-        (pointing(mask="../1.png"), Cause.ESCAPING_PATH, "plain path"),
-        (pointing(mask=3), Cause.WRONG_TYPE, "'mask' needs a text"),
+        (pointing(polygons=...), ErrorCode.MISSING_KEY, "no 'box' or 'trace' or 'polygons'"),
+        (
+            pointing(polygons=..., box=[1, 2, 9, 9]),
+            ErrorCode.BAD_VALUE,
+            "needs the key 'polygons' or",
+        ),
+        (pointing(box=[1, 2, 9, 9]), ErrorCode.BAD_VALUE, "holds both 'polygons' and 'box'"),
+        (
+            pointing(polygons=..., points=[[1, 2]]),
+            ErrorCode.BAD_VALUE,
+            "needs the key 'polygons' or",
+        ),
+        (pointing(mask="gone.png"), ErrorCode.MISSING_IMAGE, "gone.png is not a file"),
+        (pointing(mask="../1.png"), ErrorCode.ESCAPING_PATH, "plain path"),
+        (pointing(mask=3), ErrorCode.WRONG_TYPE, "'mask' needs a string"),
     ],
 )
-def test_a_bad_pointing_record_is_refused_with_its_cause(records, bad, cause, words):
-    result = the_refusal(jsonl.read(records(pointing(id="fine"), bad, name="m.jsonl"), None))
-    assert result.cause is cause
+def test_a_bad_pointing_record_is_reported_with_its_error_code(records, bad, code, words):
+    result = the_bad_record(jsonl.read(records(pointing(id="fine"), bad, name="m.jsonl"), None))
+    assert result.code is code
     assert words in result.detail
 
 
@@ -206,25 +226,31 @@ def test_a_region_is_outlined_and_points_are_crosses():
     grey = Image.new("RGB", (640, 480), (90, 90, 90))
     region = RegionTarget([[[100, 100], [400, 100], [250, 300]]])
     drawn = draw_answers(
-        grey, [(region, TRUTH), (drawable([[250, 150], [500, 400]], Task.POINTING), PREDICTION)]
+        grey,
+        [
+            (region, TARGET_STYLE),
+            (as_answer([[250, 150], [500, 400]], Task.POINTING), PREDICTION_STYLE),
+        ],
     )
-    outline = near(drawn.crop((0, 0, 640, 480)), TRUTH)
+    outline = near(drawn.crop((0, 0, 640, 480)), TARGET_STYLE)
     assert np.abs(outline.min(axis=0) - (100, 100)).max() <= 8
-    crosses = near(drawn.crop((0, 0, 640, 480)), PREDICTION)
+    crosses = near(drawn.crop((0, 0, 640, 480)), PREDICTION_STYLE)
     assert len(crosses) > 50
     gaps = np.linalg.norm(crosses[:, None] - [[250, 150], [500, 400]], axis=2).min(axis=1)
     assert gaps.max() < 15
-    assert isinstance(drawable([[1, 2]], Task.POINTING), Marks)
-    assert drawable([[1, 2]], Task.TRAJECTORY) == [[1, 2]]
+    assert isinstance(as_answer([[1, 2]], Task.POINTING), Points)
+    assert as_answer([[1, 2]], Task.TRAJECTORY) == [[1, 2]]
 
 
-def test_pointing_samples_stand_on_a_sheet_with_their_predictions():
-    sheet = contact_sheet([region_sample()], tile=320, remarks=[Remark([[20, 20]], "inside 1.00")])
-    assert len(near(sheet, PREDICTION)) > 20
-    assert len(near(sheet, TRUTH)) > 50
+def test_a_contact_sheet_shows_pointing_samples_with_their_predictions():
+    sheet = contact_sheet(
+        [region_sample()], tile=320, annotations=[Annotation([[20, 20]], "inside 1.00")]
+    )
+    assert len(near(sheet, PREDICTION_STYLE)) > 20
+    assert len(near(sheet, TARGET_STYLE)) > 50
 
 
-def test_the_description_of_the_columns_stays_true(tmp_path):
+def test_the_description_of_the_columns_matches_the_stored_columns(tmp_path):
     write_dataset(tmp_path / "set", [region_sample()], name="described")
     file = pq.read_schema(tmp_path / "set" / "train.parquet")
     features = json.loads(file.metadata[b"huggingface"])["info"]["features"]

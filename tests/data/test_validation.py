@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maniplvm.data.record_errors import Cause, RecordError
-from maniplvm.data.validation import box_target, shown, trace_target
+from maniplvm.data.record_errors import ErrorCode, RecordError
+from maniplvm.data.validation import box_target, short_repr, trace_target
 
 SIZE = (64, 48)
 ANY_JSON = st.recursive(
@@ -35,52 +35,52 @@ def test_an_overhang_of_one_pixel_is_clipped():
 
 
 @pytest.mark.parametrize(
-    ("values", "cause", "words"),
+    ("values", "code", "words"),
     [
-        ([1, 2, 3], Cause.WRONG_TYPE, "box needs 4 numbers x1, y1, x2, y2, got 3"),
-        ([1, 2, 3, 4, 5], Cause.WRONG_TYPE, "got 5"),
-        ("[1, 2, 3, 4]", Cause.WRONG_TYPE, "box needs a list, got str '[1, 2, 3, 4]'"),
-        (None, Cause.WRONG_TYPE, "box needs a list, got NoneType None"),
-        ({"x": 1}, Cause.WRONG_TYPE, "box needs a list, got dict"),
-        ([1, 2, "3", 4], Cause.WRONG_TYPE, "box needs numbers, got str '3'"),
-        ([1, 2, True, 4], Cause.WRONG_TYPE, "box needs numbers, got bool True"),
-        ([1, 2, None, 4], Cause.WRONG_TYPE, "NoneType"),
-        ([1, 2, math.nan, 4], Cause.NOT_FINITE, "box holds float nan"),
-        ([1, 2, math.inf, 4], Cause.NOT_FINITE, "box holds float inf"),
-        ([1, 2, 10**400, 4], Cause.NOT_FINITE, "box holds int 1000"),
-        ([5, 5, 5, 9], Cause.EMPTY_BOX, "box is 0 x 4 px at (5, 5)"),
-        ([9, 5, 5, 9], Cause.EMPTY_BOX, "box is -4 x 4 px"),
-        ([64, 5, 65, 9], Cause.EMPTY_BOX, "box, clipped to the image, is 0 x 4 px"),
-        ([1, 2, 65.5, 9], Cause.OUTSIDE_IMAGE, "reaches (65.5, 9) in an image of 64x48 px"),
-        ([-2, 2, 5, 9], Cause.OUTSIDE_IMAGE, "reaches (-2, 2)"),
-        ([1, 2, 5, 50], Cause.OUTSIDE_IMAGE, "reaches (5, 50)"),
-        ([0.1, 0.2, 0.5, 1.0], Cause.NOT_PIXELS, "lies in 0..1; give pixels"),
+        ([1, 2, 3], ErrorCode.WRONG_TYPE, "box needs 4 numbers x1, y1, x2, y2, got 3"),
+        ([1, 2, 3, 4, 5], ErrorCode.WRONG_TYPE, "got 5"),
+        ("[1, 2, 3, 4]", ErrorCode.WRONG_TYPE, "box needs a list, got str '[1, 2, 3, 4]'"),
+        (None, ErrorCode.WRONG_TYPE, "box needs a list, got NoneType None"),
+        ({"x": 1}, ErrorCode.WRONG_TYPE, "box needs a list, got dict"),
+        ([1, 2, "3", 4], ErrorCode.WRONG_TYPE, "box needs numbers, got str '3'"),
+        ([1, 2, True, 4], ErrorCode.WRONG_TYPE, "box needs numbers, got bool True"),
+        ([1, 2, None, 4], ErrorCode.WRONG_TYPE, "NoneType"),
+        ([1, 2, math.nan, 4], ErrorCode.NOT_FINITE, "box holds float nan"),
+        ([1, 2, math.inf, 4], ErrorCode.NOT_FINITE, "box holds float inf"),
+        ([1, 2, 10**400, 4], ErrorCode.NOT_FINITE, "box holds int 1000"),
+        ([5, 5, 5, 9], ErrorCode.EMPTY_BOX, "box is 0 x 4 px at (5, 5)"),
+        ([9, 5, 5, 9], ErrorCode.EMPTY_BOX, "box is -4 x 4 px"),
+        ([64, 5, 65, 9], ErrorCode.EMPTY_BOX, "box, clipped to the image, is 0 x 4 px"),
+        ([1, 2, 65.5, 9], ErrorCode.OUTSIDE_IMAGE, "reaches (65.5, 9) in an image of 64x48 px"),
+        ([-2, 2, 5, 9], ErrorCode.OUTSIDE_IMAGE, "reaches (-2, 2)"),
+        ([1, 2, 5, 50], ErrorCode.OUTSIDE_IMAGE, "reaches (5, 50)"),
+        ([0.1, 0.2, 0.5, 1.0], ErrorCode.NOT_PIXELS, "lies in 0..1; give pixels"),
     ],
 )
-def test_a_bad_box_is_refused_with_its_cause(values, cause, words):
+def test_a_bad_box_is_reported_with_its_error_code(values, code, words):
     error = refusal(box_target, values, SIZE)
-    assert error.cause is cause
+    assert error.code is code
     assert words in error.detail
 
 
 @pytest.mark.parametrize(
-    ("values", "cause", "words"),
+    ("values", "code", "words"),
     [
-        ([], Cause.TOO_FEW_POINTS, "trace needs at least 2 points, got 0"),
-        ([[1, 2]], Cause.TOO_FEW_POINTS, "got 1"),
-        ([[1, 2], [3]], Cause.WRONG_TYPE, "trace, point 1 needs 2 numbers x, y, got 1"),
-        ([[1, 2], [3, 4, 5]], Cause.WRONG_TYPE, "point 1 needs 2 numbers"),
-        ([1, 2, 3, 4], Cause.WRONG_TYPE, "trace, point 0 needs a list, got int 1"),
-        ({"x": 1}, Cause.WRONG_TYPE, "trace needs a list, got dict"),
-        ([[1, 2], [3, "4"]], Cause.WRONG_TYPE, "trace, point 1 needs numbers, got str '4'"),
-        ([[1, 2], [3, math.nan]], Cause.NOT_FINITE, "trace, point 1 holds float nan"),
-        ([[1, 2], [30, 90]], Cause.OUTSIDE_IMAGE, "trace reaches (30, 90)"),
-        ([[0.1, 0.2], [0.3, 0.9]], Cause.NOT_PIXELS, "0..1"),
+        ([], ErrorCode.TOO_FEW_POINTS, "trace needs at least 2 points, got 0"),
+        ([[1, 2]], ErrorCode.TOO_FEW_POINTS, "got 1"),
+        ([[1, 2], [3]], ErrorCode.WRONG_TYPE, "trace, point 1 needs 2 numbers x, y, got 1"),
+        ([[1, 2], [3, 4, 5]], ErrorCode.WRONG_TYPE, "point 1 needs 2 numbers"),
+        ([1, 2, 3, 4], ErrorCode.WRONG_TYPE, "trace, point 0 needs a list, got int 1"),
+        ({"x": 1}, ErrorCode.WRONG_TYPE, "trace needs a list, got dict"),
+        ([[1, 2], [3, "4"]], ErrorCode.WRONG_TYPE, "trace, point 1 needs numbers, got str '4'"),
+        ([[1, 2], [3, math.nan]], ErrorCode.NOT_FINITE, "trace, point 1 holds float nan"),
+        ([[1, 2], [30, 90]], ErrorCode.OUTSIDE_IMAGE, "trace reaches (30, 90)"),
+        ([[0.1, 0.2], [0.3, 0.9]], ErrorCode.NOT_PIXELS, "0..1"),
     ],
 )
-def test_a_bad_trace_is_refused_with_its_cause(values, cause, words):
+def test_a_bad_trace_is_reported_with_its_error_code(values, code, words):
     error = refusal(trace_target, values, SIZE)
-    assert error.cause is cause
+    assert error.code is code
     assert words in error.detail
 
 
@@ -95,9 +95,9 @@ def test_no_json_value_raises_anything_else(value):
         assert ((points >= 0) & (points <= SIZE)).all()
 
 
-def test_a_long_value_is_shown_short_and_on_one_line():
-    text = shown({"a\n": "x" * 500})
+def test_a_long_value_is_shortened_to_one_line():
+    text = short_repr({"a\n": "x" * 500})
     assert len(text) < 80
     assert text.endswith("…")
     assert "\n" not in text
-    assert json.dumps(shown(1.23456789)) == '"float 1.23"'
+    assert json.dumps(short_repr(1.23456789)) == '"float 1.23"'

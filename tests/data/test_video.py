@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maniplvm.data.images import decode
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.data.video import read_frame
 from maniplvm.errors import UserError
 from tests.data.conftest import encoded
@@ -56,11 +56,11 @@ def test_any_frame_is_found_by_its_time(video):
 
 def test_a_time_behind_the_end_is_refused(video):
     error = refused(video, 9.0)
-    assert error.cause is Cause.UNREADABLE_VIDEO
-    assert "no frame at 9.000 s; the nearest is at 2.400 s" in error.detail
+    assert error.code is ErrorCode.UNREADABLE_VIDEO
+    assert "no frame at 9.000 s; the nearest frame is at 2.400 s" in error.detail
 
 
-def test_a_cut_file_gives_the_right_frame_or_a_clear_error(video):
+def test_a_truncated_file_gives_the_correct_frame_or_a_clear_error(video):
     whole, first = video.read_bytes(), read_frame(video).data
     outcomes = []
     for end in range(0, len(whole), 97):
@@ -68,36 +68,36 @@ def test_a_cut_file_gives_the_right_frame_or_a_clear_error(video):
         try:
             outcomes.append(read_frame(video).data)
         except RecordError as error:
-            outcomes.append(error.cause if str(video) in error.detail else error)
-    assert set(outcomes) == {first, Cause.UNREADABLE_VIDEO}
+            outcomes.append(error.code if str(video) in error.detail else error)
+    assert set(outcomes) == {first, ErrorCode.UNREADABLE_VIDEO}
     assert outcomes[-1] == first
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"just text", encoded(), b"#EXTM3U\nsecret.mp4\n", bytes(4000)]
 )
-def test_a_file_that_is_no_video_is_named(content, tmp_path):
+def test_a_file_that_is_not_a_video_is_named(content, tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    assert refused(path).cause is Cause.UNREADABLE_VIDEO
+    assert refused(path).code is ErrorCode.UNREADABLE_VIDEO
 
 
 def test_a_file_that_is_missing_is_named(tmp_path):
-    assert refused(tmp_path / "gone.mp4").cause is Cause.MISSING_FILE
-    assert refused(tmp_path).cause is Cause.MISSING_FILE
+    assert refused(tmp_path / "gone.mp4").code is ErrorCode.MISSING_FILE
+    assert refused(tmp_path).code is ErrorCode.MISSING_FILE
 
 
 def test_an_unknown_codec_is_named(h264):
     h264.write_bytes(h264.read_bytes().replace(b"avc1", b"zzz9"))
     error = refused(h264)
-    assert error.cause is Cause.UNREADABLE_VIDEO
-    assert "its codec has no decoder here" in error.detail
+    assert error.code is ErrorCode.UNREADABLE_VIDEO
+    assert "no decoder for its codec" in error.detail
 
 
 def test_a_huge_image_is_refused_before_it_is_decoded(h264, monkeypatch):
     monkeypatch.setattr("maniplvm.data.video.MAX_PIXELS", 64 * 48 - 1)
     error = refused(h264)
-    assert error.cause is Cause.OVERSIZED_IMAGE
+    assert error.code is ErrorCode.OVERSIZED_IMAGE
     assert "is 64x48: more than 3,071 pixels" in error.detail
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_printed(h264, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_pyav_it_says_what_to_install(h264, monkeypatch):
+def test_without_pyav_the_error_says_what_to_install(h264, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UserError, match=r'videos need PyAV .*pip install "maniplvm\[video\]"'):
         read_frame(h264)

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from maniplvm.data import (
-    PREDICTION,
-    TRUTH,
-    Remark,
+    PREDICTION_STYLE,
+    TARGET_STYLE,
+    Annotation,
+    as_answer,
     contact_sheet,
     draw_answers,
-    drawable,
     import_dataset,
     open_dataset,
 )
@@ -110,22 +110,24 @@ def test_published_answers_are_scored_under_two_protocols_and_drawn(tmp_path):
     assert set(tasks[Task.AFFORDANCE].categories) == {"robobrain1", "robobrain2"}
 
     dataset = open_dataset(tmp_path / "data")
-    samples, remarks = [], []
+    samples, annotations = [], []
     for scored in read_samples(tmp_path / "out"):
         sample = dataset.sample(scored.id)
-        answer = drawable(scored.answer, sample.task)
+        answer = as_answer(scored.answer, sample.task)
         drawn = draw_answers(
-            decode(sample.image), [(sample.target, TRUTH), (answer, PREDICTION)], width=640
+            decode(sample.image),
+            [(sample.target, TARGET_STYLE), (answer, PREDICTION_STYLE)],
+            width=640,
         )
         path = tmp_path / f"{scored.id.replace('/', '-')}.png"
         drawn.save(path)
         with Image.open(path) as image:
             assert image.width == 640
-            assert len(near(image.convert("RGB"), PREDICTION, 60)) > 30
-            assert len(near(image.convert("RGB"), TRUTH, 60)) > 30
+            assert len(near(image.convert("RGB"), PREDICTION_STYLE, 60)) > 30
+            assert len(near(image.convert("RGB"), TARGET_STYLE, 60)) > 30
         samples.append(sample)
-        remarks.append(Remark(scored.answer, f"reward {scored.reward:.2f}"))
-    contact_sheet(samples, remarks=remarks).save(tmp_path / "overlays.png")
+        annotations.append(Annotation(scored.answer, f"reward {scored.reward:.2f}"))
+    contact_sheet(samples, annotations=annotations).save(tmp_path / "overlays.png")
 
 
 def test_raw_replies_with_unclosed_and_unknown_tags_are_scored_under_two_protocols(tmp_path):

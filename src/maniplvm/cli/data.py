@@ -128,8 +128,8 @@ def import_(
     console.print(f"wrote {_count(report.written, 'sample')} to {escape(str(out))}")
     if report.skipped:
         console.print(f"skipped {_count(len(report.skipped), 'record')}:")
-        for cause, count in report.causes.most_common():
-            console.print(f"  {count} x {cause}")
+        for code, count in report.error_counts.most_common():
+            console.print(f"  {count} x {code}")
         for bad in report.skipped:
             console.print(f"  {escape(str(bad))}", soft_wrap=True)
 

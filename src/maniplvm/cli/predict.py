@@ -11,7 +11,7 @@ from rich.console import Console
 
 from maniplvm.cli.output import check_output
 from maniplvm.cli.server_options import announcement, refuse_local_options, refuse_served_options
-from maniplvm.data import PREDICTION, draw_answers, drawable
+from maniplvm.data import PREDICTION_STYLE, as_answer, draw_answers
 from maniplvm.data.images import EncodedImage, decode, read_image
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
@@ -107,7 +107,7 @@ def _image(path: Path) -> EncodedImage:
     try:
         return read_image(path)
     except RecordError as error:
-        raise UserError(f"{error.cause}: {error.detail}") from error
+        raise UserError(f"{error.code}: {error.detail}") from error
 
 
 def _record(
@@ -149,7 +149,9 @@ def _print(text: str, answer: Answer, image: EncodedImage) -> None:
 
 
 def _draw(path: Path, image: EncodedImage, answer: Answer, quiet: bool) -> None:
-    answers = [] if answer.value is None else [(drawable(answer.value, answer.task), PREDICTION)]
+    answers = (
+        [] if answer.value is None else [(as_answer(answer.value, answer.task), PREDICTION_STYLE)]
+    )
     drawn = draw_answers(
         decode(image.data), answers, width=max(_DRAWN_WIDTH, image.size[0]), legend=False
     )

@@ -135,15 +135,15 @@ def _write_lines(path: Path, samples: Sequence[Sample], scores: Sequence[Score])
 
 
 def _draw_sheet(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:
-    from maniplvm.data import Remark, contact_sheet
+    from maniplvm.data import Annotation, contact_sheet
 
-    remarks = list[Remark]()
+    annotations = list[Annotation]()
     for score in scores:
         terms = ", ".join(f"{name} {value:.2f}" for name, value in score.terms.items())
         read = terms if score.answer.parsed else f"could not be read: {score.status}"
-        remarks.append(Remark(score.answer.value, f"total {score.total:.2f}: {read}"))
+        annotations.append(Annotation(score.answer.value, f"total {score.total:.2f}: {read}"))
     try:
-        contact_sheet(samples, remarks=remarks).save(path)
+        contact_sheet(samples, annotations=annotations).save(path)
     except (OSError, ValueError) as error:
         raise UserError(f"--sheet {path}: cannot be written ({error})") from error
     Console().print(f"drew {len(samples)} scored samples on {path}")

@@ -2,18 +2,18 @@
 
 from maniplvm.data.calibration import Calibration, read_calibration
 from maniplvm.data.drawing.answers import (
-    PREDICTION,
-    TRUTH,
-    Marks,
+    PREDICTION_STYLE,
+    TARGET_STYLE,
+    Points,
     Style,
+    as_answer,
     draw_answer,
     draw_answers,
-    drawable,
     zoom_region,
 )
-from maniplvm.data.drawing.contact_sheet import Remark, contact_sheet
+from maniplvm.data.drawing.contact_sheet import Annotation, contact_sheet
 from maniplvm.data.importing import ImportReport, import_dataset, read_records
-from maniplvm.data.record_errors import BadRecord, Cause
+from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.data.scenes import limit_samples, scene_of, scenes_in_even_order
 from maniplvm.data.statistics import Statistics, describe
 from maniplvm.data.store import (
@@ -25,24 +25,24 @@ from maniplvm.data.store import (
 )
 
 __all__ = [
-    "PREDICTION",
-    "TRUTH",
+    "PREDICTION_STYLE",
+    "TARGET_STYLE",
+    "Annotation",
     "BadRecord",
     "Calibration",
-    "Cause",
     "Dataset",
     "DatasetInfo",
     "DatasetWriter",
+    "ErrorCode",
     "ImportReport",
-    "Marks",
-    "Remark",
+    "Points",
     "Statistics",
     "Style",
+    "as_answer",
     "contact_sheet",
     "describe",
     "draw_answer",
     "draw_answers",
-    "drawable",
     "import_dataset",
     "limit_samples",
     "open_dataset",

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from maniplvm.data.record_errors import RecordError
-from maniplvm.data.validation import numbers, shown
+from maniplvm.data.validation import as_numbers, short_repr
 from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.camera import Pinhole
@@ -81,7 +81,7 @@ def read_calibration(path: Path) -> Calibration:
         raise UserError(f"{path}: no {', '.join(map(repr, missing))}; see docs/datasets.md")
     camera, unit = content.get("camera"), content.get("unit", "m")
     if camera is not None and not isinstance(camera, str):
-        raise UserError(f"{path}: 'camera' needs a text, got {shown(camera)}")
+        raise UserError(f"{path}: 'camera' needs a text, got {short_repr(camera)}")
     if unit not in UNITS:
         raise UserError(f"{path}: unknown unit {unit!r}; choose from {', '.join(UNITS)}")
     focal, centre = _intrinsics(content["intrinsics"], path)
@@ -176,7 +176,7 @@ def _position(value: object, path: Path) -> PositionColumns:
         )
     column = found.get("column")
     if column is not None and not isinstance(column, str):
-        raise UserError(f"{what}: 'column' needs a text, got {shown(column)}")
+        raise UserError(f"{what}: 'column' needs a text, got {short_repr(column)}")
     if "indices" in found:
         indices = _numbers(found["indices"], 3, f"{what}: 'indices' of x, y, z")
         if any(index < 0 or index % 1 for index in indices) or len(set(indices)) < 3:
@@ -187,7 +187,7 @@ def _position(value: object, path: Path) -> PositionColumns:
     texts = tuple(name for name in listed if isinstance(name, str))
     if len(texts) != 3 or len(listed) != 3 or len(set(texts)) < 3:
         raise UserError(
-            f"{what}: 'names' needs three different texts, those of x, y and z, got {shown(names)}"
+            f"{what}: 'names' needs three different texts, those of x, y and z, got {short_repr(names)}"
         )
     return PositionColumns(column, texts, None)
 
@@ -195,21 +195,25 @@ def _position(value: object, path: Path) -> PositionColumns:
 def _mapping(value: object, what: str) -> dict[str, Any]:
     found = cast("dict[object, Any]", value) if isinstance(value, dict) else None
     if found is None or not all(isinstance(key, str) for key in found):
-        raise UserError(f"{what}: expected keys with values, got {shown(cast('object', value))}")
+        raise UserError(
+            f"{what}: expected keys with values, got {short_repr(cast('object', value))}"
+        )
     return {str(key): content for key, content in found.items()}
 
 
 def _matrix(value: object, side: int, what: str) -> FloatArray:
     rows = _listed(value) or []
     if len(rows) != side:
-        raise UserError(f"{what} needs a {side}x{side} matrix as {side} rows, got {shown(value)}")
+        raise UserError(
+            f"{what} needs a {side}x{side} matrix as {side} rows, got {short_repr(value)}"
+        )
     return np.array([_numbers(row, side, f"{what}, row {i}") for i, row in enumerate(rows)])
 
 
 def _numbers(value: object, count: int, what: str) -> Sequence[float]:
     listed = _listed(value)
     try:
-        found = numbers(value if listed is None else [_number(part) for part in listed], what)
+        found = as_numbers(value if listed is None else [_number(part) for part in listed], what)
     except RecordError as error:
         raise UserError(error.detail) from error
     if len(found) != count:

@@ -11,7 +11,7 @@ from typing import Any
 
 from maniplvm.data.manifest import SPLIT_NAME, UNKNOWN_LICENSE
 from maniplvm.data.readers import find_format
-from maniplvm.data.record_errors import BadRecord, Cause
+from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.data.writer import DatasetWriter
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
@@ -30,9 +30,9 @@ class ImportReport:
     skipped: list[BadRecord] = field(default_factory=list[BadRecord])
 
     @property
-    def causes(self) -> Counter[Cause]:
-        """How often each cause occurred among the skipped records."""
-        return Counter(bad.cause for bad in self.skipped)
+    def error_counts(self) -> Counter[ErrorCode]:
+        """How often each error code occurred among the skipped records."""
+        return Counter(bad.code for bad in self.skipped)
 
 
 def read_records(

@@ -1,4 +1,4 @@
-"""Masks as images: read from files that others made, kept as PNG of one bit a pixel."""
+"""Masks as images: decoded from files of unknown origin, and encoded as 1-bit PNG."""
 
 from __future__ import annotations
 
@@ -8,36 +8,34 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from maniplvm.data.images import decode_any, read_image, resolve_image
+from maniplvm.data.images import decode_unconverted, read_image, resolve_image
 from maniplvm.geometry.arrays import BoolArray
 
 
 def read_mask(root: Path, name: str) -> BoolArray:
-    """The mask that a record names: every pixel that is not black is set.
+    """Read a mask image. Every pixel that is not black is set.
 
     Args:
-        root: What the name is relative to.
-        name: As the record spells it.
+        root: The folder that the name is relative to.
+        name: The mask's name in the record.
 
     Returns:
-        `(H, W)`; `data.targets.region_target` checks it against its image.
+        `(H, W)`; `data.validation.region_target` compares its size with the image.
 
     Raises:
-        RecordError: missing, outside the root, or unreadable.
+        RecordError: the file is missing, outside the root, or unreadable.
     """
     path = resolve_image(root, name)
     return decode_mask(read_image(path).data, str(path))
 
 
 def decode_mask(data: bytes, source: str = "the mask") -> BoolArray:
-    """The pixels of an encoded image that are not black, `(H, W)`.
-
-    Where the image is transparent it is not set, whatever colour it hides.
+    """Decode a mask `(H, W)`: the pixels that are neither black nor fully transparent.
 
     Raises:
-        RecordError: it cannot be decoded.
+        RecordError: the image cannot be decoded.
     """
-    image = decode_any(data, source)
+    image = decode_unconverted(data, source)
     if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;"):
         return np.asarray(image) != 0
     pixels = np.asarray(image.convert("RGBA"))
@@ -45,7 +43,7 @@ def decode_mask(data: bytes, source: str = "the mask") -> BoolArray:
 
 
 def encode_mask(mask: BoolArray) -> bytes:
-    """A mask `(H, W)` as PNG of one bit a pixel; the same mask gives the same bytes."""
+    """Encode a mask `(H, W)` as 1-bit PNG. Equal masks give equal bytes."""
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, "PNG")
     return buffer.getvalue()

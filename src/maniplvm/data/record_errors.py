@@ -1,4 +1,4 @@
-"""Errors in single records of a source, by cause."""
+"""Errors of single records: a code for statistics, and one line for a person."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Cause(StrEnum):
-    """Why a record was refused. The value is the text of the message."""
+class ErrorCode(StrEnum):
+    """Why a record was rejected. The value is the text that users read."""
 
     NOT_JSON = "not JSON"
     WRONG_TYPE = "wrong type"
@@ -31,16 +31,16 @@ class Cause(StrEnum):
 
 
 class RecordError(Exception):
-    """Raised while one record is read. The reader adds file, place and id to make a `BadRecord`.
+    """One record cannot be read. The reader adds the file, the place and the id (`BadRecord`).
 
     Attributes:
-        cause: The kind of problem.
-        detail: One line that says what is wrong and, where needed, what to do.
+        code: The kind of error.
+        detail: One line: what is wrong and, where it is not obvious, what to do.
     """
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    def __init__(self, code: ErrorCode, detail: str) -> None:
         super().__init__(detail)
-        self.cause = cause
+        self.code = code
         self.detail = detail
 
 
@@ -49,22 +49,23 @@ class BadRecord:
     """A record that could not become a sample.
 
     Attributes:
-        file: The file that holds the record.
-        place: Place in the file: `record 3` of a JSON list (from 0) or `line 4` of JSONL (from 1).
-        id: The record's own id, or None.
-        cause: The kind of problem.
-        detail: One line that says what is wrong.
+        file: The path of the file that holds the record.
+        place: The position in the file: `record 3` of a JSON list (counted from 0), `line 4` of
+            a JSONL file (counted from 1), or `episode 7`.
+        id: The id that the record gives itself, or None.
+        code: The kind of error.
+        detail: One line for a person.
     """
 
     file: str
     place: str
     id: str | None
-    cause: Cause
+    code: ErrorCode
     detail: str
 
     def __str__(self) -> str:
         name = "" if self.id is None else f" (id {self.id})"
-        return f"{self.file}, {self.place}{name}: {self.cause}: {self.detail}"
+        return f"{self.file}, {self.place}{name}: {self.code}: {self.detail}"
 
 
 class UniqueIds:
@@ -86,7 +87,7 @@ class UniqueIds:
         """
         if id in self._place_of:
             raise RecordError(
-                Cause.DUPLICATE_ID,
+                ErrorCode.DUPLICATE_ID,
                 f"{id!r} is already the id of {self._place_of[id]}; rename one of them",
             )
         self._place_of[id] = f"{file}, {place}"

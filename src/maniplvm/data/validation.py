@@ -1,4 +1,7 @@
-"""A record's numbers, checked against its image, become a target in original pixels."""
+"""Turns values of a record into checked types: numbers, strings, and targets in original pixels.
+
+Nothing here knows a data format. Every function takes a `name`, which its error messages use.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +11,52 @@ from typing import Any, cast
 
 import numpy as np
 
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.geometry.regions import area_of_union, box_polygon
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, TraceTarget
 
 OVERHANG = 1.0
-"""How far a coordinate may lie outside the image before it is an error [px]; it is clipped."""
+"""Coordinates may lie this far outside the image and are clipped [px]; farther is an error."""
 
 
-def box_target(values: object, size: tuple[int, int], what: str = "box") -> BoxTarget:
+def box_target(values: object, size: tuple[int, int], name: str = "box") -> BoxTarget:
     """Check a box and clip its overhang.
 
     Args:
         values: Four numbers x1, y1, x2, y2 [px of the original image].
         size: `(width, height)` of the image [px].
-        what: What an error calls it.
+        name: How error messages name the value.
 
     Raises:
-        RecordError: wrong type, not finite, in 0..1 instead of pixels, no area, or outside.
+        RecordError: the type is wrong, a number is not finite, all numbers lie in 0..1, the box
+            has no area, or it lies outside the image.
     """
-    corners = numbers(values, what)
+    corners = as_numbers(values, name)
     if len(corners) != 4:
         raise RecordError(
-            Cause.WRONG_TYPE, f"{what} needs 4 numbers x1, y1, x2, y2, got {len(corners)}"
+            ErrorCode.WRONG_TYPE, f"{name} needs 4 numbers x1, y1, x2, y2, got {len(corners)}"
         )
-    _require_area(corners, what)
-    box = _inside(np.array(corners).reshape(2, 2), size, what).reshape(4).tolist()
-    _require_area(box, f"{what}, clipped to the image,")
+    _require_area(corners, name)
+    box = _clip_to_image(np.array(corners).reshape(2, 2), size, name).reshape(4).tolist()
+    _require_area(box, f"{name}, clipped to the image,")
     return BoxTarget(box)
 
 
-def trace_target(values: object, size: tuple[int, int], what: str = "trace") -> TraceTarget:
+def trace_target(values: object, size: tuple[int, int], name: str = "trace") -> TraceTarget:
     """Check a trace and clip its overhang.
 
     Args:
         values: At least two points `[x, y]` [px of the original image].
         size: `(width, height)` of the image [px].
-        what: What an error calls it.
+        name: How error messages name the value.
 
     Raises:
-        RecordError: wrong type, not finite, in 0..1 instead of pixels, too short, or outside.
+        RecordError: the type is wrong, a number is not finite, all numbers lie in 0..1, there are
+            too few points, or a point lies outside the image.
     """
-    return TraceTarget(_inside(_pairs(values, what, fewest=2), size, what))
+    return TraceTarget(_clip_to_image(_as_points(values, name, min_count=2), size, name))
 
 
 def region_target(
@@ -60,140 +65,165 @@ def region_target(
     polygons: object = None,
     boxes: object = None,
     mask: BoolArray | None = None,
-    marks: object = None,
-    what: str = "region",
+    points: object = None,
+    name: str = "region",
 ) -> RegionTarget:
-    """Check a region and clip its overhang: the union of everything that is given.
+    """Check a region and clip its overhang. The region is the union of all given shapes.
 
     Args:
         size: `(width, height)` of the image [px].
         polygons: Lists of at least three points `[x, y]` [px of the original image], or None.
         boxes: Lists of four numbers x1, y1, x2, y2 [px of the original image], or None.
-        mask: `(H, W)`, already read (`data.masks`), or None.
-        marks: The data set's own right points `[x, y]` [px of the original image], or None.
-        what: What an error calls it.
+        mask: `(H, W)` boolean mask (`data.masks` reads it), or None.
+        points: Reference points `[x, y]` of the data set [px of the original image], or None.
+        name: How error messages name the value.
 
     Raises:
-        RecordError: none of the three shapes; wrong type, not finite, in 0..1 instead of pixels,
-            no area, or outside; a mask of another size, or without a set pixel.
+        RecordError: no shape is given, the type is wrong, a number is not finite, all numbers lie
+            in 0..1, a shape has no area, or it lies outside the image; or the mask has another
+            size or no set pixel.
     """
     shapes = list[FloatArray]()
-    for index, values in enumerate(_listed(polygons, f"{what}'s polygons")):
-        shapes.append(_polygon(values, size, f"{what}, polygon {index},"))
-    for index, values in enumerate(_listed(boxes, f"{what}'s boxes")):
-        shapes.append(box_polygon(box_target(values, size, f"{what}, box {index},").xyxy))
+    for index, values in enumerate(_as_optional_list(polygons, f"{name}'s polygons")):
+        shapes.append(_as_polygon(values, size, f"{name}, polygon {index},"))
+    for index, values in enumerate(_as_optional_list(boxes, f"{name}'s boxes")):
+        shapes.append(box_polygon(box_target(values, size, f"{name}, box {index},").xyxy))
     if not shapes and mask is None:
-        raise RecordError(Cause.MISSING_KEY, f"{what} needs at least one polygon or box, or a mask")
+        raise RecordError(
+            ErrorCode.MISSING_KEY, f"{name} needs at least one polygon or box, or a mask"
+        )
     if mask is not None:
-        _require_mask(mask, size, what)
-    points = None
-    if marks is not None:
-        points = _inside(_pairs(marks, f"{what}'s points", fewest=1), size, f"{what}'s points")
-    return RegionTarget(shapes, mask, points)
+        _require_mask(mask, size, name)
+    marks = None
+    if points is not None:
+        what = f"{name}'s points"
+        marks = _clip_to_image(_as_points(points, what, min_count=1), size, what)
+    return RegionTarget(shapes, mask, marks)
 
 
-def numbers(values: object, what: str) -> list[float]:
+def as_numbers(values: object, name: str) -> list[float]:
     """A list of finite numbers.
 
     Raises:
-        RecordError: not a list, not numbers, or not finite.
+        RecordError: the value is not a list, or holds something that is not a finite number.
     """
-    return [number(value, what) for value in items(values, what)]
+    return [as_number(value, name) for value in as_list(values, name)]
 
 
-def number(value: object, what: str) -> float:
+def as_number(value: object, name: str) -> float:
     """One finite number.
 
     Raises:
-        RecordError: not a number (a text or a truth value is none), or not finite.
+        RecordError: the value is not a number (strings and booleans are not), or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RecordError(Cause.WRONG_TYPE, f"{what} needs numbers, got {shown(value)}")
+        raise RecordError(ErrorCode.WRONG_TYPE, f"{name} needs numbers, got {short_repr(value)}")
     try:
         result = float(value)
     except OverflowError:
         result = math.inf
     if not math.isfinite(result):
-        raise RecordError(Cause.NOT_FINITE, f"{what} holds {shown(value)}")
+        raise RecordError(ErrorCode.NOT_FINITE, f"{name} holds {short_repr(value)}")
     return result
 
 
-def items(values: object, what: str) -> Sequence[Any]:
+def as_list(values: object, name: str) -> Sequence[Any]:
     """A JSON list.
 
     Raises:
-        RecordError: not a list.
+        RecordError: the value is not a list.
     """
     if not isinstance(values, list):
-        raise RecordError(Cause.WRONG_TYPE, f"{what} needs a list, got {shown(values)}")
+        raise RecordError(ErrorCode.WRONG_TYPE, f"{name} needs a list, got {short_repr(values)}")
     return cast("list[Any]", values)
 
 
-def shown(value: object, limit: int = 60) -> str:
-    """A value as an error shows it: short, on one line."""
+def as_string(value: object, name: str) -> str:
+    """A string that is not blank and can be stored as UTF-8, without surrounding blanks.
+
+    Raises:
+        RecordError: the value is something else.
+    """
+    if not isinstance(value, str):
+        raise RecordError(ErrorCode.WRONG_TYPE, f"{name} needs a string, got {short_repr(value)}")
+    if not value.strip():
+        raise RecordError(ErrorCode.BAD_VALUE, f"{name} is blank")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(
+            ErrorCode.BAD_VALUE, f"{name} holds invalid Unicode {short_repr(value)}"
+        ) from error
+    return value.strip()
+
+
+def short_repr(value: object, limit: int = 60) -> str:
+    """The type and the value, shortened to one line for an error message."""
     text = f"{value:.3g}" if isinstance(value, float) else repr(value)[: limit + 1]
     return f"{type(value).__name__} {text[:limit]}{'…' if len(text) > limit else ''}"
 
 
-def _listed(values: object, what: str) -> Sequence[Any]:
-    return [] if values is None else items(values, what)
+def _as_optional_list(values: object, name: str) -> Sequence[Any]:
+    return [] if values is None else as_list(values, name)
 
 
-def _pairs(values: object, what: str, fewest: int) -> FloatArray:
+def _as_points(values: object, name: str, min_count: int) -> FloatArray:
     """A list of points, `(N, 2)`."""
-    points = [numbers(point, f"{what}, point {i}") for i, point in enumerate(items(values, what))]
+    points = [
+        as_numbers(point, f"{name}, point {i}") for i, point in enumerate(as_list(values, name))
+    ]
     for i, point in enumerate(points):
         if len(point) != 2:
             raise RecordError(
-                Cause.WRONG_TYPE, f"{what}, point {i} needs 2 numbers x, y, got {len(point)}"
+                ErrorCode.WRONG_TYPE, f"{name}, point {i} needs 2 numbers x, y, got {len(point)}"
             )
-    if len(points) < fewest:
-        noun = "point" if fewest == 1 else "points"
+    if len(points) < min_count:
+        noun = "point" if min_count == 1 else "points"
         raise RecordError(
-            Cause.TOO_FEW_POINTS, f"{what} needs at least {fewest} {noun}, got {len(points)}"
+            ErrorCode.TOO_FEW_POINTS, f"{name} needs at least {min_count} {noun}, got {len(points)}"
         )
     return np.array(points)
 
 
-def _polygon(values: object, size: tuple[int, int], what: str) -> FloatArray:
-    polygon = _inside(_pairs(values, what, fewest=3), size, what)
+def _as_polygon(values: object, size: tuple[int, int], name: str) -> FloatArray:
+    polygon = _clip_to_image(_as_points(values, name, min_count=3), size, name)
     if not area_of_union([polygon]) > 0:
-        raise RecordError(Cause.EMPTY_BOX, f"{what} encloses no area of the image")
+        raise RecordError(ErrorCode.EMPTY_BOX, f"{name} encloses no area of the image")
     return polygon
 
 
-def _require_mask(mask: BoolArray, size: tuple[int, int], what: str) -> None:
+def _require_mask(mask: BoolArray, size: tuple[int, int], name: str) -> None:
     height, width = mask.shape
     if (width, height) != size:
         raise RecordError(
-            Cause.SIZE_MISMATCH,
-            f"{what}'s mask is {width}x{height}, but its image is {size[0]}x{size[1]} px",
+            ErrorCode.SIZE_MISMATCH,
+            f"{name}'s mask is {width}x{height}, but its image is {size[0]}x{size[1]} px",
         )
     if not mask.any():
-        raise RecordError(Cause.BAD_VALUE, f"{what}'s mask has no set pixel")
+        raise RecordError(ErrorCode.BAD_VALUE, f"{name}'s mask has no set pixel")
 
 
-def _require_area(corners: Sequence[float], what: str) -> None:
+def _require_area(corners: Sequence[float], name: str) -> None:
     x1, y1, x2, y2 = corners
     if not (x1 < x2 and y1 < y2):
         raise RecordError(
-            Cause.EMPTY_BOX,
-            f"{what} is {x2 - x1:g} x {y2 - y1:g} px at ({x1:g}, {y1:g}); both sides must be positive",
+            ErrorCode.EMPTY_BOX,
+            f"{name} is {x2 - x1:g} x {y2 - y1:g} px at ({x1:g}, {y1:g}); both sides must be positive",
         )
 
 
-def _inside(points: FloatArray, size: tuple[int, int], what: str) -> FloatArray:
+def _clip_to_image(points: FloatArray, size: tuple[int, int], name: str) -> FloatArray:
     if ((points >= 0) & (points <= 1)).all():
         raise RecordError(
-            Cause.NOT_PIXELS,
-            f"every coordinate of {what} lies in 0..1; give pixels of the original image",
+            ErrorCode.NOT_PIXELS,
+            f"every coordinate of {name} lies in 0..1; give pixels of the original image",
         )
     limits = np.array(size, dtype=np.float64)
-    beyond = np.maximum(-points, points - limits)
-    if (beyond > OVERHANG).any():
-        x, y = points[int(beyond.max(axis=1).argmax())]
+    overhang = np.maximum(-points, points - limits)
+    if (overhang > OVERHANG).any():
+        x, y = points[int(overhang.max(axis=1).argmax())]
         raise RecordError(
-            Cause.OUTSIDE_IMAGE,
-            f"{what} reaches ({x:g}, {y:g}) in an image of {size[0]}x{size[1]} px",
+            ErrorCode.OUTSIDE_IMAGE,
+            f"{name} reaches ({x:g}, {y:g}) in an image of {size[0]}x{size[1]} px",
         )
     return np.clip(points, 0, limits)

@@ -3,7 +3,7 @@ import pytest
 from PIL import ImageFont
 
 from maniplvm.data import contact_sheet, draw_answer
-from maniplvm.data.drawing.contact_sheet import _shortened, _wrapped
+from maniplvm.data.drawing.contact_sheet import _shorten, _wrap
 from maniplvm.data.images import decode
 from maniplvm.errors import UserError
 from tests.data.conftest import box_sample, encoded, trace_sample
@@ -24,7 +24,7 @@ def test_a_tile_shows_the_image_with_its_target():
     assert sheet.crop((16, 16, 16 + 128, 16 + 96)) == expected
 
 
-def test_the_instruction_and_the_id_stand_below_the_image():
+def test_the_instruction_and_the_id_are_drawn_below_the_image():
     def caption(sample):
         sheet = contact_sheet([sample], tile=128)
         return np.asarray(sheet.crop((16, 116, 144, sheet.height - 16))).min()
@@ -43,24 +43,22 @@ def test_a_long_instruction_is_wrapped_and_cut():
     long = contact_sheet([box_sample(instruction="lift the lid " * 4)], tile=200)
     longer = contact_sheet([box_sample(instruction="lift the lid " * 99)], tile=200)
     assert short.height < long.height <= longer.height
-    lines = _wrapped("lift the lid " * 99, 12, 200)
+    lines = _wrap("lift the lid " * 99, 12, 200)
     assert len(lines) == 3
     assert lines[-1].endswith("…")
     font = ImageFont.load_default(12)
     assert all(font.getlength(line) <= 200 for line in lines)
-    assert (
-        " ".join(_wrapped("one two three four five six", 12, 80)) == "one two three four five six"
-    )
+    assert " ".join(_wrap("one two three four five six", 12, 80)) == "one two three four five six"
 
 
 def test_a_word_wider_than_the_tile_is_cut():
-    assert _shortened("x" * 100, 12, 50).endswith("…")
-    assert _shortened("xyz", 12, 0) == "…"
-    assert _wrapped("x" * 100, 12, 50) == [_shortened("x" * 100, 12, 50)]
+    assert _shorten("x" * 100, 12, 50).endswith("…")
+    assert _shorten("xyz", 12, 0) == "…"
+    assert _wrap("x" * 100, 12, 50) == [_shorten("x" * 100, 12, 50)]
 
 
-def test_accents_are_dropped_where_the_font_has_none():
-    assert _wrapped("Öffne die Türe", 12, 500) == ["Offne die Ture"]
+def test_accents_are_removed_because_the_font_lacks_them():
+    assert _wrap("Öffne die Türe", 12, 500) == ["Offne die Ture"]
 
 
 def test_tall_images_are_scaled_to_the_height_of_a_tile():
@@ -76,9 +74,9 @@ def test_a_sample_without_an_image_gets_a_grey_one():
 @pytest.mark.parametrize(
     ("samples", "columns", "tile", "message"),
     [
-        ([], 4, 100, "there is no sample to show"),
-        (SAMPLES, 0, 100, "0 columns of 100 px cannot be drawn"),
-        (SAMPLES, 1, 0, "1 columns of 0 px cannot be drawn"),
+        ([], 4, 100, "there are no samples to draw"),
+        (SAMPLES, 0, 100, "cannot draw a sheet of 0 columns of 100 px"),
+        (SAMPLES, 1, 0, "cannot draw a sheet of 1 columns of 0 px"),
     ],
 )
 def test_impossible_sheets_are_refused(samples, columns, tile, message):

@@ -1,4 +1,4 @@
-"""Made-up robot episodes seen by a known camera, written in the schemas of LeRobot and RLDS."""
+"""Synthetic robot episodes with a known camera, written in the schemas of LeRobot and RLDS."""
 
 import json
 import struct
@@ -35,14 +35,14 @@ def camera_from_base():
 
 
 def lifted(pixels, depths):
-    """The points of the robot's base frame that the camera sees there."""
+    """The points of the robot's base frame at these pixels and depths."""
     rays = np.linalg.solve(INTRINSICS, np.column_stack([pixels, np.ones(len(pixels))]).T).T
     seen = np.column_stack([rays * np.asarray(depths)[:, None], np.ones(len(pixels))])
     return np.linalg.solve(camera_from_base(), seen.T).T[:, :3]
 
 
 def walk(corners=CORNERS, depths=DEPTHS, steps=6):
-    """Straight from corner to corner: the corners are what is left when the path is thinned."""
+    """A path of straight lines between corners; simplification keeps the corners."""
     points = lifted(corners, depths)
     legs = [np.linspace(a, b, steps, endpoint=False) for a, b in pairwise(points)]
     return np.vstack([*legs, points[-1]])
@@ -50,7 +50,7 @@ def walk(corners=CORNERS, depths=DEPTHS, steps=6):
 
 @dataclass
 class Recorded:
-    """One episode: the hand's path, what was asked, and the grey level of the first image."""
+    """One episode: the end effector's path, the instruction, and the grey level of the first image."""
 
     path: np.ndarray
     task: str = "put the cup on the shelf"
@@ -61,7 +61,7 @@ class Recorded:
         return np.column_stack([self.path, np.zeros((len(self.path), 4))]).astype(np.float32)
 
     def images(self):
-        """Flat images that grow brighter, so that each frame can be told from its neighbours."""
+        """Images of one grey level that increases, so that each frame differs from its neighbours."""
         return [
             np.full((*SIZE[::-1], 3), self.grey + 4 * i, np.uint8) for i in range(len(self.path))
         ]
@@ -205,7 +205,7 @@ def write_lerobot_v3(root: Path, episodes, kind="video", per_file=2, **changes) 
 
 
 def slow_crc32c(data: bytes) -> int:
-    """Bit by bit, as the standard defines it."""
+    """The CRC-32C by its definition, bit by bit."""
     register = 0xFFFFFFFF
     for byte in data:
         register ^= byte
@@ -239,7 +239,7 @@ def delimited(number: int, content: bytes) -> bytes:
 
 
 def feature(values, packed=True) -> bytes:
-    """A `tf.train.Feature` of byte strings, floats or whole numbers."""
+    """A `tf.train.Feature` of byte strings, floats or integers."""
     if all(isinstance(value, bytes) for value in values):
         return delimited(1, b"".join(delimited(1, value) for value in values))
     if all(isinstance(value, int) for value in values):

@@ -1,9 +1,9 @@
 import pytest
 
 from maniplvm.data.readers import jsonl
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 
 def record(**changes):
@@ -59,26 +59,26 @@ def test_optional_keys_may_be_missing(records):
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(id=...), Cause.MISSING_KEY, "no 'id'; found 'task'"),
-        (record(id=" "), Cause.BAD_VALUE, "'id' is blank"),
-        (record(task=...), Cause.MISSING_KEY, "no 'task'"),
-        (record(task="grasp"), Cause.BAD_VALUE, "'grasp'; choose from affordance, trajectory"),
-        (record(box=...), Cause.MISSING_KEY, "no 'box' or 'trace'"),
-        (record(task="trajectory"), Cause.BAD_VALUE, "task trajectory needs the key 'trace'"),
-        (record(trace=[[1, 2], [3, 4]]), Cause.BAD_VALUE, "both 'box' and 'trace'"),
-        (record(catgory="x"), Cause.UNKNOWN_KEY, "'catgory'; valid keys are id, task, instr"),
-        (record(split="a/b"), Cause.BAD_VALUE, "'split' 'a/b' needs letters"),
-        (record(category=3), Cause.WRONG_TYPE, "'category' needs a text"),
-        (record(provenance=3), Cause.WRONG_TYPE, "'provenance' needs an object"),
-        (record(height=49), Cause.SIZE_MISMATCH, "height of 48 px, but the record states 49"),
-        ([1], Cause.WRONG_TYPE, "a record is an object, got list [1]"),
+        (record(id=...), ErrorCode.MISSING_KEY, "no 'id'; found 'task'"),
+        (record(id=" "), ErrorCode.BAD_VALUE, "'id' is blank"),
+        (record(task=...), ErrorCode.MISSING_KEY, "no 'task'"),
+        (record(task="grasp"), ErrorCode.BAD_VALUE, "'grasp'; choose from affordance, trajectory"),
+        (record(box=...), ErrorCode.MISSING_KEY, "no 'box' or 'trace'"),
+        (record(task="trajectory"), ErrorCode.BAD_VALUE, "task trajectory needs the key 'trace'"),
+        (record(trace=[[1, 2], [3, 4]]), ErrorCode.BAD_VALUE, "both 'box' and 'trace'"),
+        (record(catgory="x"), ErrorCode.UNKNOWN_KEY, "'catgory'; valid keys are id, task, instr"),
+        (record(split="a/b"), ErrorCode.BAD_VALUE, "'split' 'a/b' needs letters"),
+        (record(category=3), ErrorCode.WRONG_TYPE, "'category' needs a string"),
+        (record(provenance=3), ErrorCode.WRONG_TYPE, "'provenance' needs an object"),
+        (record(height=49), ErrorCode.SIZE_MISMATCH, "height of 48 px, but the record states 49"),
+        ([1], ErrorCode.WRONG_TYPE, "a record is an object, got list [1]"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_cause(records, bad, cause, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     path = records(record(id="fine"), bad, name="mine.jsonl")
-    result = the_refusal(jsonl.read(path, None))
-    assert result.cause is cause
+    result = the_bad_record(jsonl.read(path, None))
+    assert result.code is code
     assert words in result.detail
     assert f"{path}, line 2" in str(result)

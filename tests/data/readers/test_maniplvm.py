@@ -3,9 +3,9 @@ import json
 import pytest
 
 from maniplvm.data.readers import maniplvm
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 BOX = BoxTarget([10, 20, 30, 40])
 TRACE = TraceTarget([[1, 2], [30, 40], [50, 7]])
@@ -21,7 +21,7 @@ def read_one(path):
 
 
 def refuse_one(path):
-    return the_refusal(maniplvm.read(path, None))
+    return the_bad_record(maniplvm.read(path, None))
 
 
 @pytest.mark.parametrize(
@@ -62,31 +62,31 @@ def test_a_list_of_one_image_is_read(records):
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(...), Cause.MISSING_KEY, "no 'solution' or 'affordance'"),
-        (record([10, 20, 30, 40], problem=...), Cause.MISSING_KEY, "no 'problem'"),
-        (record([10, 20, 30, 40], problem="<image> "), Cause.BAD_VALUE, "'problem' is blank"),
-        (record([10, 20, 30, 40], image=...), Cause.MISSING_KEY, "no 'image'"),
-        (record([10, 20, 30, 40], image=["1.png"] * 2), Cause.WRONG_TYPE, "one image, got 2"),
-        (record([10, 20, 30, 40], image=[]), Cause.WRONG_TYPE, "one image, got 0"),
-        (record([10, 20, 30, 40], image=[3]), Cause.WRONG_TYPE, "'image' needs a text"),
-        (record([10, 20, 30, 40], width=65), Cause.SIZE_MISMATCH, "width of 64 px"),
-        (record([10, 20, 30, 40], affordance=[1]), Cause.BAD_VALUE, "both 'solution' and"),
-        (record("[(1, 2), (3, 4)]"), Cause.NOT_JSON, "'solution' is a text but not JSON"),
-        (record("__import__('os')"), Cause.NOT_JSON, "not JSON"),
-        (record("[" * 100_000), Cause.NOT_JSON, "not JSON"),
-        (record("[1, 2, NaN, 4]"), Cause.NOT_FINITE, "'solution' holds float nan"),
-        (record("12"), Cause.WRONG_TYPE, "'solution' needs a list, got int 12"),
-        (record([]), Cause.TOO_FEW_POINTS, "got 0"),
-        (record([[1, 2]]), Cause.TOO_FEW_POINTS, "got 1"),
-        (record([1, 2, 3]), Cause.WRONG_TYPE, "4 numbers"),
-        (record({}), Cause.MISSING_KEY, "one 'bbox_2d' or several 'point_2d'; found nothing"),
-        (record([{"box": 1}, {"bbox_2d": 1}]), Cause.MISSING_KEY, "found 'bbox_2d', 'box'"),
-        (record({"bbox_2d": 1}), Cause.WRONG_TYPE, "needs a list, got int 1"),
+        (record(...), ErrorCode.MISSING_KEY, "no 'solution' or 'affordance'"),
+        (record([10, 20, 30, 40], problem=...), ErrorCode.MISSING_KEY, "no 'problem'"),
+        (record([10, 20, 30, 40], problem="<image> "), ErrorCode.BAD_VALUE, "'problem' is blank"),
+        (record([10, 20, 30, 40], image=...), ErrorCode.MISSING_KEY, "no 'image'"),
+        (record([10, 20, 30, 40], image=["1.png"] * 2), ErrorCode.WRONG_TYPE, "one image, got 2"),
+        (record([10, 20, 30, 40], image=[]), ErrorCode.WRONG_TYPE, "one image, got 0"),
+        (record([10, 20, 30, 40], image=[3]), ErrorCode.WRONG_TYPE, "'image' needs a string"),
+        (record([10, 20, 30, 40], width=65), ErrorCode.SIZE_MISMATCH, "width of 64 px"),
+        (record([10, 20, 30, 40], affordance=[1]), ErrorCode.BAD_VALUE, "both 'solution' and"),
+        (record("[(1, 2), (3, 4)]"), ErrorCode.NOT_JSON, "'solution' is a string but not JSON"),
+        (record("__import__('os')"), ErrorCode.NOT_JSON, "not JSON"),
+        (record("[" * 100_000), ErrorCode.NOT_JSON, "not JSON"),
+        (record("[1, 2, NaN, 4]"), ErrorCode.NOT_FINITE, "'solution' holds float nan"),
+        (record("12"), ErrorCode.WRONG_TYPE, "'solution' needs a list, got int 12"),
+        (record([]), ErrorCode.TOO_FEW_POINTS, "got 0"),
+        (record([[1, 2]]), ErrorCode.TOO_FEW_POINTS, "got 1"),
+        (record([1, 2, 3]), ErrorCode.WRONG_TYPE, "4 numbers"),
+        (record({}), ErrorCode.MISSING_KEY, "one 'bbox_2d' or several 'point_2d'; found nothing"),
+        (record([{"box": 1}, {"bbox_2d": 1}]), ErrorCode.MISSING_KEY, "found 'bbox_2d', 'box'"),
+        (record({"bbox_2d": 1}), ErrorCode.WRONG_TYPE, "needs a list, got int 1"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_cause(records, bad, cause, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     result = refuse_one(records(bad))
-    assert result.cause is cause
+    assert result.code is code
     assert words in result.detail

@@ -1,4 +1,4 @@
-"""The published records of ShareRobot, where a copy lies beside the repository."""
+"""The published records of ShareRobot, if a copy is beside the repository."""
 
 import json
 
@@ -21,7 +21,7 @@ def samples(tmp_path):
 
 
 def annotated(task):
-    """Where a published render differs from its clean image: `(N, 2)` pixels x, y."""
+    """The pixels `(N, 2)` x, y where a published render differs from its clean image."""
     key = "affordance" if task == "affordance" else "points"
     pairs = json.loads((REAL / "pairs.json").read_text())
     (pair,) = [pair for pair in pairs if key in pair["record"]]

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from maniplvm.data.readers import roboafford
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks import Task
-from tests.data.conftest import encoded, the_refusal, the_sample
+from tests.data.conftest import encoded, the_bad_record, the_sample
 
 SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30]]
 TAIL = [[40, 5], [60, 5], [60, 15]]
@@ -26,7 +26,7 @@ def record(**changes):
 
 @pytest.fixture
 def source(tmp_path):
-    """Write records as RoboAfford-Eval lays them out: images, masks and a list of records."""
+    """Write records in the layout of RoboAfford-Eval: images, masks and a list of records."""
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     (tmp_path / "images" / "1.png").write_bytes(encoded())
@@ -48,7 +48,7 @@ def read_one(path):
     return the_sample(roboafford.read(path, None))
 
 
-def test_a_flat_list_of_points_is_judged_by_the_mask(source):
+def test_the_mask_is_the_region_of_a_flat_list_of_points(source):
     sample = read_one(source(record()))
     assert (sample.task, sample.split, sample.category) == (
         Task.POINTING,
@@ -68,19 +68,19 @@ def test_polygons_without_a_mask_are_a_union(source):
     assert sample.target.mask is None
 
 
-def test_the_mask_decides_where_both_are_given(source):
+def test_the_mask_is_the_region_if_polygons_are_given_too(source):
     sample = read_one(source(record(answer=[SQUARE, TAIL])))
     assert sample.target.contains([[20, 20], [58, 8]]).tolist() == [True, False]
     assert sample.target.area_px == 400
 
 
-def test_the_file_in_shares_of_the_sides_reads_alike(source):
+def test_the_file_with_normalized_points_gives_the_same_target(source):
     shares = (np.array([SQUARE]) / [64, 48]).tolist()
     sample = read_one(source(record(answer=shares, mask=...), name="annotations_normxy.json"))
     assert sample.target.bounds == pytest.approx([10, 10, 30, 30])
 
 
-def test_of_a_folder_with_both_files_the_one_in_pixels_is_read(source):
+def test_the_file_in_pixels_is_read_from_a_folder_with_both_files(source):
     source(record(answer=[[0.5, 0.5]]), name="annotations_normxy.json")
     folder = source(record()).parent
     (sample,) = roboafford.read(folder, None)
@@ -94,27 +94,31 @@ def test_an_answer_may_be_text_and_a_name_may_repeat_its_folder(source):
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(mask=...), Cause.MISSING_KEY, "needs a 'mask' to be judged by"),
-        (record(answer=...), Cause.MISSING_KEY, "no 'answer'"),
-        (record(answer=[], mask=...), Cause.MISSING_KEY, "at least one polygon"),
-        (record(answer="a, b"), Cause.NOT_JSON, "'answer' is a text but not JSON"),
-        (record(answer=[[0.5, 0.5]]), Cause.NOT_PIXELS, "lies in 0..1"),
-        (record(answer=[[1, 2, 3]]), Cause.WRONG_TYPE, "needs 2 numbers x, y, got 3"),
-        (record(answer=[[20, 90]]), Cause.OUTSIDE_IMAGE, "reaches (20, 90)"),
-        (record(answer=[SQUARE[:2]], mask=...), Cause.TOO_FEW_POINTS, "at least 3 points"),
-        (record(answer=[[[1, 1], [5, 5], [9, 9]]], mask=...), Cause.EMPTY_BOX, "no area"),
-        (record(mask="short.png"), Cause.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),
-        (record(mask="empty.png"), Cause.BAD_VALUE, "has no set pixel"),
-        (record(mask="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
-        (record(img=...), Cause.MISSING_KEY, "no 'img'"),
-        (record(question=" "), Cause.BAD_VALUE, "'question' is blank"),
+        (record(mask=...), ErrorCode.MISSING_KEY, "needs a 'mask' for scoring"),
+        (record(answer=...), ErrorCode.MISSING_KEY, "no 'answer'"),
+        (record(answer=[], mask=...), ErrorCode.MISSING_KEY, "at least one polygon"),
+        (record(answer="a, b"), ErrorCode.NOT_JSON, "'answer' is a string but not JSON"),
+        (record(answer=[[0.5, 0.5]]), ErrorCode.NOT_PIXELS, "lies in 0..1"),
+        (record(answer=[[1, 2, 3]]), ErrorCode.WRONG_TYPE, "needs 2 numbers x, y, got 3"),
+        (record(answer=[[20, 90]]), ErrorCode.OUTSIDE_IMAGE, "reaches (20, 90)"),
+        (record(answer=[SQUARE[:2]], mask=...), ErrorCode.TOO_FEW_POINTS, "at least 3 points"),
+        (record(answer=[[[1, 1], [5, 5], [9, 9]]], mask=...), ErrorCode.EMPTY_BOX, "no area"),
+        (
+            record(mask="short.png"),
+            ErrorCode.SIZE_MISMATCH,
+            "mask is 64x47, but its image is 64x48",
+        ),
+        (record(mask="empty.png"), ErrorCode.BAD_VALUE, "has no set pixel"),
+        (record(mask="gone.png"), ErrorCode.MISSING_IMAGE, "gone.png is not a file"),
+        (record(img=...), ErrorCode.MISSING_KEY, "no 'img'"),
+        (record(question=" "), ErrorCode.BAD_VALUE, "'question' is blank"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_cause(source, bad, cause, words):
+def test_a_bad_record_is_reported_with_its_error_code(source, bad, code, words):
     path = source(record(), bad)
-    result = the_refusal(roboafford.read(path, None))
-    assert result.cause is cause
+    result = the_bad_record(roboafford.read(path, None))
+    assert result.code is code
     assert words in result.detail
     assert f"{path}, record 1" in str(result)

@@ -1,9 +1,9 @@
 import pytest
 
 from maniplvm.data.readers import roborefit
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.tasks.sample import BoxTarget, Task
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 
 def record(**changes):
@@ -54,33 +54,37 @@ def test_both_spellings_of_a_record_are_read(records, values, category):
         ("contest.jsonl", "train"),
     ],
 )
-def test_the_file_s_name_tells_the_split(records, name, split):
+def test_the_split_comes_from_the_name_of_the_file(records, name, split):
     sample = the_sample(roborefit.read(records(record(id="k"), name=name), None))
     assert (sample.split, sample.id) == (split, f"roborefit-affordance-{split}-k")
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(problem=...), Cause.MISSING_KEY, "no 'problem' or 'text'; found 'image', 'bbox'"),
-        (record(problem="<image> "), Cause.BAD_VALUE, "the instruction is blank"),
-        (record(text="twice"), Cause.BAD_VALUE, "both 'problem' and 'text'"),
-        (record(image=...), Cause.MISSING_KEY, "no 'image' or 'rgb_path'"),
-        (record(image=["1.png", "2.png"]), Cause.WRONG_TYPE, "one image, got 2"),
-        (record(bbox=...), Cause.MISSING_KEY, "no 'bbox'"),
-        (record(bbox="[10, 20, 30, 40]"), Cause.WRONG_TYPE, "'bbox' needs a list, got str"),
-        (record(bbox=[10, 20, 30]), Cause.WRONG_TYPE, "4 numbers"),
-        (record(bbox=[10, 20, 30, None]), Cause.WRONG_TYPE, "needs numbers, got NoneType"),
-        (record(bbox=[10, 20, 10, 40]), Cause.EMPTY_BOX, "0 x 20 px"),
-        (record(bbox=[10, 20, 30, float("nan")]), Cause.NOT_FINITE, "float nan"),
-        (record(bbox=[0.1, 0.2, 0.3, 0.4]), Cause.NOT_PIXELS, "lies in 0..1"),
-        (record(bbox=[10, 20, 300, 40]), Cause.OUTSIDE_IMAGE, "reaches (300, 40)"),
-        (record(width=65), Cause.SIZE_MISMATCH, "width of 64 px"),
+        (
+            record(problem=...),
+            ErrorCode.MISSING_KEY,
+            "no 'problem' or 'text'; found 'image', 'bbox'",
+        ),
+        (record(problem="<image> "), ErrorCode.BAD_VALUE, "the instruction is blank"),
+        (record(text="twice"), ErrorCode.BAD_VALUE, "both 'problem' and 'text'"),
+        (record(image=...), ErrorCode.MISSING_KEY, "no 'image' or 'rgb_path'"),
+        (record(image=["1.png", "2.png"]), ErrorCode.WRONG_TYPE, "one image, got 2"),
+        (record(bbox=...), ErrorCode.MISSING_KEY, "no 'bbox'"),
+        (record(bbox="[10, 20, 30, 40]"), ErrorCode.WRONG_TYPE, "'bbox' needs a list, got str"),
+        (record(bbox=[10, 20, 30]), ErrorCode.WRONG_TYPE, "4 numbers"),
+        (record(bbox=[10, 20, 30, None]), ErrorCode.WRONG_TYPE, "needs numbers, got NoneType"),
+        (record(bbox=[10, 20, 10, 40]), ErrorCode.EMPTY_BOX, "0 x 20 px"),
+        (record(bbox=[10, 20, 30, float("nan")]), ErrorCode.NOT_FINITE, "float nan"),
+        (record(bbox=[0.1, 0.2, 0.3, 0.4]), ErrorCode.NOT_PIXELS, "lies in 0..1"),
+        (record(bbox=[10, 20, 300, 40]), ErrorCode.OUTSIDE_IMAGE, "reaches (300, 40)"),
+        (record(width=65), ErrorCode.SIZE_MISMATCH, "width of 64 px"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_cause(records, bad, cause, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     path = records(record(), bad)
-    result = the_refusal(roborefit.read(path, None))
-    assert result.cause is cause
+    result = the_bad_record(roborefit.read(path, None))
+    assert result.code is code
     assert words in result.detail
     assert str(result).startswith(f"{path}, record 1")

@@ -1,11 +1,15 @@
+import sys
+from pathlib import Path
+
 import pytest
 
+import maniplvm
 from maniplvm.data import read_records
 from maniplvm.data.readers import sharerobot
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 META = {"original_dataset": "bridge", "original_width": 64, "original_height": 48}
 
@@ -68,56 +72,70 @@ def test_meta_data_may_be_missing(records):
 
 
 @pytest.mark.parametrize(
-    ("record", "cause", "words"),
+    ("record", "code", "words"),
     [
-        (affordance(affordance=...), Cause.MISSING_KEY, "no 'affordance' or 'points' or 'traj"),
-        (affordance(affordance=...), Cause.MISSING_KEY, "found 'id', 'meta_data', 'instruc"),
-        (affordance(affordance=None), Cause.MISSING_KEY, "no 'affordance'"),
-        (affordance(instruction=...), Cause.MISSING_KEY, "no 'instruction'"),
-        (affordance(instruction=7), Cause.WRONG_TYPE, "'instruction' needs a text, got int 7"),
-        (affordance(instruction="  "), Cause.BAD_VALUE, "'instruction' is blank"),
-        (affordance(instruction="\ud800"), Cause.BAD_VALUE, "invalid Unicode"),
-        (affordance(image_path=...), Cause.MISSING_KEY, "no 'image_path'"),
-        (affordance(image_path=["1.png"]), Cause.WRONG_TYPE, "'image_path' needs a text"),
-        (affordance(image_path="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
-        (affordance(image_path="../1.png"), Cause.ESCAPING_PATH, "'../1.png'"),
-        (affordance(meta_data=[1]), Cause.WRONG_TYPE, "'meta_data' needs an object, got list"),
+        (affordance(affordance=...), ErrorCode.MISSING_KEY, "no 'affordance' or 'points' or 'traj"),
+        (affordance(affordance=...), ErrorCode.MISSING_KEY, "found 'id', 'meta_data', 'instruc"),
+        (affordance(affordance=None), ErrorCode.MISSING_KEY, "no 'affordance'"),
+        (affordance(instruction=...), ErrorCode.MISSING_KEY, "no 'instruction'"),
+        (
+            affordance(instruction=7),
+            ErrorCode.WRONG_TYPE,
+            "'instruction' needs a string, got int 7",
+        ),
+        (affordance(instruction="  "), ErrorCode.BAD_VALUE, "'instruction' is blank"),
+        (affordance(instruction="\ud800"), ErrorCode.BAD_VALUE, "invalid Unicode"),
+        (affordance(image_path=...), ErrorCode.MISSING_KEY, "no 'image_path'"),
+        (affordance(image_path=["1.png"]), ErrorCode.WRONG_TYPE, "'image_path' needs a string"),
+        (affordance(image_path="gone.png"), ErrorCode.MISSING_IMAGE, "gone.png is not a file"),
+        (affordance(image_path="../1.png"), ErrorCode.ESCAPING_PATH, "'../1.png'"),
+        (affordance(meta_data=[1]), ErrorCode.WRONG_TYPE, "'meta_data' needs an object, got list"),
         (
             affordance(meta_data={**META, "original_width": 640}),
-            Cause.SIZE_MISMATCH,
+            ErrorCode.SIZE_MISMATCH,
             "1.png has a width of 64 px, but the record states 640",
         ),
         (
             affordance(meta_data={**META, "original_height": "48"}),
-            Cause.WRONG_TYPE,
+            ErrorCode.WRONG_TYPE,
             "the stated height needs numbers, got str '48'",
         ),
-        (affordance(id=[1]), Cause.WRONG_TYPE, "'id' needs a text, got list [1]"),
-        (affordance(id=True), Cause.WRONG_TYPE, "'id' needs a text, got bool True"),
+        (affordance(id=[1]), ErrorCode.WRONG_TYPE, "'id' needs a string, got list [1]"),
+        (affordance(id=True), ErrorCode.WRONG_TYPE, "'id' needs a string, got bool True"),
         (
             affordance(affordance={"x": 1, "y": 2, "w": 3}),
-            Cause.MISSING_KEY,
+            ErrorCode.MISSING_KEY,
             "'affordance' has no 'width' or 'height'; found 'x', 'y', 'w'",
         ),
-        (affordance(affordance={}), Cause.MISSING_KEY, "found nothing"),
+        (affordance(affordance={}), ErrorCode.MISSING_KEY, "found nothing"),
         (
             affordance(affordance={"x": 1, "y": 2, "width": "3", "height": 4}),
-            Cause.WRONG_TYPE,
+            ErrorCode.WRONG_TYPE,
             "'affordance' needs numbers, got str '3'",
         ),
         (
             affordance(affordance={"x": 1, "y": 2, "width": 0, "height": 4}),
-            Cause.EMPTY_BOX,
+            ErrorCode.EMPTY_BOX,
             "0 x 4 px",
         ),
-        (trajectory(trajectory=[[1, 2]]), Cause.TOO_FEW_POINTS, "'trajectory' needs at least 2"),
-        (trajectory(points=[[1, 2], [3, 4]]), Cause.BAD_VALUE, "both 'points' and 'trajectory'"),
+        (
+            trajectory(trajectory=[[1, 2]]),
+            ErrorCode.TOO_FEW_POINTS,
+            "'trajectory' needs at least 2",
+        ),
+        (
+            trajectory(points=[[1, 2], [3, 4]]),
+            ErrorCode.BAD_VALUE,
+            "both 'points' and 'trajectory'",
+        ),
     ],
 )
-def test_a_bad_record_is_named_with_its_file_place_id_and_cause(records, record, cause, words):
+def test_a_bad_record_is_reported_with_its_file_place_id_and_error_code(
+    records, record, code, words
+):
     path = records(affordance(id="fine"), record)
-    bad = the_refusal(sharerobot.read(path, None))
-    assert bad.cause is cause
+    bad = the_bad_record(sharerobot.read(path, None))
+    assert bad.code is code
     assert words in bad.detail
     assert str(bad).startswith(f"{path}, record 1")
     if record["id"] == 2486:
@@ -141,7 +159,7 @@ def test_the_published_layout_is_read_as_one_folder(records, tmp_path):
     assert samples[1].provenance["file"] == "trajectory/test_trajectory.json"
 
 
-def test_records_without_an_id_are_named_after_their_place(records, tmp_path):
+def test_records_without_an_id_get_an_id_from_their_place(records, tmp_path):
     path = records(affordance(id=...), affordance(id=...), name="part/affordance.json")
     images = tmp_path / "images"
     assert [s.id for s in read_records("sharerobot", tmp_path, images=images)] == [
@@ -160,3 +178,26 @@ def test_an_id_used_twice_names_both_places(records):
         UserError, match=r"record 1 .*duplicate id: .* already the id of records.json, record 0"
     ):
         list(read_records("sharerobot", path))
+
+
+@pytest.mark.parametrize("record", [affordance(), trajectory()])
+def test_one_record_becomes_a_sample_in_at_most_five_files(records, record):
+    path, package, files = records(record), Path(maniplvm.__file__).parent, set()
+
+    def note(frame, event, _):
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.is_relative_to(package):
+            files.add(file.relative_to(package).as_posix())
+
+    sys.setprofile(note)
+    try:
+        read_one(path)
+    finally:
+        sys.setprofile(None)
+    assert files == {
+        "data/readers/sharerobot.py",
+        "data/readers/_json.py",
+        "data/images.py",
+        "data/validation.py",
+        "tasks/sample.py",
+    }

@@ -2,10 +2,10 @@ import pytest
 
 from maniplvm.data import read_records
 from maniplvm.data.readers import sharerobot_bench
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import BoxTarget, Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 QUESTION = '<image>\nYou are a robot using the joint control. The task is "lift the lid".'
 
@@ -19,7 +19,7 @@ def record(answer="[10, 20, 30, 40]", **changes):
     return {k: v for k, v in values.items() if v is not ...}
 
 
-def test_a_text_as_image_means_a_box(records):
+def test_an_image_that_is_a_string_means_a_box(records):
     sample = the_sample(sharerobot_bench.read(records(record()), None))
     assert sample.target == BoxTarget([10, 20, 30, 40])
     assert sample.task is Task.AFFORDANCE
@@ -37,7 +37,7 @@ def test_a_text_as_image_means_a_box(records):
     }
 
 
-def test_a_list_as_image_means_a_trajectory_and_later_turns_do_not_count(records):
+def test_an_image_that_is_a_list_means_a_trajectory_and_later_turns_are_ignored(records):
     path = records(
         record(
             image=["1.png"],
@@ -63,37 +63,41 @@ def test_the_frame_is_an_option(records):
 def test_an_unknown_frame_is_refused_at_the_call(tmp_path):
     with pytest.raises(UserError, match=r"unknown --frame 'cm'; choose from pixels, unit, qwen2"):
         sharerobot_bench.read(tmp_path, None, frame="cm")
-    with pytest.raises(UserError, match="format jsonl takes no --frame"):
+    with pytest.raises(UserError, match="format jsonl has no option --frame"):
         read_records("jsonl", tmp_path, options={"frame": "unit"})
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(conversations=...), Cause.MISSING_KEY, "no 'conversations'; found 'id', 'image'"),
-        (record(conversations="x"), Cause.WRONG_TYPE, "'conversations' needs a list"),
-        (record(conversations=[]), Cause.BAD_VALUE, "a question and an answer, got 0"),
-        (record(conversations=turns("[1]")[:1]), Cause.BAD_VALUE, "and an answer, got 1"),
-        (record(conversations=[1, 2]), Cause.WRONG_TYPE, "a turn is an object, got int 1"),
-        (record(conversations=turns("[1]")[::-1]), Cause.BAD_VALUE, "a turn from 'human'"),
-        (record([1, 2]), Cause.WRONG_TYPE, "what 'gpt' says needs a text, got list"),
-        (record(" "), Cause.BAD_VALUE, "what 'gpt' says is blank"),
-        (record(image=...), Cause.MISSING_KEY, "no 'image'"),
-        (record(image=["1.png"] * 2), Cause.WRONG_TYPE, "one image, got 2"),
-        (record(image=7), Cause.WRONG_TYPE, "'image' needs a text"),
-        (record(image="gone.png"), Cause.MISSING_IMAGE, "gone.png is no file"),
-        (record(image="../1.png"), Cause.ESCAPING_PATH, "'../1.png'"),
-        (record("[0.1, 0.2, 0.3, 0.4]"), Cause.NOT_PIXELS, "--frame unit"),
-        (record("[10, 20, 30, 90]"), Cause.OUTSIDE_IMAGE, "reaches (30, 90)"),
-        (record("[10, 20, 30, 40]", image=["1.png"]), Cause.BAD_VALUE, "one list of points"),
-        (record("[[1, 2], [3, 4], [5, 6]]"), Cause.BAD_VALUE, "is no box"),
-        ([1], Cause.WRONG_TYPE, "a record is an object"),
+        (
+            record(conversations=...),
+            ErrorCode.MISSING_KEY,
+            "no 'conversations'; found 'id', 'image'",
+        ),
+        (record(conversations="x"), ErrorCode.WRONG_TYPE, "'conversations' needs a list"),
+        (record(conversations=[]), ErrorCode.BAD_VALUE, "a question and an answer, got 0"),
+        (record(conversations=turns("[1]")[:1]), ErrorCode.BAD_VALUE, "and an answer, got 1"),
+        (record(conversations=[1, 2]), ErrorCode.WRONG_TYPE, "a turn is an object, got int 1"),
+        (record(conversations=turns("[1]")[::-1]), ErrorCode.BAD_VALUE, "a turn from 'human'"),
+        (record([1, 2]), ErrorCode.WRONG_TYPE, "the 'value' of 'gpt' needs a string, got list"),
+        (record(" "), ErrorCode.BAD_VALUE, "the 'value' of 'gpt' is blank"),
+        (record(image=...), ErrorCode.MISSING_KEY, "no 'image'"),
+        (record(image=["1.png"] * 2), ErrorCode.WRONG_TYPE, "one image, got 2"),
+        (record(image=7), ErrorCode.WRONG_TYPE, "'image' needs a string"),
+        (record(image="gone.png"), ErrorCode.MISSING_IMAGE, "gone.png is not a file"),
+        (record(image="../1.png"), ErrorCode.ESCAPING_PATH, "'../1.png'"),
+        (record("[0.1, 0.2, 0.3, 0.4]"), ErrorCode.NOT_PIXELS, "--frame unit"),
+        (record("[10, 20, 30, 90]"), ErrorCode.OUTSIDE_IMAGE, "reaches (30, 90)"),
+        (record("[10, 20, 30, 40]", image=["1.png"]), ErrorCode.BAD_VALUE, "one list of points"),
+        (record("[[1, 2], [3, 4], [5, 6]]"), ErrorCode.BAD_VALUE, "is not a box"),
+        ([1], ErrorCode.WRONG_TYPE, "a record is an object"),
     ],
 )
-def test_a_bad_record_is_named_with_its_file_place_and_cause(records, bad, cause, words):
+def test_a_bad_record_is_reported_with_its_file_place_and_error_code(records, bad, code, words):
     path = records(record(id="fine"), bad)
-    result = the_refusal(sharerobot_bench.read(path, None))
-    assert result.cause is cause
+    result = the_bad_record(sharerobot_bench.read(path, None))
+    assert result.code is code
     assert words in result.detail
     assert str(result).startswith(f"{path}, record 1")
 

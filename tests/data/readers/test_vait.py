@@ -5,10 +5,10 @@ import pytest
 from maniplvm.data import import_dataset, open_dataset, read_records
 from maniplvm.data.readers import vait
 from maniplvm.data.readers._conversations import instruction_of
-from maniplvm.data.record_errors import Cause
+from maniplvm.data.record_errors import ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task, TraceTarget
-from tests.data.conftest import the_refusal, the_sample
+from tests.data.conftest import the_bad_record, the_sample
 
 REAL = Path(__file__).resolve().parents[4] / "shared/data/real/vait/record_partial.txt"
 
@@ -72,27 +72,31 @@ def test_the_frame_is_an_option_and_the_data_set_keeps_it(records, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "cause", "words"),
+    ("bad", "code", "words"),
     [
-        (record(answer="The next action step: [0.1, 0.2]"), Cause.BAD_VALUE, "got 0"),
-        (record(answer="The trajectory: [[10, 20]]"), Cause.TOO_FEW_POINTS, "got 1"),
-        (record(answer="The trajectory: [[10, 20], [99, 20]]"), Cause.OUTSIDE_IMAGE, "(99, 20)"),
-        (record(answer="The trajectory: [[10, inf], [9, 20]]"), Cause.NOT_FINITE, "non_finite"),
-        (record(image=["1.png"]), Cause.WRONG_TYPE, "'image' needs a text, got list"),
-        (record(image="58.png"), Cause.MISSING_IMAGE, "58.png is no file"),
-        (record(conversations=None), Cause.MISSING_KEY, "no 'conversations'"),
+        (record(answer="The next action step: [0.1, 0.2]"), ErrorCode.BAD_VALUE, "got 0"),
+        (record(answer="The trajectory: [[10, 20]]"), ErrorCode.TOO_FEW_POINTS, "got 1"),
+        (
+            record(answer="The trajectory: [[10, 20], [99, 20]]"),
+            ErrorCode.OUTSIDE_IMAGE,
+            "(99, 20)",
+        ),
+        (record(answer="The trajectory: [[10, inf], [9, 20]]"), ErrorCode.NOT_FINITE, "non_finite"),
+        (record(image=["1.png"]), ErrorCode.WRONG_TYPE, "'image' needs a string, got list"),
+        (record(image="58.png"), ErrorCode.MISSING_IMAGE, "58.png is not a file"),
+        (record(conversations=None), ErrorCode.MISSING_KEY, "no 'conversations'"),
     ],
 )
-def test_a_bad_record_is_refused_with_its_cause(records, bad, cause, words):
+def test_a_bad_record_is_reported_with_its_error_code(records, bad, code, words):
     path = records(record(id="fine"), bad, name="train.json")
-    result = the_refusal(vait.read(path, None))
-    assert result.cause is cause
+    result = the_bad_record(vait.read(path, None))
+    assert result.code is code
     assert words in result.detail
     assert str(result).startswith(f"{path}, record 1 (id 54)")
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real record is not at hand")
-def test_a_published_question_tells_its_task():
+def test_the_task_of_a_published_question_is_found():
     text = REAL.read_text(encoding="utf-8")
     question = text[text.index("<image>") : text.index("<<CUT")]
     assert instruction_of(question.replace("\\n", "\n")) == "sweep dirt to the tall dustpan"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maniplvm.data import PREDICTION, TRUTH, open_dataset, write_dataset
+from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, open_dataset, write_dataset
 from maniplvm.evaluation.report.charts.curves import learning_curves
 from maniplvm.evaluation.report.charts.scales import round_up
 from maniplvm.evaluation.report.charts.tracks import bar_track, difference_track
@@ -33,13 +33,13 @@ def numbers_of(element, *names):
 def test_a_box_is_outlined_from_outside_where_it_lies():
     drawn = parsed(draw_overlay("p0", (160, 120), [20, 30, 60, 70], [50, 40, 90, 100], "a"))
     boxes = {r.get("stroke"): r for r in drawn.iter("rect") if r.get("stroke")}
-    assert set(boxes) == {TRUTH.colour, PREDICTION.colour}
-    stroke = float(boxes[TRUTH.colour].get("stroke-width"))
-    x, y, width, height = numbers(boxes[TRUTH.colour], "x", "y", "width", "height")
+    assert set(boxes) == {TARGET_STYLE.colour, PREDICTION_STYLE.colour}
+    stroke = float(boxes[TARGET_STYLE.colour].get("stroke-width"))
+    x, y, width, height = numbers(boxes[TARGET_STYLE.colour], "x", "y", "width", "height")
     assert (x + stroke / 2, y + stroke / 2) == pytest.approx((20, 30), abs=0.02)
     assert (width - stroke, height - stroke) == pytest.approx((40, 40), abs=0.02)
-    assert boxes[PREDICTION.colour].get("stroke-dasharray")
-    assert boxes[TRUTH.colour].get("stroke-dasharray") is None
+    assert boxes[PREDICTION_STYLE.colour].get("stroke-dasharray")
+    assert boxes[TARGET_STYLE.colour].get("stroke-dasharray") is None
 
 
 def test_a_trace_runs_from_its_ring_to_its_head():
@@ -66,10 +66,10 @@ def test_tiny_boxes_are_magnified_and_large_ones_are_not():
 def test_a_region_is_outlined_and_points_are_crosses():
     region = RegionTarget([[(10, 10), (50, 10), (30, 60)]])
     drawn = parsed(draw_overlay("p0", (160, 120), region, [[20, 30], [90, 80]], "a"))
-    outline = next(p for p in drawn.iter("polygon") if p.get("stroke") == TRUTH.colour)
+    outline = next(p for p in drawn.iter("polygon") if p.get("stroke") == TARGET_STYLE.colour)
     corners = {tuple(map(float, each.split(","))) for each in outline.get("points").split()}
     assert corners == {(10, 10), (50, 10), (30, 60)}
-    crosses = [p for p in drawn.iter("path") if p.get("stroke") == PREDICTION.colour]
+    crosses = [p for p in drawn.iter("path") if p.get("stroke") == PREDICTION_STYLE.colour]
     assert len(crosses) == 2
     assert list(drawn.iter("polyline")) == []
 

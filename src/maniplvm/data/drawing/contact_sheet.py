@@ -1,4 +1,4 @@
-"""A contact sheet: many samples on one page, each with its target and its instruction."""
+"""Draws a contact sheet: many samples in one image, each with its target and its instruction."""
 
 from __future__ import annotations
 
@@ -8,67 +8,74 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from maniplvm.data.drawing.answers import PREDICTION, TRUTH, Drawable, Style, draw_answers, drawable
+from maniplvm.data.drawing.answers import (
+    PREDICTION_STYLE,
+    TARGET_STYLE,
+    AnswerLike,
+    Style,
+    as_answer,
+    draw_answers,
+)
 from maniplvm.data.images import decode
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
 _GAP = 16
-_PAPER, _INK, _FAINT, _EMPTY = "#FFFFFF", "#1A1A1A", "#6E6E6E", "#D0D0D0"
-_REMARK = "#9A4A00"
-_MOST_LINES = 3
+_BACKGROUND, _NO_IMAGE = "#FFFFFF", "#D0D0D0"
+_TEXT, _ID_TEXT, _CAPTION_TEXT = "#1A1A1A", "#6E6E6E", "#9A4A00"
+_MAX_LINES = 3
 _LINE_HEIGHT = 1.3
 _ELLIPSIS = "…"
 
 
 @dataclass(frozen=True)
-class Remark:
-    """What is shown of a prediction beside the target.
+class Annotation:
+    """A prediction that is drawn over the target, with a caption.
 
     Attributes:
-        value: The prediction [px of the original image], or None when there is nothing to draw.
-        text: One line for the caption, such as the score.
+        prediction: The prediction [px of the original image], or None if there is none to draw.
+        caption: A line of text, such as the score.
     """
 
-    value: Drawable | None
-    text: str
+    prediction: AnswerLike | None
+    caption: str
 
 
 def contact_sheet(
     samples: Iterable[Sample],
     columns: int = 4,
     tile: int = 320,
-    remarks: Sequence[Remark] | None = None,
+    annotations: Sequence[Annotation] | None = None,
 ) -> Image.Image:
     """Draw samples in rows, each with its target, its instruction, its id and its task.
 
     Args:
-        samples: What to show; a sample without an image gets a grey one of its size.
-        columns: Tiles in a row; fewer samples make a narrower sheet.
-        tile: The width of a tile, and the most height of its image [px].
-        remarks: One for each sample, to draw a prediction over the target.
+        samples: The samples to draw. A sample without an image gets a grey image of its size.
+        columns: The number of tiles in a row. Fewer samples make a narrower sheet.
+        tile: The width of a tile and the maximum height of its image [px].
+        annotations: One annotation for each sample, to draw a prediction over the target.
 
     Raises:
-        ValueError: another number of remarks than of samples.
+        ValueError: the numbers of annotations and samples differ.
         UserError: there are no samples, a size is not positive, or an image cannot be decoded.
     """
     shown = list(samples)
     if not shown:
-        raise UserError("there is no sample to show; choose another split or task")
+        raise UserError("there are no samples to draw; choose another split or task")
     if columns < 1 or tile < 1:
         raise UserError(
-            f"a sheet of {columns} columns of {tile} px cannot be drawn; use positive numbers"
+            f"cannot draw a sheet of {columns} columns of {tile} px; use positive numbers"
         )
     columns = min(columns, len(shown))
-    notes = [None] * len(shown) if remarks is None else remarks
-    tiles = [_tile(sample, note, tile) for sample, note in zip(shown, notes, strict=True)]
+    notes = [None] * len(shown) if annotations is None else annotations
+    tiles = [_draw_tile(sample, note, tile) for sample, note in zip(shown, notes, strict=True)]
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
     heights = [max(image.height for image in row) for row in rows]
     sheet = Image.new(
         "RGB",
         (_GAP + columns * (tile + _GAP), _GAP + sum(heights) + _GAP * len(rows)),
-        _PAPER,
+        _BACKGROUND,
     )
     y = _GAP
     for row, height in zip(rows, heights, strict=True):
@@ -89,72 +96,72 @@ class _Line:
         return round(self.size * _LINE_HEIGHT)
 
 
-def _tile(sample: Sample, remark: Remark | None, tile: int) -> Image.Image:
-    picture = _image(sample, remark, tile)
-    lines = _caption(sample, remark, tile)
-    below = picture.height + _GAP // 2
-    image = Image.new("RGB", (tile, below + sum(line.height for line in lines)), _PAPER)
-    image.paste(picture, ((tile - picture.width) // 2, 0))
-    pen = ImageDraw.Draw(image)
+def _draw_tile(sample: Sample, annotation: Annotation | None, tile: int) -> Image.Image:
+    annotated = _draw_image(sample, annotation, tile)
+    lines = _caption(sample, annotation, tile)
+    below = annotated.height + _GAP // 2
+    image = Image.new("RGB", (tile, below + sum(line.height for line in lines)), _BACKGROUND)
+    image.paste(annotated, ((tile - annotated.width) // 2, 0))
+    draw = ImageDraw.Draw(image)
     for line in lines:
-        pen.text((0, below), line.text, line.colour, ImageFont.load_default(line.size))
+        draw.text((0, below), line.text, line.colour, ImageFont.load_default(line.size))
         below += line.height
     return image
 
 
-def _caption(sample: Sample, remark: Remark | None, tile: int) -> list[_Line]:
+def _caption(sample: Sample, annotation: Annotation | None, tile: int) -> list[_Line]:
     large, small = max(12, tile // 19), max(10, tile // 25)
-    name = _plain(f"{sample.task} · {sample.id}")
-    said = [] if remark is None else _wrapped(remark.text, small, tile)
+    name = _without_accents(f"{sample.task} · {sample.id}")
+    caption = [] if annotation is None else _wrap(annotation.caption, small, tile)
     return [
-        *(_Line(text, large, _INK) for text in _wrapped(sample.instruction, large, tile)),
-        *(_Line(text, small, _REMARK) for text in said),
-        _Line(_shortened(name, small, tile), small, _FAINT),
+        *(_Line(text, large, _TEXT) for text in _wrap(sample.instruction, large, tile)),
+        *(_Line(text, small, _CAPTION_TEXT) for text in caption),
+        _Line(_shorten(name, small, tile), small, _ID_TEXT),
     ]
 
 
-def _image(sample: Sample, remark: Remark | None, tile: int) -> Image.Image:
+def _draw_image(sample: Sample, annotation: Annotation | None, tile: int) -> Image.Image:
     width, height = sample.image_size
     if sample.image is None:
-        image = Image.new("RGB", sample.image_size, _EMPTY)
+        image = Image.new("RGB", sample.image_size, _NO_IMAGE)
     else:
-        image = _decoded(sample.image, sample.id)
+        image = _decode(sample.image, sample.id)
     shown = max(1, round(width * tile / max(width, height)))
-    if remark is None:
-        return draw_answers(image, [(sample.target, TRUTH)], width=shown, legend=False)
-    answers: list[tuple[Drawable, Style]] = [(sample.target, TRUTH)]
-    if remark.value is not None:
-        answers.append((drawable(remark.value, sample.task), PREDICTION))
+    if annotation is None:
+        return draw_answers(image, [(sample.target, TARGET_STYLE)], width=shown, legend=False)
+    answers: list[tuple[AnswerLike, Style]] = [(sample.target, TARGET_STYLE)]
+    if annotation.prediction is not None:
+        answers.append((as_answer(annotation.prediction, sample.task), PREDICTION_STYLE))
     return draw_answers(image, answers, width=shown)
 
 
-def _decoded(data: bytes, sample_id: str) -> Image.Image:
+def _decode(data: bytes, sample_id: str) -> Image.Image:
     try:
         return decode(data, f"the image of sample {sample_id!r}")
     except RecordError as error:
-        raise UserError(f"{error.cause}: {error.detail}") from error
+        raise UserError(f"{error.code}: {error.detail}") from error
 
 
-def _plain(text: str) -> str:
-    """Without accents: Pillow's own font knows only basic Latin letters."""
+def _without_accents(text: str) -> str:
+    """Remove accents, because Pillow's default font has only basic Latin letters."""
     parts = unicodedata.normalize("NFKD", text)
     return "".join(letter for letter in parts if not unicodedata.combining(letter))
 
 
-def _wrapped(text: str, size: int, width: int) -> list[str]:
-    """Lines that fit a width [px]; what does not fit into the last one ends in an ellipsis."""
+def _wrap(text: str, size: int, width: int) -> list[str]:
+    """Wrap a text to lines of a width [px]; the last line ends in an ellipsis if it is too long."""
     lines = [""]
-    for word in _plain(text).split():
+    for word in _without_accents(text).split():
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and _length(longer, size) > width:
             lines.append(word)
         else:
             lines[-1] = longer
-    kept, rest = lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1 :]
-    return [_shortened(line, size, width) for line in (*kept, *([" ".join(rest)] if rest else []))]
+    kept, rest = lines[: _MAX_LINES - 1], lines[_MAX_LINES - 1 :]
+    return [_shorten(line, size, width) for line in (*kept, *([" ".join(rest)] if rest else []))]
 
 
-def _shortened(text: str, size: int, width: int) -> str:
+def _shorten(text: str, size: int, width: int) -> str:
     if _length(text, size) <= width:
         return text
     while text and _length(text + _ELLIPSIS, size) > width:

@@ -1,4 +1,4 @@
-"""One reader for each published format; a new format is one more file and one more line here."""
+"""The readers of published formats. A new format is one more module and one more entry here."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from maniplvm.data.readers import _robot_view as robot_view
 from maniplvm.data.readers import (
     jsonl,
+    lerobot,
     maniplvm,
+    rlds,
     roboafford,
     roborefit,
     sharerobot,
     sharerobot_bench,
+    umd,
     vait,
 )
-from maniplvm.data.readers.lerobot import reader as lerobot
-from maniplvm.data.readers.rlds import reader as rlds
-from maniplvm.data.readers.umd import reader as umd
 from maniplvm.data.record_errors import BadRecord
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
 Reader: TypeAlias = Callable[..., Iterator[Sample | BadRecord]]
-"""Takes the source, the image root (None: the format's own place) and its own options by name."""
+"""Takes the source, the image root (None: the format's default) and the format's options."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,11 @@ class Format:
     """A format that `maniplvm data import` knows.
 
     Attributes:
-        name: What the command line calls it.
-        read: Its reader.
+        name: The format's name on the command line.
+        read: The function that reads it.
         description: One line for a person.
-        homepage: Where the data are published.
-        options: Names of the reader's own options; the command line spells them as
-            `flag` does.
+        homepage: The address where the data are published.
+        options: The names of the reader's options; `flag` gives their command-line spelling.
     """
 
     name: str
@@ -54,17 +52,17 @@ class Format:
 
         Args:
             source: The file or folder to read.
-            images: What image names are relative to; None means the format's usual place.
-            options: The reader's own options by name.
+            images: The folder that image names are relative to; None means the format's default.
+            options: The reader's options by name.
 
         Raises:
-            UserError: an option that the format does not take (those that it takes are listed),
-                or whatever the reader refuses.
+            UserError: the format has no such option (its options are listed), or the source cannot
+                be read.
         """
         for name in options:
             if name not in self.options:
-                taken = ", ".join(map(flag, self.options)) or "no option of its own"
-                raise UserError(f"format {self.name} takes no {flag(name)}; it takes {taken}")
+                valid = ", ".join(map(flag, self.options)) or "no options"
+                raise UserError(f"format {self.name} has no option {flag(name)}; it has {valid}")
         return self.read(source, images, **options)
 
 
@@ -83,11 +81,11 @@ FORMATS: Mapping[str, Format] = {
             "the {image, problem, solution} files of ManipLVM-R1",
             "https://arxiv.org/abs/2505.16517",
         ),
-        Format(jsonl.NAME, jsonl.read, "our own exchange format, one object a line"),
+        Format(jsonl.NAME, jsonl.read, "exchange format of ManipLVM, one object a line"),
         Format(
             umd.NAME,
             umd.read,
-            "UMD Part Affordance: tools with a label for every pixel",
+            "UMD Part Affordance: tools with a label for each pixel",
             "https://users.umiacs.umd.edu/~fermulcm/affordance/part-affordance-dataset/",
             umd.OPTIONS,
         ),
@@ -108,43 +106,43 @@ FORMATS: Mapping[str, Format] = {
         Format(
             roborefit.NAME,
             roborefit.read,
-            "RoboRefIt and files like it: {problem, image, bbox}",
+            "RoboRefIt and data sets made from it: {problem, image, bbox}",
             "https://github.com/luyh20/VL-Grasp",
         ),
         Format(
             roboafford.NAME,
             roboafford.read,
-            "RoboAfford-Eval: points judged by a mask, or by polygons",
+            "RoboAfford-Eval: pointing with a mask or polygons",
             "https://github.com/tyb197/RoboAfford",
         ),
         Format(
             lerobot.NAME,
             lerobot.read,
-            "LeRobot episodes, v2.0 to v3.0, seen by one calibrated camera",
+            "LeRobot episodes, v2.0 to v3.0, with one calibrated camera",
             "https://github.com/huggingface/lerobot",
-            robot_view.OPTIONS,
+            lerobot.OPTIONS,
         ),
         Format(
             rlds.NAME,
             rlds.read,
-            "RLDS episodes (TFDS's .tfrecord files), seen by one calibrated camera",
+            "RLDS episodes (.tfrecord files of TFDS), with one calibrated camera",
             "https://github.com/google-research/rlds",
-            robot_view.OPTIONS,
+            rlds.OPTIONS,
         ),
     )
 }
 
 
 def flag(option: str) -> str:
-    """How the command line spells an option of a reader."""
+    """The command-line spelling of a reader's option."""
     return f"--{option.replace('_', '-')}"
 
 
 def find_format(name: str) -> Format:
-    """The format of this name.
+    """Look up a format by name.
 
     Raises:
-        UserError: there is none; the valid names are listed.
+        UserError: the name is unknown; the valid names are listed.
     """
     if name not in FORMATS:
         raise UserError(f"unknown format {name!r}; choose from {', '.join(FORMATS)}")

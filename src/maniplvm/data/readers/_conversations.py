@@ -1,7 +1,7 @@
-"""Records in the style of LLaVA: `{id, image, conversations}`, the label inside an answer's text.
+"""Records in LLaVA style: `{id, image, conversations}`, with the label inside the answer's text.
 
-The text is read by the one parser of the house (`maniplvm.tasks.parse_answer`). A model may be
-sloppy, a label may not: a list that the parser would have to repair is refused here.
+`maniplvm.tasks.parse_answer` parses the text, as it parses the answers of models. Labels must meet a
+stricter rule than models: a list that the parser would have to repair is rejected here.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from maniplvm.data.readers._json import json_records
-from maniplvm.data.readers._json_record import IMAGE_PLACEHOLDER, Record, samples_of, text_value
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
-from maniplvm.data.validation import box_target, items, shown, trace_target
+from maniplvm.data.readers._json import IMAGE_PLACEHOLDER, Record, read_samples
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
+from maniplvm.data.validation import as_list, as_string, box_target, short_repr, trace_target
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
 from maniplvm.tasks.parsing.reading import MAX_PAYLOAD, ParseStatus, parse_answer
@@ -24,7 +23,7 @@ from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 _ANSWER = "the answer"
 _ROLES = ("human", "gpt")
-_QUESTION_START = 4096
+_SEARCHED_LENGTH = 4096
 _QUOTED_TASK = re.compile(
     r"\bthe task is:?\s*\\?[\"“](.+?)\\?[\"”](?=\s*(?:[.,;?!]|$))", re.IGNORECASE | re.DOTALL
 )
@@ -36,11 +35,11 @@ _NUMBER = r"[^\s,\[\]()]{1,40}"
 _PAIR = rf"[\[(]\s*{_NUMBER}\s*,\s*{_NUMBER}\s*[\])]"
 _PAIRS = re.compile(rf"[\[(]\s*{_PAIR}(?:\s*,\s*{_PAIR})*\s*,?\s*[\])]")
 
-_CAUSES = {
-    ParseStatus.NON_FINITE: Cause.NOT_FINITE,
-    ParseStatus.OUT_OF_RANGE: Cause.OUTSIDE_IMAGE,
-    ParseStatus.EMPTY_BOX: Cause.EMPTY_BOX,
-    ParseStatus.SWAPPED_CORNERS: Cause.EMPTY_BOX,
+_ERROR_CODES = {
+    ParseStatus.NON_FINITE: ErrorCode.NOT_FINITE,
+    ParseStatus.OUT_OF_RANGE: ErrorCode.OUTSIDE_IMAGE,
+    ParseStatus.EMPTY_BOX: ErrorCode.EMPTY_BOX,
+    ParseStatus.SWAPPED_CORNERS: ErrorCode.EMPTY_BOX,
 }
 
 
@@ -55,122 +54,125 @@ def read_conversations(
 
     Args:
         source: The file or folder.
-        images: What image names are relative to.
-        frame: In which the answers are written: a name of `maniplvm.geometry.FRAMES`.
-        format_name: What an error calls the format.
-        to_sample: Makes a sample of a record and the frame.
+        images: The folder that image names are relative to; None as in `json_records`.
+        frame: The coordinate frame of the answers: a name in `maniplvm.geometry.FRAMES`.
+        format_name: The format's name in error messages.
+        to_sample: Converts a record, given the frame.
 
     Raises:
-        UserError: an unknown frame (at the call; the valid ones are listed), or a source that
-            cannot be read.
+        UserError: the frame is unknown (raised at the call), or the source cannot be read.
     """
     if frame not in FRAMES:
         raise UserError(
             f"format {format_name}: unknown --frame {frame!r}; choose from {', '.join(FRAMES)}"
         )
     spec = FRAMES[frame]
-    return samples_of(json_records(source, images), lambda record: to_sample(record, spec))
+    return read_samples(source, images, lambda record: to_sample(record, spec))
 
 
 def first_turn(record: Record) -> tuple[str, str]:
-    """The first question and its answer; later turns are about something else.
+    """The first question and its answer. Later turns have other subjects and are ignored.
 
     Raises:
-        RecordError: `conversations` is missing, or does not begin with a text of `human` and one
-            of `gpt`.
+        RecordError: `conversations` is missing, or does not start with a string of `human` and a
+            string of `gpt`.
     """
-    turns = items(record.fields[record.key_of("conversations")], "'conversations'")
+    turns = as_list(record.value("conversations"), "'conversations'")
     if len(turns) < len(_ROLES):
         raise RecordError(
-            Cause.BAD_VALUE, f"'conversations' needs a question and an answer, got {len(turns)}"
+            ErrorCode.BAD_VALUE, f"'conversations' needs a question and an answer, got {len(turns)}"
         )
-    return _said(turns[0], _ROLES[0]), _said(turns[1], _ROLES[1])
+    return _text_of_turn(turns[0], _ROLES[0]), _text_of_turn(turns[1], _ROLES[1])
 
 
 def instruction_of(question: str) -> str:
-    """What the robot is told: what stands behind "the task is", else the whole question.
+    """The instruction: the text after "the task is", or else the whole question.
 
     Raises:
-        RecordError: nothing is left but the image's place.
+        RecordError: the question holds only the image placeholder.
     """
     text = question.replace(IMAGE_PLACEHOLDER, " ").strip()
-    start = text[:_QUESTION_START]
+    start = text[:_SEARCHED_LENGTH]
     found = _QUOTED_TASK.search(start) or _BARE_TASK.search(start)
-    return text_value(found[1] if found else text, "the question")
+    return as_string(found[1] if found else text, "the question")
 
 
-def trace_in(answer: str, frame: Frame) -> TraceTarget:
-    """The trace in an answer's text: its only list of pairs, whatever else it holds.
+def parse_trace(answer: str, frame: Frame) -> TraceTarget:
+    """The trace in an answer's text: its only list of pairs. Other text is ignored.
 
     Args:
         answer: Such as `The next action step: [0.1, ...]. The trajectory: [[12, 30], [14, 33]]`.
-        frame: In which the numbers are written, bound to the image.
+        frame: The coordinate frame of the numbers, bound to the image.
 
     Raises:
-        RecordError: no such list or several, fewer than two points, or points that are none.
+        RecordError: there is no such list or more than one, it has fewer than two points, or a
+            point is not valid.
     """
-    _require_bounded(answer)
+    _require_length(answer)
     found = [match[0] for match in _PAIRS.finditer(answer)]
     if len(found) != 1:
         raise RecordError(
-            Cause.BAD_VALUE,
-            f"{_ANSWER} needs one list of points [x, y], got {len(found)}: {shown(answer)}",
+            ErrorCode.BAD_VALUE,
+            f"{_ANSWER} needs one list of points [x, y], got {len(found)}: {short_repr(answer)}",
         )
     reading = parse_answer(found[0], Task.TRAJECTORY, frame, point_range=(1, MAX_PAYLOAD))
     if reading.value is None:
         raise RecordError(
-            _CAUSES.get(reading.status, Cause.BAD_VALUE),
-            f"{_ANSWER} is no trace ({reading.status}): {shown(found[0])}",
+            _ERROR_CODES.get(reading.status, ErrorCode.BAD_VALUE),
+            f"{_ANSWER} is not a trace ({reading.status}): {short_repr(found[0])}",
         )
     _require_frame(reading.value, frame)
     return trace_target(reading.value.tolist(), frame.view.original, _ANSWER)
 
 
-def box_in(answer: str, frame: Frame) -> BoxTarget:
-    """The box that an answer's text consists of.
+def parse_box(answer: str, frame: Frame) -> BoxTarget:
+    """The box in an answer whose whole text is one box.
 
     Args:
         answer: Such as `[352, 186, 372, 201]`, with or without `<answer>` tags.
-        frame: In which the numbers are written, bound to the image.
+        frame: The coordinate frame of the numbers, bound to the image.
 
     Raises:
-        RecordError: no box, an empty one, corners in the wrong order, or outside the image.
+        RecordError: there is no box, it is empty, its corners are in the wrong order, or it lies
+            outside the image.
     """
-    _require_bounded(answer)
+    _require_length(answer)
     tagged = answer if "<answer>" in answer else f"<answer>{answer}</answer>"
     tagged = tagged if "<think>" in tagged else f"<think></think>{tagged}"
     reading = parse_answer(tagged, Task.AFFORDANCE, frame)
     status = reading.status if reading.value is None else reading.format_status
     if reading.value is None or status is ParseStatus.SWAPPED_CORNERS:
         raise RecordError(
-            _CAUSES.get(status, Cause.BAD_VALUE), f"{_ANSWER} is no box ({status}): {shown(answer)}"
+            _ERROR_CODES.get(status, ErrorCode.BAD_VALUE),
+            f"{_ANSWER} is not a box ({status}): {short_repr(answer)}",
         )
     _require_frame(reading.value, frame)
     return box_target(reading.value.tolist(), frame.view.original, _ANSWER)
 
 
-def _said(turn: object, role: str) -> str:
+def _text_of_turn(turn: object, role: str) -> str:
     if not isinstance(turn, dict):
-        raise RecordError(Cause.WRONG_TYPE, f"a turn is an object, got {shown(turn)}")
+        raise RecordError(ErrorCode.WRONG_TYPE, f"a turn is an object, got {short_repr(turn)}")
     fields = cast("dict[str, Any]", turn)
     if fields.get("from") != role:
         raise RecordError(
-            Cause.BAD_VALUE,
-            f"expected a turn from {role!r} in 'conversations', got {shown(fields.get('from'))}",
+            ErrorCode.BAD_VALUE,
+            f"expected a turn from {role!r} in 'conversations', got {short_repr(fields.get('from'))}",
         )
-    return text_value(fields.get("value"), f"what {role!r} says")
+    return as_string(fields.get("value"), f"the 'value' of {role!r}")
 
 
-def _require_bounded(answer: str) -> None:
+def _require_length(answer: str) -> None:
     if len(answer) > MAX_PAYLOAD:
         raise RecordError(
-            Cause.BAD_VALUE, f"{_ANSWER} has {len(answer):,} characters; at most {MAX_PAYLOAD:,}"
+            ErrorCode.BAD_VALUE,
+            f"{_ANSWER} has {len(answer):,} characters; at most {MAX_PAYLOAD:,}",
         )
 
 
 def _require_frame(value: np.ndarray[Any, np.dtype[np.float64]], frame: Frame) -> None:
     if frame.is_identity and ((value >= 0) & (value <= 1)).all():
         raise RecordError(
-            Cause.NOT_PIXELS,
-            f"every coordinate of {_ANSWER} lies in 0..1; say in which frame it is: --frame unit",
+            ErrorCode.NOT_PIXELS,
+            f"every coordinate of {_ANSWER} lies in 0..1; give the coordinate frame: --frame unit",
         )

@@ -1,4 +1,4 @@
-"""What LeRobot and RLDS share: from an episode's states and one image to a trajectory sample."""
+"""Converts a robot episode (states and one image) to a trajectory sample, for LeRobot and RLDS."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from maniplvm.data.calibration import Calibration
 from maniplvm.data.images import EncodedImage
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.data.validation import OVERHANG, trace_target
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.simplify import thin_out
 from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.tasks.sample import Sample, Task, TraceTarget
 
-FEWEST, MOST = POINT_RANGE
-LEAST_MOVE = 1.0
-"""A path that stays within this square in the image shows nothing to follow [px]."""
+MIN_POINTS, MAX_POINTS = POINT_RANGE
+MIN_EXTENT = 1.0
+"""The smallest extent of a path in the image, in x or in y [px]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +28,13 @@ class Episode:
 
     Attributes:
         id: The sample's id.
-        instruction: What the robot was asked to do.
-        image: What the camera saw at the first frame.
-        positions: `(T, 3)` the end effector's, in the data set's own unit and the base frame.
+        instruction: The instruction that the robot was given.
+        image: The camera image of the first frame.
+        positions: `(T, 3)` positions of the end effector in the robot's base frame, in the unit of
+            the data set.
         split: The sample's split.
-        category: What results are grouped by, or None.
-        provenance: Where it comes from; holds at least `format`, `file` and `place`.
+        category: The group of the sample in result tables, or None.
+        provenance: The sample's origin; it holds at least `format`, `file` and `place`.
     """
 
     id: str
@@ -45,17 +46,17 @@ class Episode:
     provenance: Mapping[str, Any]
 
 
-def sample_of(episode: Episode, calibration: Calibration) -> Sample:
-    """The trajectory sample of an episode: its first image and the path still to come.
+def to_sample(episode: Episode, calibration: Calibration) -> Sample:
+    """Convert an episode to a trajectory sample: the first image and the path that follows.
 
     Raises:
-        RecordError: the image has another size than the calibration's, or the path cannot be a
-            trace (see `trace_of`).
+        RecordError: the image and the calibration have different sizes, or the path is not a valid
+            trace (see `project_path`).
     """
     size = episode.image.size
     if size != calibration.image_size:
-        raise RecordError(Cause.SIZE_MISMATCH, _other_size(size, calibration))
-    target, frames = trace_of(episode.positions, calibration)
+        raise RecordError(ErrorCode.SIZE_MISMATCH, _size_error(size, calibration))
+    target, frames = project_path(episode.positions, calibration)
     return Sample(
         id=episode.id,
         task=Task.TRAJECTORY,
@@ -69,45 +70,45 @@ def sample_of(episode: Episode, calibration: Calibration) -> Sample:
     )
 
 
-def trace_of(positions: FloatArray, calibration: Calibration) -> tuple[TraceTarget, list[int]]:
-    """An end effector's path as 3 to 10 points of the image.
+def project_path(positions: FloatArray, calibration: Calibration) -> tuple[TraceTarget, list[int]]:
+    """Project an end effector's path to a trace of 3 to 10 points in the image.
 
-    The path is thinned out in space, by the rule and the tolerance of the simulator's traces, and
-    then projected: straight lines stay straight.
+    The path is simplified in 3D with the rule and the tolerance of the simulator's traces, and then
+    projected. Straight lines stay straight.
 
     Args:
         positions: `(T, 3)` in the calibration's unit, in the robot's base frame.
         calibration: The camera.
 
     Returns:
-        The trace [px], and the frames at which the end effector is at its points.
+        The trace [px], and the indices of the frames that its points come from.
 
     Raises:
-        RecordError: too few frames, a position that is not finite, behind the camera or outside
-            the image, or a path that does not move in the image.
+        RecordError: there are too few frames, a position is not finite, behind the camera or
+            outside the image, or the path does not move in the image.
     """
-    if len(positions) < FEWEST:
+    if len(positions) < MIN_POINTS:
         noun = "frame" if len(positions) == 1 else "frames"
         raise RecordError(
-            Cause.TOO_FEW_POINTS, f"{len(positions)} {noun}; a path needs at least {FEWEST}"
+            ErrorCode.TOO_FEW_POINTS, f"{len(positions)} {noun}; a path needs at least {MIN_POINTS}"
         )
     is_bad = ~np.isfinite(positions).all(axis=1)
     if is_bad.any():
         frame = int(is_bad.argmax())
         raise RecordError(
-            Cause.NOT_FINITE,
+            ErrorCode.NOT_FINITE,
             f"the end effector's position at frame {frame} is {positions[frame].tolist()}",
         )
     path = positions * calibration.metres
     pixels, depth = calibration.pinhole.project(path)
     _require_in_view(path, pixels, depth, calibration)
-    if np.ptp(pixels, axis=0).max() < LEAST_MOVE:
+    if np.ptp(pixels, axis=0).max() < MIN_EXTENT:
         raise RecordError(
-            Cause.BAD_VALUE,
-            f"the end effector moves less than {LEAST_MOVE:g} px in the image during "
+            ErrorCode.BAD_VALUE,
+            f"the end effector moves less than {MIN_EXTENT:g} px in the image during "
             f"{len(path)} frames; check 'position' in {calibration.path}",
         )
-    frames = thin_out(path, [0, len(path) - 1], fewest=FEWEST, most=MOST)
+    frames = thin_out(path, [0, len(path) - 1], fewest=MIN_POINTS, most=MAX_POINTS)
     return trace_target(pixels[frames].tolist(), calibration.image_size, "the path"), frames
 
 
@@ -121,18 +122,18 @@ def _require_in_view(
         return
     frame = int(is_out.argmax())
     x, y = pixels[frame]
-    seen = "behind the camera" if is_behind[frame] else f"at ({x:.0f}, {y:.0f}) px"
-    where = ", ".join(f"{value:.3f}" for value in path[frame])
+    location = "behind the camera" if is_behind[frame] else f"at ({x:.0f}, {y:.0f}) px"
+    position = ", ".join(f"{value:.3f}" for value in path[frame])
     width, height = calibration.image_size
     raise RecordError(
-        Cause.OUTSIDE_IMAGE,
-        f"at frame {frame} of {len(path)} the end effector, ({where}) m, is {seen} of an image of "
+        ErrorCode.OUTSIDE_IMAGE,
+        f"at frame {frame} of {len(path)} the end effector, ({position}) m, is {location} of an image of "
         f"{width}x{height} px ({int(is_out.sum())} such frames); if all episodes are, check the "
         f"frames and units in {calibration.path}",
     )
 
 
-def _other_size(size: tuple[int, int], calibration: Calibration) -> str:
+def _size_error(size: tuple[int, int], calibration: Calibration) -> str:
     (width, height), (stated_width, stated_height) = size, calibration.image_size
     return (
         f"the image is {width}x{height} px, but {calibration.path} belongs to images of "

@@ -1,19 +1,205 @@
-"""Sources made of JSON files: which files, where their images are, and their records."""
+"""JSON and JSONL sources: which files, their records one by one, and the keys of a record.
+
+Lists are streamed by `stream_list`, so that a file of millions of records never sits in memory.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from io import TextIOBase
 from pathlib import Path
 from typing import Any, cast
 
-from maniplvm.data.readers._json_record import Record, SourceFile
-from maniplvm.data.readers._json_stream import NotAListError, stream_list
-from maniplvm.data.record_errors import BadRecord, Cause
-from maniplvm.data.validation import shown
+from maniplvm.data.images import EncodedImage, read_image, resolve_image
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError, UniqueIds
+from maniplvm.data.validation import as_number, as_string, short_repr
 from maniplvm.errors import UserError
+from maniplvm.tasks.sample import Sample
+
+IMAGE_PLACEHOLDER = "<image>"
+"""The text that stands for the image in a question."""
+
+CHUNK_SIZE = 2**20
+"""Characters that are read from a file at a time."""
+
+MAX_ITEM_LENGTH = 64 * 2**20
+"""The longest item of a list that is read, in characters."""
 
 _SUFFIXES = (".json", ".jsonl")
+_SPLIT_IN_NAME = re.compile(r"(?<![A-Za-z0-9])(train|val|test[AB]?)(?![A-Za-z0-9])")
+_LONGEST_NUMBER_TAIL = len("e+")
+_DECODER = json.JSONDecoder()
+_BLANKS = re.compile(r"[ \t\n\r]*")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of records.
+
+    Attributes:
+        path: The file's path.
+        name: The file's path relative to the source, with `/`.
+        image_root: The folder that the records' image names are relative to.
+    """
+
+    path: Path
+    name: str
+    image_root: Path
+
+    @property
+    def split(self) -> str | None:
+        """The split in the file's name (`train`, `val`, `test`, `testA`, `testB`), or None."""
+        found = _SPLIT_IN_NAME.search(self.path.stem)
+        return found[1] if found else None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One JSON object of a source; every method raises `RecordError` where a value is wrong.
+
+    Attributes:
+        file: The file that holds the record.
+        place: The position in the file, for messages: `record 3` or `line 4`.
+        index: The number of the record in its file, from 0.
+        fields: The keys and values of the object.
+    """
+
+    file: SourceFile
+    place: str
+    index: int
+    fields: Mapping[str, Any]
+
+    def key_of(self, *names: str) -> str:
+        """The one of these keys that the record has; none or several are an error."""
+        present = [name for name in names if self.fields.get(name) is not None]
+        if not present:
+            found = ", ".join(map(repr, self.fields)) or "nothing"
+            expected = " or ".join(map(repr, names))
+            raise RecordError(ErrorCode.MISSING_KEY, f"no {expected}; found {found[:200]}")
+        if len(present) > 1:
+            both = " and ".join(map(repr, present))
+            raise RecordError(ErrorCode.BAD_VALUE, f"holds both {both}; keep one")
+        return present[0]
+
+    def value(self, *names: str) -> Any:
+        """The value under one of these keys; see `key_of`."""
+        return self.fields[self.key_of(*names)]
+
+    def text(self, *names: str) -> str:
+        """The string under one of these keys, checked by `as_string`."""
+        key = self.key_of(*names)
+        return as_string(self.fields[key], repr(key))
+
+    def optional_text(self, name: str) -> str | None:
+        """The string under a key, or None when the key is missing or null."""
+        return None if self.fields.get(name) is None else self.text(name)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """The object under a key; empty when the key is missing or null."""
+        value = self.fields.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise RecordError(
+                ErrorCode.WRONG_TYPE, f"{name!r} needs an object, got {short_repr(value)}"
+            )
+        return cast("dict[str, Any]", value)
+
+    @property
+    def id(self) -> str | None:
+        """The record's own `id`, a string or an integer, or None."""
+        value = self.fields.get("id")
+        if value is None:
+            return None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return as_string(value, "'id'")
+
+    def image_name(self, *names: str) -> str:
+        """The image's name under one of these keys: a string, or a list of exactly one string."""
+        value = self.value(*names)
+        listed = cast("list[object]", value) if isinstance(value, list) else [value]
+        if len(listed) != 1:
+            raise RecordError(
+                ErrorCode.WRONG_TYPE, f"'image' needs exactly one image, got {len(listed)}"
+            )
+        return as_string(listed[0], "'image'")
+
+    def read_image(self, name: str, stated: tuple[object, object] = (None, None)) -> EncodedImage:
+        """Read an image by its path relative to the image root, and compare the stated size.
+
+        Args:
+            name: The image's path.
+            stated: The width and the height that the record states [px]; None where it does not.
+        """
+        image = read_image(resolve_image(self.file.image_root, name))
+        for side, actual, expected in zip(("width", "height"), image.size, stated, strict=True):
+            if expected is not None and as_number(expected, f"the stated {side}") != actual:
+                raise RecordError(
+                    ErrorCode.SIZE_MISMATCH,
+                    f"{name} has a {side} of {actual} px, but the record states {expected}",
+                )
+        return image
+
+    @property
+    def stated_size(self) -> tuple[object, object]:
+        """The values of `width` and `height`, unchecked; None where a key is missing."""
+        return self.fields.get("width"), self.fields.get("height")
+
+    def provenance(self, format_name: str, **more: object) -> dict[str, Any]:
+        """The origin of a sample made from this record, without any absolute path."""
+        origin = {"format": format_name, "file": self.file.name, "place": self.place}
+        return {**origin, **{key: value for key, value in more.items() if value is not None}}
+
+    def stable_id(self, format_name: str, task: str) -> str:
+        """An id that is unique across files: from the record's own id, or from its position."""
+        own = self.id
+        stem = self.file.name.rsplit(".", 1)[0].replace("/", "-")
+        return f"{format_name}-{task}-{f'{stem}-{self.index}' if own is None else own}"
+
+    def to_bad_record(self, error: RecordError) -> BadRecord:
+        """The `BadRecord` that reports an error of this record."""
+        own = self.fields.get("id")
+        name = str(own)[:80] if isinstance(own, (str, int)) else None
+        return BadRecord(str(self.file.path), self.place, name, error.code, error.detail)
+
+
+class NotAListError(ValueError):
+    """The text is valid JSON, but not a list; `value` is what it holds."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__("not a list")
+        self.value = value
+
+
+def read_samples(
+    source: Path,
+    images: Path | None,
+    to_sample: Callable[[Record], Sample],
+    name_parts: tuple[str, ...] = (),
+) -> Iterator[Sample | BadRecord]:
+    """Convert each record of a source to a sample, or report why it cannot be converted.
+
+    Args:
+        source: See `json_records`, which also raises the errors of the source.
+        images: See `json_records`.
+        to_sample: Converts one record, or raises `RecordError`.
+        name_parts: See `json_records`.
+    """
+    ids = UniqueIds()
+    for record in json_records(source, images, name_parts):
+        if isinstance(record, BadRecord):
+            yield record
+            continue
+        try:
+            sample = to_sample(record)
+            ids.check(sample.id, record.file.name, record.place)
+            yield sample
+        except RecordError as error:
+            yield record.to_bad_record(error)
 
 
 def json_records(
@@ -24,26 +210,127 @@ def json_records(
     Args:
         source: A `.json` file (a list of objects), a `.jsonl` file (one object a line), or a
             folder with such files at any depth.
-        images: What image names are relative to. None: the folder `images` beside each file if
-            there is one, else the file's own folder.
+        images: The folder that image names are relative to. None means the folder `images` beside
+            each file, or the file's own folder if there is no `images`.
         name_parts: In a folder, only files whose names contain one of these are read.
 
     Raises:
-        UserError: there is no such source or image folder, no file in it fits, or a file is not
-            UTF-8 text, not JSON, or no list.
+        UserError: the source or the image folder does not exist, no file in it fits, or a file is
+            not UTF-8, not JSON, or not a list.
     """
     if images is not None and not images.is_dir():
         raise UserError(f"{images}: no such image folder; give the folder that holds the images")
-    for path in _paths(source, name_parts):
+    for path in _find_files(source, name_parts):
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
-        file = SourceFile(path, name, images or _default_images(path))
+        beside = path.parent / "images"
+        root = images or (beside if beside.is_dir() else path.parent)
+        file = SourceFile(path, name, root)
         try:
-            yield from _lines(file) if path.suffix == ".jsonl" else _list(file)
+            yield from _read_lines(file) if path.suffix == ".jsonl" else _read_list(file)
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not UTF-8 text ({error.reason}); convert it") from error
 
 
-def _paths(source: Path, name_parts: tuple[str, ...]) -> list[Path]:
+def parse_json(text: str, name: str) -> object:
+    """Parse a string that holds JSON; `RecordError` where it does not."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(
+            ErrorCode.NOT_JSON, f"{name} is a string but not JSON ({error}): {short_repr(text)}"
+        ) from error
+
+
+def stream_list(stream: TextIOBase) -> Iterator[Any]:
+    """Yield the items of the JSON list that a text stream holds.
+
+    Raises:
+        json.JSONDecodeError: the text is not JSON. The items before the error are yielded first;
+            `pos` counts characters from the start of the stream.
+        NotAListError: the text is another JSON value.
+        RecursionError: an item is nested too deeply.
+    """
+    window = _Window(stream)
+    if window.peek() != "[":
+        value = window.decode_item()
+        window.require_end()
+        raise NotAListError(value)
+    window.skip()
+    is_last = window.peek() == "]"
+    if is_last:
+        window.skip()
+    while not is_last:
+        window.peek()
+        yield window.decode_item()
+        delimiter = window.peek()
+        if delimiter not in (",", "]"):
+            raise window.error("Expecting ',' delimiter")
+        is_last = delimiter == "]"
+        window.skip()
+    window.require_end()
+
+
+class _Window:
+    """The part of a text stream that was read and not yet decoded."""
+
+    def __init__(self, stream: TextIOBase) -> None:
+        self._stream = stream
+        self._buffer = ""
+        self._start = 0
+        self._dropped = 0
+
+    def peek(self) -> str:
+        """Skip blanks and return the next character, or an empty string at the end."""
+        while True:
+            blanks = _BLANKS.match(self._buffer, self._start)
+            self._start = blanks.end() if blanks else self._start
+            if self._start < len(self._buffer):
+                return self._buffer[self._start]
+            if not self._read_more(CHUNK_SIZE):
+                return ""
+
+    def skip(self) -> None:
+        self._start += 1
+
+    def require_end(self) -> None:
+        if self.peek():
+            raise self.error("Extra data")
+
+    def decode_item(self) -> Any:
+        """Decode the value that starts here; each time it is incomplete, read twice as much."""
+        size = CHUNK_SIZE
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._buffer, self._start)
+            except json.JSONDecodeError as error:
+                if not self._read_more(size):
+                    raise self.error(error.msg, error.pos) from error
+            except ValueError as error:  # an integer with more digits than Python converts
+                raise self.error(str(error)) from error
+            else:
+                # A number at the end of the buffer may continue in the next chunk: `1` `.5`.
+                if end + _LONGEST_NUMBER_TAIL < len(self._buffer) or not self._read_more(size):
+                    self._start = end
+                    return value
+            if len(self._buffer) - self._start > MAX_ITEM_LENGTH:
+                raise self.error(f"an item is longer than {MAX_ITEM_LENGTH:,} characters")
+            size *= 2
+
+    def error(self, message: str, position: int | None = None) -> json.JSONDecodeError:
+        """An error at a position of the buffer; None means the current one."""
+        at = self._start if position is None else position
+        return json.JSONDecodeError(message, "", self._dropped + at)
+
+    def _read_more(self, size: int) -> bool:
+        more = self._stream.read(size)
+        if more:
+            self._buffer = self._buffer[self._start :] + more
+            self._dropped += self._start
+            self._start = 0
+        return bool(more)
+
+
+def _find_files(source: Path, name_parts: tuple[str, ...]) -> list[Path]:
     if source.is_file():
         if source.suffix not in _SUFFIXES:
             raise UserError(f"{source}: expected a {' or '.join(_SUFFIXES)} file or a folder")
@@ -51,44 +338,39 @@ def _paths(source: Path, name_parts: tuple[str, ...]) -> list[Path]:
     if not source.is_dir():
         raise UserError(f"{source}: no such file or folder")
     found = sorted(path for path in source.rglob("*") if path.suffix in _SUFFIXES)
-    fitting = [
+    matching = [
         path for path in found if not name_parts or any(part in path.name for part in name_parts)
     ]
-    if not fitting:
-        wanted = f" named after {' or '.join(name_parts)}" if name_parts else ""
-        there = ", ".join(path.name for path in found[:5]) or "none at all"
+    if not matching:
+        expected = f" with {' or '.join(name_parts)} in its name" if name_parts else ""
+        others = ", ".join(path.name for path in found[:5]) or "none"
         raise UserError(
-            f"{source}: holds no {' or '.join(_SUFFIXES)} file{wanted} (found: {there}); "
-            "name the file itself"
+            f"{source}: holds no {' or '.join(_SUFFIXES)} file{expected} (found: {others}); "
+            "give the path of the file itself"
         )
-    return fitting
+    return matching
 
 
-def _default_images(path: Path) -> Path:
-    beside = path.parent / "images"
-    return beside if beside.is_dir() else path.parent
-
-
-def _list(file: SourceFile) -> Iterator[Record | BadRecord]:
+def _read_list(file: SourceFile) -> Iterator[Record | BadRecord]:
     index = 0
     try:
         with file.path.open(encoding="utf-8-sig") as stream:
             for index, value in enumerate(stream_list(stream)):
-                yield _record(file, f"record {index}", index, value)
+                yield _to_record(file, f"record {index}", index, value)
     except NotAListError as error:
         raise UserError(
-            f"{file.path}: expected a list of records, got {shown(error.value)}"
+            f"{file.path}: expected a list of records, got {short_repr(error.value)}"
         ) from error
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{file.path}: not JSON ({error.msg}, in or after record {index}); "
-            "one record a line belongs in a .jsonl file"
+            f"{file.path}: not JSON ({error.msg}, in or after record {index}, character "
+            f"{error.pos:,}); one record a line belongs in a .jsonl file"
         ) from error
     except RecursionError as error:
         raise UserError(f"{file.path}: nested too deeply to be a list of records") from error
 
 
-def _lines(file: SourceFile) -> Iterator[Record | BadRecord]:
+def _read_lines(file: SourceFile) -> Iterator[Record | BadRecord]:
     with file.path.open(encoding="utf-8-sig") as stream:
         for index, line in enumerate(stream):
             if not line.strip():
@@ -96,14 +378,14 @@ def _lines(file: SourceFile) -> Iterator[Record | BadRecord]:
             place = f"line {index + 1}"
             try:
                 value = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                yield BadRecord(str(file.path), place, None, Cause.NOT_JSON, str(error))
+            except (ValueError, RecursionError) as error:
+                yield BadRecord(str(file.path), place, None, ErrorCode.NOT_JSON, str(error))
             else:
-                yield _record(file, place, index, value)
+                yield _to_record(file, place, index, value)
 
 
-def _record(file: SourceFile, place: str, index: int, value: object) -> Record | BadRecord:
+def _to_record(file: SourceFile, place: str, index: int, value: object) -> Record | BadRecord:
     if isinstance(value, dict):
         return Record(file, place, index, cast("dict[str, Any]", value))
-    detail = f"a record is an object, got {shown(value)}"
-    return BadRecord(str(file.path), place, None, Cause.WRONG_TYPE, detail)
+    detail = f"a record is an object, got {short_repr(value)}"
+    return BadRecord(str(file.path), place, None, ErrorCode.WRONG_TYPE, detail)

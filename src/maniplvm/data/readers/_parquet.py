@@ -1,4 +1,4 @@
-"""Parquet files that others wrote: some columns at a time, problems as record errors."""
+"""Reads selected columns of Parquet files; errors of a file become record errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.optional import arrow, parquet
 
@@ -17,61 +17,62 @@ _BATCH_ROWS = 256
 
 
 @contextmanager
-def opened(path: Path, columns: Sequence[str]) -> Generator[Any]:
-    """A `pyarrow.parquet.ParquetFile` that has these columns.
+def open_parquet(path: Path, columns: Sequence[str]) -> Generator[Any]:
+    """Open a `pyarrow.parquet.ParquetFile` that must have these columns.
 
     Raises:
-        RecordError: no such file, no parquet file or a damaged one (also while it is read), or a
-            column is missing (those that are there are listed).
+        RecordError: the file does not exist, is not Parquet, is damaged (also found while it is
+            read), or lacks a column (the existing columns are listed).
     """
     if not path.is_file():
-        raise RecordError(Cause.MISSING_FILE, f"{path} is no file; fetch it")
+        raise RecordError(ErrorCode.MISSING_FILE, f"{path} is not a file; download it")
     try:
         with parquet().ParquetFile(path) as file:
-            there = list(file.schema_arrow.names)
-            missing = [name for name in columns if name not in there]
+            existing = list(file.schema_arrow.names)
+            missing = [name for name in columns if name not in existing]
             if missing:
                 raise RecordError(
-                    Cause.MISSING_KEY,
+                    ErrorCode.MISSING_KEY,
                     f"{path} has no column {', '.join(map(repr, missing))}; it has "
-                    f"{', '.join(there)[:300]}",
+                    f"{', '.join(existing)[:300]}",
                 )
             yield file
     except (arrow().ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:160]
         raise RecordError(
-            Cause.DAMAGED_FILE, f"{path} is damaged or no parquet file ({reason}); fetch it again"
+            ErrorCode.DAMAGED_FILE,
+            f"{path} is damaged or not a Parquet file ({reason}); download it again",
         ) from error
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Any:
-    """A `pyarrow.Table` of these columns only.
+    """Read these columns as a `pyarrow.Table`.
 
     Raises:
-        RecordError: see `opened`.
+        RecordError: see `open_parquet`.
     """
-    with opened(path, columns) as file:
+    with open_parquet(path, columns) as file:
         return file.read(columns=list(columns)).select(list(columns))
 
 
 def stream_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a file, some of their columns only.
+    """Yield the rows of a file as mappings of these columns.
 
     Raises:
-        RecordError: see `opened`; maybe after some rows.
+        RecordError: see `open_parquet`; it may come after some rows.
     """
-    with opened(path, columns) as file:
+    with open_parquet(path, columns) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
             yield from batch.select(list(columns)).to_pylist()
 
 
-def cell(path: Path, row: int, column: str) -> Any:
-    """One value; only its row group is read, batch by batch.
+def read_cell(path: Path, row: int, column: str) -> Any:
+    """Read one value. Only its row group is read, batch by batch.
 
     Raises:
-        RecordError: see `opened`.
+        RecordError: see `open_parquet`.
     """
-    with opened(path, [column]) as file:
+    with open_parquet(path, [column]) as file:
         for group in range(file.num_row_groups):
             rows: int = file.metadata.row_group(group).num_rows
             if row >= rows:
@@ -83,28 +84,28 @@ def cell(path: Path, row: int, column: str) -> Any:
                 if row < len(batch):
                     return batch.column(column)[row].as_py()
                 row -= len(batch)
-    raise RecordError(Cause.DAMAGED_FILE, f"{path} has no row {row}; fetch it again")
+    raise RecordError(ErrorCode.DAMAGED_FILE, f"{path} has no row {row}; download it again")
 
 
 def number_rows(table: Any, column: str, path: Path) -> FloatArray:
-    """A column of numbers, or of lists of equally many numbers, as `(T, N)`; nulls are NaN.
+    """A column of numbers, or of lists of the same length, as `(T, N)`. Nulls become NaN.
 
     Raises:
-        RecordError: it holds something else.
+        RecordError: the column holds something else.
     """
     pa = arrow()
     found = table.column(column)
     chunks = [_rows_of(pa, chunk) for chunk in found.chunks if len(chunk)]
     if any(chunk is None for chunk in chunks) or len({chunk.shape[1] for chunk in chunks}) > 1:
         raise RecordError(
-            Cause.WRONG_TYPE,
-            f"{path}: column {column!r} needs lists of equally many numbers, got {found.type}",
+            ErrorCode.WRONG_TYPE,
+            f"{path}: column {column!r} needs numbers, or lists of numbers of the same length, got {found.type}",
         )
     return np.concatenate(chunks) if chunks else np.empty((0, 0))
 
 
 def _rows_of(pa: Any, values: Any) -> Any:
-    """One chunk as `(T, N)`, or None where it holds something else."""
+    """One chunk as `(T, N)`, or None if it holds something else."""
     is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
     if is_list or pa.types.is_fixed_size_list(values.type):
         lengths = set(values.value_lengths().to_pylist())

@@ -1,4 +1,4 @@
-"""What `--calibration` and `--camera` mean for one data set of robot episodes."""
+"""Selects the camera and the position columns of a robot data set (`--calibration`, `--camera`)."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from maniplvm.geometry.arrays import FloatArray
 OPTIONS = ("calibration", "camera")
 """The options of every format that holds robot episodes."""
 
-State: TypeAlias = tuple[int, Sequence[str] | None]
-"""How many numbers a column of states has a frame, and their names where the data set gives any."""
+StateFeature: TypeAlias = tuple[int, Sequence[str] | None]
+"""The length of a state vector, and the names of its numbers, or None if the data set has no names."""
 
 _SEPARATORS = "./"
-_MOST_NAMES = 8
-_LONGEST = 300
+_MAX_NAMES = 8
+_MAX_LENGTH = 300
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What a data set says that it holds.
+class RobotFeatures:
+    """The features that a data set declares.
 
     Attributes:
-        source: Where it is, for messages.
-        cameras: Its cameras by key, with their size in words.
-        states: Its columns of numbers by key.
-        usual_state: The column that holds the position unless the calibration names another.
+        source: The path of the data set, for messages.
+        cameras: The cameras by key, each with its size as text.
+        states: The state vectors by key.
+        default_state: The state that holds the position if the calibration names no other.
     """
 
     source: Path
     cameras: Mapping[str, str]
-    states: Mapping[str, State]
-    usual_state: str
+    states: Mapping[str, StateFeature]
+    default_state: str
 
 
 @dataclass(frozen=True)
 class RobotView:
-    """One camera of a data set, and where its episodes hold the end effector's position.
+    """One calibrated camera of a data set, and the columns of the end effector's position.
 
     Attributes:
-        calibration: The camera.
-        camera: Its key in the data set.
-        column: The key of the states.
-        width: How many numbers they have a frame.
-        indices: Which of them are x, y and z.
+        calibration: The camera's calibration.
+        camera: The camera's key in the data set.
+        column: The key of the state vector.
+        width: The length of the state vector.
+        indices: The indices of x, y and z in the state vector.
     """
 
     calibration: Calibration
@@ -58,113 +58,117 @@ class RobotView:
     indices: tuple[int, ...]
 
     def positions(self, states: FloatArray) -> FloatArray:
-        """The end effector's positions `(T, 3)` in states `(T, N)`."""
+        """The end effector's positions `(T, 3)`, taken from states `(T, N)`."""
         return states[:, list(self.indices)]
 
 
-def choose_view(recording: Recording, calibration: Path | None, camera: str | None) -> RobotView:
-    """Find what a calibration file and a camera's name mean in a data set.
+def select_view(features: RobotFeatures, calibration: Path | None, camera: str | None) -> RobotView:
+    """Select the camera and the position columns that a calibration file describes.
 
     Args:
-        recording: The data set.
-        calibration: The file, or None.
+        features: The features of the data set.
+        calibration: The calibration file, or None.
         camera: A camera's key or the end of its key, or None.
 
     Raises:
-        UserError: there is no calibration (what is missing is said, with the data set's cameras and
-            columns), or it names a camera, a column or numbers that the data set has not got.
+        UserError: there is no calibration (the message lists the cameras and the states of the data
+            set), or it names a camera, a state or numbers that the data set does not have.
     """
     if calibration is None:
-        raise UserError(_missing(recording))
+        raise UserError(_missing_calibration(features))
     found = read_calibration(calibration)
-    column = found.position.column or recording.usual_state
-    if column not in recording.states:
+    column = found.position.column or features.default_state
+    if column not in features.states:
         raise UserError(
-            f"{calibration}: 'position': the data set has no column of numbers {column!r}; it has "
-            f"{_listed(recording.states)}"
+            f"{calibration}: 'position': the data set has no state {column!r}; it has "
+            f"{_listed(features.states)}"
         )
-    state = recording.states[column]
+    state = features.states[column]
     return RobotView(
         calibration=found,
-        camera=_camera(recording, found, camera),
+        camera=_camera(features, found, camera),
         column=column,
         width=state[0],
         indices=_indices(found.position, state, f"{calibration}: 'position'", column),
     )
 
 
-def _missing(recording: Recording) -> str:
-    cameras = [f"{key} ({size})" for key, size in recording.cameras.items()]
-    states = "; ".join(f"{key}: {_told(*state)}" for key, state in recording.states.items())
+def _missing_calibration(features: RobotFeatures) -> str:
+    cameras = [f"{key} ({size})" for key, size in features.cameras.items()]
+    states = "; ".join(
+        f"{key}: {_describe_state(*state)}" for key, state in features.states.items()
+    )
     return (
-        f"{recording.source}: its episodes say where the robot is in space, not where that is in the "
-        "image; give --calibration FILE with the camera's 'intrinsics', 'extrinsics' and "
-        "'image_size' and with the 'position' (which numbers of a state are the end effector's x, y, "
-        "z; joint angles are not enough), as docs/datasets.md describes. "
-        f"Cameras: {_listed(cameras)}. States: {states[: 2 * _LONGEST] or 'none'}"
+        f"{features.source}: its episodes hold 3D positions, which need a camera calibration to "
+        "become image positions; give --calibration FILE with the camera's 'intrinsics', "
+        "'extrinsics' and 'image_size' and with the 'position' (which numbers of a state are the end "
+        "effector's x, y, z; joint angles are not enough), as docs/datasets.md describes. "
+        f"Cameras: {_listed(cameras)}. States: {states[: 2 * _MAX_LENGTH] or 'none'}"
     )
 
 
-def _camera(recording: Recording, calibration: Calibration, wanted: str | None) -> str:
-    names = [name for name in (wanted, calibration.camera) if name is not None]
+def _camera(features: RobotFeatures, calibration: Calibration, requested: str | None) -> str:
+    names = [name for name in (requested, calibration.camera) if name is not None]
     if not names:
-        if len(recording.cameras) == 1:
-            return next(iter(recording.cameras))
+        if len(features.cameras) == 1:
+            return next(iter(features.cameras))
         raise UserError(
-            f"{recording.source}: which camera? say --camera KEY, or 'camera' in "
-            f"{calibration.path}; the data set has {_listed(recording.cameras)}"
+            f"{features.source}: no camera is selected; give --camera KEY, or 'camera' in "
+            f"{calibration.path}; the data set has {_listed(features.cameras)}"
         )
-    found = [_camera_named(name, recording) for name in names]
+    found = [_find_camera(name, features) for name in names]
     if len(set(found)) > 1:
         raise UserError(
-            f"--camera {wanted} is not the camera of {calibration.path}, which belongs to "
+            f"--camera {requested} is not the camera of {calibration.path}, which belongs to "
             f"{calibration.camera}; give that camera's calibration"
         )
     return found[0]
 
 
-def _camera_named(name: str, recording: Recording) -> str:
-    if name in recording.cameras:
+def _find_camera(name: str, features: RobotFeatures) -> str:
+    if name in features.cameras:
         return name
-    tails = tuple(mark + name for mark in _SEPARATORS)
-    endings = [key for key in recording.cameras if key.endswith(tails)]
-    if len(endings) != 1:
-        problem = "ambiguous" if endings else "unknown"
+    suffixes = tuple(separator + name for separator in _SEPARATORS)
+    matching = [key for key in features.cameras if key.endswith(suffixes)]
+    if len(matching) != 1:
+        error = "ambiguous" if matching else "unknown"
         raise UserError(
-            f"{recording.source}: {problem} camera {name!r}; the data set has "
-            f"{_listed(recording.cameras)}"
+            f"{features.source}: {error} camera {name!r}; the data set has "
+            f"{_listed(features.cameras)}"
         )
-    return endings[0]
+    return matching[0]
 
 
-def _indices(position: PositionColumns, state: State, what: str, column: str) -> tuple[int, ...]:
+def _indices(
+    position: PositionColumns, state: StateFeature, place: str, column: str
+) -> tuple[int, ...]:
     width, names = state
     if position.indices is not None:
         if max(position.indices) >= width:
             raise UserError(
-                f"{what}: {column!r} has {width} numbers, so no index {max(position.indices)}"
+                f"{place}: {column!r} has {width} numbers, so no index {max(position.indices)}"
             )
         return position.indices
     if names is None:
         raise UserError(
-            f"{what} gives names, but the data set gives none to the {width} numbers of {column!r}; "
+            f"{place} gives names, but the {width} numbers of {column!r} have no names in the data set; "
             "give 'indices' instead"
         )
-    wanted = position.names or ()
-    for name in wanted:
+    requested = position.names or ()
+    for name in requested:
         if list(names).count(name) != 1:
-            problem = "names several numbers" if name in names else "is no name"
-            raise UserError(f"{what}: {name!r} {problem} of {column!r}; it has {_listed(names)}")
-    return tuple(list(names).index(name) for name in wanted)
+            error = "is the name of several numbers" if name in names else "is not a name"
+            raise UserError(f"{place}: {name!r} {error} of {column!r}; it has {_listed(names)}")
+    return tuple(list(names).index(name) for name in requested)
 
 
-def _told(width: int, names: Sequence[str] | None) -> str:
-    """A column of numbers in words."""
+def _describe_state(width: int, names: Sequence[str] | None) -> str:
+    """The length and the names of a state vector, as text."""
     if names is None:
         return f"{width} numbers without names"
-    more = ", ..." if len(names) > _MOST_NAMES else ""
-    return f"{width} numbers ({', '.join(names[:_MOST_NAMES])}{more})"
+    more = ", ..." if len(names) > _MAX_NAMES else ""
+    return f"{width} numbers ({', '.join(names[:_MAX_NAMES])}{more})"
 
 
 def _listed(names: Sequence[str] | Mapping[str, object]) -> str:
-    return ", ".join(names)[:_LONGEST] or "none"
+    return ", ".join(names)[:_MAX_LENGTH] or "none"

@@ -1,82 +1,82 @@
-"""RoboAfford-Eval (Tang et al. 2025): where to point, judged by a mask.
+"""RoboAfford-Eval (Tang et al. 2025): pointing, scored with a mask.
 
-A record is `{category, question, answer, img, mask}`; images lie in `images`, masks in `masks`
-beside the file. `answer` is a flat list of right points, or a list of polygons whose union is right.
-The mask decides, as in the benchmark's own scoring; without one the polygons do. The data come as
-two files: `annotations_absxy.json` in pixels, and `annotations_normxy.json` in shares of the sides,
-which its name tells. Of a folder that holds both only the first is read. What a question says about
-the form of its answer is left out: each model is asked in its own form.
+A record is `{category, question, answer, img, mask}`. Images lie in `images` and masks in `masks`
+beside the file. `answer` is a flat list of reference points, or a list of polygons whose union is
+the region. The mask is the region, as in the benchmark's own scoring; without a mask it is the
+polygons. The data come as two files: `annotations_absxy.json` in pixels and
+`annotations_normxy.json` in 0..1. The file's name decides. If a folder holds both, only the first
+is read. The sentence of a question that describes the answer format is removed, because each model
+is prompted with its own format.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.masks import read_mask
-from maniplvm.data.readers._json import json_records
-from maniplvm.data.readers._json_record import Record, samples_of, text_value
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
-from maniplvm.data.validation import items, number, region_target, shown
+from maniplvm.data.readers._json import Record, parse_json, read_samples
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
+from maniplvm.data.validation import as_list, as_number, as_string, region_target
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import Sample, Task
 
 NAME = "roboafford"
 
-_IN_PIXELS, _IN_SHARES = "absxy", "normxy"
-_WHAT = "'answer'"
-_FORM = re.compile(r"\s+Your answer should be formatted\b.*", re.DOTALL)
+_IN_PIXELS, _NORMALIZED = "absxy", "normxy"
+_ANSWER = "'answer'"
+_ANSWER_FORMAT = re.compile(r"\s+Your answer should be formatted\b.*", re.DOTALL)
 
 
 def read(source: Path, images: Path | None) -> Iterator[Sample | BadRecord]:
     """Read a file, or every JSON file of a folder; see `json_records`."""
-    both = source.is_dir() and any(source.rglob(f"*{_IN_PIXELS}*.json"))
-    return samples_of(json_records(source, images, (_IN_PIXELS,) if both else ()), sample_of)
+    has_pixels = source.is_dir() and any(source.rglob(f"*{_IN_PIXELS}*.json"))
+    return read_samples(source, images, to_sample, (_IN_PIXELS,) if has_pixels else ())
 
 
-def sample_of(record: Record) -> Sample:
-    """One record `{category, question, answer, img, mask}`.
+def to_sample(record: Record) -> Sample:
+    """Convert `{category, question, answer, img, mask}`.
 
     Raises:
-        RecordError: whatever is wrong with it.
+        RecordError: the record is not valid.
     """
-    image = _below(record.file.image_root, record.text("img"))
-    picture = record.image(image)
+    image_name = _without_folder(record.text("img"), record.file.image_root)
+    image = record.read_image(image_name)
     return Sample(
         id=record.stable_id(NAME, Task.POINTING),
         task=Task.POINTING,
-        instruction=text_value(_FORM.sub("", record.text("question")), "'question'"),
-        image_size=picture.size,
-        target=_region(record, picture.size),
-        image=picture.data,
+        instruction=as_string(_ANSWER_FORMAT.sub("", record.text("question")), "'question'"),
+        image_size=image.size,
+        target=_to_target(record, image.size),
+        image=image.data,
         split="test",
         category=record.optional_text("category"),
         provenance=record.provenance(
-            NAME, source_id=record.id, image=image, mask=record.optional_text("mask")
+            NAME, source_id=record.id, image=image_name, mask=record.optional_text("mask")
         ),
     )
 
 
-def _region(record: Record, size: tuple[int, int]) -> RegionTarget:
+def _to_target(record: Record, size: tuple[int, int]) -> RegionTarget:
     name = record.optional_text("mask")
     root = _mask_root(record)
-    mask = None if name is None else read_mask(root, _below(root, name))
-    answer = _decoded(record.fields[record.key_of("answer")])
-    if _IN_SHARES in record.file.path.name:
-        answer = _scaled(answer, size)
+    mask = None if name is None else read_mask(root, _without_folder(name, root))
+    answer = _parse_answer(record.value("answer"))
+    if _NORMALIZED in record.file.path.name:
+        answer = _to_pixels(answer, size)
     if not answer:
         answer = None
     is_flat = answer is not None and _is_point(answer[0])
     if is_flat and mask is None:
         raise RecordError(
-            Cause.MISSING_KEY, f"{_WHAT} is a list of points, which needs a 'mask' to be judged by"
+            ErrorCode.MISSING_KEY,
+            f"{_ANSWER} is a list of points, which needs a 'mask' for scoring",
         )
     polygons = None if is_flat else answer
     checked = region_target(
-        size, polygons=polygons, mask=mask, marks=answer if is_flat else None, what=_WHAT
+        size, polygons=polygons, mask=mask, points=answer if is_flat else None, name=_ANSWER
     )
     return checked if mask is None else RegionTarget(mask=mask, marks=checked.marks)
 
@@ -86,20 +86,14 @@ def _mask_root(record: Record) -> Path:
     return beside if beside.is_dir() else record.file.image_root
 
 
-def _below(folder: Path, name: str) -> str:
-    """A name relative to a folder, whether or not it repeats the folder's own name."""
+def _without_folder(name: str, folder: Path) -> str:
+    """A name relative to a folder, whether or not it starts with the folder's own name."""
     return name.removeprefix(f"{folder.name}/")
 
 
-def _decoded(answer: object) -> list[Any]:
-    if isinstance(answer, str):
-        try:
-            answer = json.loads(answer)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise RecordError(
-                Cause.NOT_JSON, f"{_WHAT} is a text but not JSON: {shown(answer)}"
-            ) from error
-    return list(items(answer, _WHAT))
+def _parse_answer(answer: object) -> list[Any]:
+    value = parse_json(answer, _ANSWER) if isinstance(answer, str) else answer
+    return list(as_list(value, _ANSWER))
 
 
 def _is_point(value: object) -> bool:
@@ -108,12 +102,12 @@ def _is_point(value: object) -> bool:
     )
 
 
-def _scaled(values: list[Any], size: tuple[int, int]) -> list[Any]:
-    """Points in shares of the sides as points in pixels, however deep they stand."""
+def _to_pixels(values: list[Any], size: tuple[int, int]) -> list[Any]:
+    """Convert normalized points to pixels, at any depth of nesting."""
     if _is_point(values):
         if len(values) != 2:
             raise RecordError(
-                Cause.WRONG_TYPE, f"{_WHAT}: a point needs 2 numbers x, y, got {len(values)}"
+                ErrorCode.WRONG_TYPE, f"{_ANSWER}: a point needs 2 numbers x, y, got {len(values)}"
             )
-        return [number(each, _WHAT) * side for each, side in zip(values, size, strict=True)]
-    return [_scaled(list(items(value, _WHAT)), size) for value in values]
+        return [as_number(each, _ANSWER) * side for each, side in zip(values, size, strict=True)]
+    return [_to_pixels(list(as_list(value, _ANSWER)), size) for value in values]

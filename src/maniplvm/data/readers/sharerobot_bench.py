@@ -1,7 +1,7 @@
-"""ShareRobot-Bench (Ji et al. 2025, RoboBrain): what ShareRobot's models are measured on.
+"""ShareRobot-Bench (Ji et al. 2025, RoboBrain): the benchmark of ShareRobot's models.
 
-Records in the style of LLaVA. `image` is a text where the answer is a box (affordance) and a list
-of one where it is a trajectory. The answer is text; its frame is an option.
+Records in LLaVA style. `image` is a string for affordance (the answer is a box), and a list of one
+string for a trajectory. The answer is text; an option gives its coordinate frame.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maniplvm.data.readers._conversations import (
-    box_in,
     first_turn,
     instruction_of,
+    parse_box,
+    parse_trace,
     read_conversations,
-    trace_in,
 )
-from maniplvm.data.readers._json_record import Record, only_image
+from maniplvm.data.readers._json import Record
 from maniplvm.data.record_errors import BadRecord
 from maniplvm.geometry.frames import FrameSpec
 from maniplvm.tasks.sample import Sample, Task
@@ -29,31 +29,31 @@ SPLIT = "test"
 def read(
     source: Path, images: Path | None, *, frame: str = "pixels"
 ) -> Iterator[Sample | BadRecord]:
-    """Read the benchmark; see `read_conversations`, whose frame it takes."""
-    return read_conversations(source, images, frame, NAME, sample_of)
+    """Read the benchmark; `frame` is that of `read_conversations`."""
+    return read_conversations(source, images, frame, NAME, to_sample)
 
 
-def sample_of(record: Record, spec: FrameSpec) -> Sample:
-    """One record `{id, image, conversations}`.
+def to_sample(record: Record, spec: FrameSpec) -> Sample:
+    """Convert `{id, image, conversations}`.
 
     Raises:
-        RecordError: whatever is wrong with it.
+        RecordError: the record is not valid.
     """
     question, answer = first_turn(record)
-    value: object = record.fields[record.key_of("image")]
-    image = only_image(value)
-    task = Task.TRAJECTORY if isinstance(value, list) else Task.AFFORDANCE
-    picture = record.image(image)
-    frame = spec.bind(picture.size)
+    image_name = record.image_name("image")
+    is_trace = isinstance(record.fields["image"], list)
+    image = record.read_image(image_name)
+    frame = spec.bind(image.size)
+    task = Task.TRAJECTORY if is_trace else Task.AFFORDANCE
     return Sample(
         id=record.stable_id(NAME, task),
         task=task,
         instruction=instruction_of(question),
-        image_size=picture.size,
-        target=trace_in(answer, frame) if task is Task.TRAJECTORY else box_in(answer, frame),
-        image=picture.data,
+        image_size=image.size,
+        target=parse_trace(answer, frame) if is_trace else parse_box(answer, frame),
+        image=image.data,
         split=SPLIT,
         provenance=record.provenance(
-            NAME, source_id=record.id, image=image, question=question, frame=spec.name
+            NAME, source_id=record.id, image=image_name, question=question, frame=spec.name
         ),
     )

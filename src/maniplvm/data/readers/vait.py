@@ -1,9 +1,9 @@
 """VAIT, the vision-action instruction tuning set of LLARVA (Niu et al. 2024): traces of the gripper.
 
-Records in the style of LLaVA: `{id, image, conversations: [human, gpt]}`. The question tells robot,
-control, task and the last steps; the answer holds the next actions and the trace, in any order:
-`The next action step: [...]. The trajectory: [[x, y], ...]`. A trace runs from its own image's
-time on and may have been thinned out by its makers.
+Records in LLaVA style: `{id, image, conversations: [human, gpt]}`. The question names the robot, the
+control mode, the task and the last steps. The answer holds the next actions and the trace, in any
+order: `The next action step: [...]. The trajectory: [[x, y], ...]`. A trace starts at the time of
+its own image. The authors may have simplified it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from maniplvm.data.readers._conversations import (
     first_turn,
     instruction_of,
+    parse_trace,
     read_conversations,
-    trace_in,
 )
-from maniplvm.data.readers._json_record import Record
+from maniplvm.data.readers._json import Record
 from maniplvm.data.record_errors import BadRecord
 from maniplvm.geometry.frames import FrameSpec
 from maniplvm.tasks.sample import Sample, Task
@@ -29,30 +29,30 @@ OPTIONS = ("frame",)
 def read(
     source: Path, images: Path | None, *, frame: str = "pixels"
 ) -> Iterator[Sample | BadRecord]:
-    """Read VAIT; see `read_conversations`, whose frame it takes.
+    """Read VAIT; `frame` is that of `read_conversations`.
 
-    A file named after a split (`train.json`) gives that split.
+    The split is the one in the file's name (`train.json`), else `train`.
     """
-    return read_conversations(source, images, frame, NAME, sample_of)
+    return read_conversations(source, images, frame, NAME, to_sample)
 
 
-def sample_of(record: Record, spec: FrameSpec) -> Sample:
-    """One record `{id, image, conversations}`.
+def to_sample(record: Record, spec: FrameSpec) -> Sample:
+    """Convert `{id, image, conversations}`.
 
     Raises:
-        RecordError: whatever is wrong with it.
+        RecordError: the record is not valid.
     """
     question, answer = first_turn(record)
-    image = record.text("image")
-    picture = record.image(image)
+    image_name = record.text("image")
+    image = record.read_image(image_name)
     split = record.file.split or "train"
     return Sample(
         id=record.stable_id(NAME, f"{Task.TRAJECTORY}-{split}"),
         task=Task.TRAJECTORY,
         instruction=instruction_of(question),
-        image_size=picture.size,
-        target=trace_in(answer, spec.bind(picture.size)),
-        image=picture.data,
+        image_size=image.size,
+        target=parse_trace(answer, spec.bind(image.size)),
+        image=image.data,
         split=split,
-        provenance=record.provenance(NAME, source_id=record.id, image=image, frame=spec.name),
+        provenance=record.provenance(NAME, source_id=record.id, image=image_name, frame=spec.name),
     )

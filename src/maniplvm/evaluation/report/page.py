@@ -10,7 +10,7 @@ from typing import Any
 
 import maniplvm
 from maniplvm import optional
-from maniplvm.data import PREDICTION, TRUTH, open_dataset
+from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation.report.charts.curves import learning_curves
 from maniplvm.evaluation.report.charts.maps import FEW
@@ -108,8 +108,8 @@ def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0
         categories=categories(compared),
         origins=[*map(origin_of_run, runs), *_origins(compared, sampled)],
         commands=commands(runs, evaluations + _evaluations(sampled), command),
-        truth=TRUTH,
-        prediction=PREDICTION,
+        truth=TARGET_STYLE,
+        prediction=PREDICTION_STYLE,
         version=maniplvm.__version__,
         made=time.strftime("%Y-%m-%d"),
     )

@@ -124,4 +124,4 @@ def _decode_image(sample: Sample) -> Any:
     try:
         return decode(sample.image or b"", f"the image of sample {sample.id!r}")
     except RecordError as error:
-        raise UserError(f"{error.cause}: {error.detail}") from error
+        raise UserError(f"{error.code}: {error.detail}") from error

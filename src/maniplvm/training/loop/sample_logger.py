@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from maniplvm.data import Remark, contact_sheet, scene_of
+from maniplvm.data import Annotation, contact_sheet, scene_of
 from maniplvm.files import write_whole
 from maniplvm.rewards import Score
 from maniplvm.tasks import Sample
@@ -57,9 +57,9 @@ def log_samples(folder: Path, step: int, batch: ScoredBatch, count: int) -> None
         json.dumps(_record(step, sample, batch.texts[index], score), ensure_ascii=False) + "\n"
         for index, sample, score in zip(chosen, samples, scores, strict=True)
     ]
-    remarks = [Remark(score.answer.value, _caption(score)) for score in scores]
+    annotations = [Annotation(score.answer.value, _caption(score)) for score in scores]
     folder.mkdir(exist_ok=True)
-    contact_sheet(samples, remarks=remarks).save(folder / f"step-{step:06d}.jpg")
+    contact_sheet(samples, annotations=annotations).save(folder / f"step-{step:06d}.jpg")
     write_whole(folder / f"step-{step:06d}.jsonl", "".join(lines))
 
 

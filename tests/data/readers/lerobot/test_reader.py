@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from maniplvm.cli.data import app
-from maniplvm.data import Cause, import_dataset, open_dataset, read_records
+from maniplvm.data import ErrorCode, import_dataset, open_dataset, read_records
 from maniplvm.data.images import decode
-from maniplvm.data.readers.lerobot import reader as lerobot
+from maniplvm.data.readers import lerobot
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task
-from tests.data.conftest import encoded, the_refusal, the_sample
+from tests.data.conftest import encoded, the_bad_record, the_sample
 from tests.data.readers.robot_data import (
     CAMERA,
     CORNERS,
@@ -53,7 +53,7 @@ def write_and_read(version, tmp_path, episodes, calibration, **changes):
 
 @pytest.mark.parametrize("version", WRITERS)
 @pytest.mark.parametrize("kind", ["video", "image"])
-def test_known_pixels_come_back(version, kind, tmp_path, calibration):
+def test_the_trace_equals_the_known_pixels(version, kind, tmp_path, calibration):
     samples = write_and_read(version, tmp_path, EPISODES, calibration, kind=kind)
     traces = [sample.target.points for sample in samples]
     for trace, corners in zip(traces, (CORNERS, CORNERS[::-1], CORNERS[:3]), strict=True):
@@ -65,7 +65,7 @@ def test_known_pixels_come_back(version, kind, tmp_path, calibration):
 
 
 @pytest.mark.parametrize("version", WRITERS)
-def test_the_image_is_the_first_frame_of_the_very_episode(version, tmp_path, calibration):
+def test_the_image_is_the_first_frame_of_the_same_episode(version, tmp_path, calibration):
     samples = write_and_read(version, tmp_path, EPISODES, calibration)
     for sample, one in zip(samples, EPISODES, strict=True):
         assert np.abs(np.asarray(decode(sample.image)).mean() - one.grey) < 1.6
@@ -78,7 +78,7 @@ def test_images_inside_the_table_are_kept_byte_for_byte(version, tmp_path, calib
 
 
 @pytest.mark.parametrize("version", WRITERS)
-def test_a_sample_says_where_it_comes_from(version, tmp_path, calibration):
+def test_the_provenance_of_a_sample_names_its_origin(version, tmp_path, calibration):
     sample = write_and_read(version, tmp_path, EPISODES[:1], calibration)[0]
     assert sample.id == "lerobot-episode-000000"
     assert sample.category == "arm7"
@@ -107,12 +107,12 @@ def test_bad_episodes_can_be_skipped(version, tmp_path, calibration):
         "lerobot", root, tmp_path / "out", options={"calibration": calibration}, skip_bad=True
     )
     assert report.written == 1
-    assert [(bad.place, bad.cause) for bad in report.skipped] == [
-        ("episode 0", Cause.NOT_FINITE),
-        ("episode 1", Cause.OUTSIDE_IMAGE),
-        ("episode 2", Cause.OUTSIDE_IMAGE),
-        ("episode 3", Cause.TOO_FEW_POINTS),
-        ("episode 4", Cause.BAD_VALUE),
+    assert [(bad.place, bad.code) for bad in report.skipped] == [
+        ("episode 0", ErrorCode.NOT_FINITE),
+        ("episode 1", ErrorCode.OUTSIDE_IMAGE),
+        ("episode 2", ErrorCode.OUTSIDE_IMAGE),
+        ("episode 3", ErrorCode.TOO_FEW_POINTS),
+        ("episode 4", ErrorCode.BAD_VALUE),
     ]
     told = [bad.detail for bad in report.skipped]
     assert "position at frame 3 is [" in told[0]
@@ -136,7 +136,7 @@ def test_episodes_are_read_one_by_one(tmp_path, calibration):
         next(stream)
 
 
-def test_without_a_calibration_it_says_what_is_missing_and_how_to_give_it(tmp_path):
+def test_without_a_calibration_the_error_lists_what_is_missing_and_how_to_give_it(tmp_path):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     with pytest.raises(UserError) as caught:
         list(lerobot.read(root, None))
@@ -158,12 +158,12 @@ def test_a_damaged_table_is_named(version, tmp_path, calibration):
     whole = path.read_bytes()
     for content in (b"", whole[: len(whole) // 2], b"no parquet at all"):
         path.write_bytes(content)
-        bad = the_refusal(lerobot.read(root, None, calibration))
-        assert bad.cause is Cause.DAMAGED_FILE
-        assert f"{path} is damaged or no parquet file" in bad.detail
+        bad = the_bad_record(lerobot.read(root, None, calibration))
+        assert bad.code is ErrorCode.DAMAGED_FILE
+        assert f"{path} is damaged or not a Parquet file" in bad.detail
     path.unlink()
-    bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.MISSING_FILE
+    bad = the_bad_record(lerobot.read(root, None, calibration))
+    assert bad.code is ErrorCode.MISSING_FILE
     assert str(bad).startswith(f"{path}, episode 0: missing file")
 
 
@@ -172,12 +172,12 @@ def test_a_missing_column_is_named(version, tmp_path, calibration):
     root = WRITERS[version](tmp_path / "set", EPISODES[:1])
     path = root / DATA[version]
     write_parquet(path, pq.read_table(path).drop_columns(["observation.state"]))
-    bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.MISSING_KEY
+    bad = the_bad_record(lerobot.read(root, None, calibration))
+    assert bad.code is ErrorCode.MISSING_KEY
     assert f"{path} has no column 'observation.state'; it has timestamp, frame_index" in bad.detail
 
 
-def test_states_that_are_no_numbers_are_refused(tmp_path, calibration):
+def test_states_that_are_not_numbers_are_refused(tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     path = root / DATA["v2.1"]
     table = pq.read_table(path)
@@ -190,13 +190,13 @@ def test_states_that_are_no_numbers_are_refused(tmp_path, calibration):
     for content in values.values():
         column = pa.array(content)
         write_parquet(path, table.set_column(place, "observation.state", column))
-        bad = the_refusal(lerobot.read(root, None, calibration))
-        assert bad.cause is Cause.WRONG_TYPE
-        assert "needs lists of equally many numbers" in bad.detail
+        bad = the_bad_record(lerobot.read(root, None, calibration))
+        assert bad.code is ErrorCode.WRONG_TYPE
+        assert "needs numbers, or lists of numbers of the same length" in bad.detail
     short = pa.array([[1.0, 2.0]] * len(table))
     write_parquet(path, table.set_column(place, "observation.state", short))
-    bad = the_refusal(lerobot.read(root, None, calibration))
-    assert "holds 2 numbers a frame, so no index 2" in bad.detail
+    bad = the_bad_record(lerobot.read(root, None, calibration))
+    assert "has 2 numbers per frame, so no index 2" in bad.detail
 
 
 def test_a_null_number_is_not_finite(tmp_path, calibration):
@@ -207,7 +207,7 @@ def test_a_null_number_is_not_finite(tmp_path, calibration):
     states[2][0] = None
     place = table.schema.get_field_index("observation.state")
     write_parquet(path, table.set_column(place, "observation.state", pa.array(states)))
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.NOT_FINITE
+    assert the_bad_record(lerobot.read(root, None, calibration)).code is ErrorCode.NOT_FINITE
 
 
 @pytest.mark.parametrize("version", WRITERS)
@@ -215,9 +215,9 @@ def test_a_table_that_lacks_frames_is_damaged(version, tmp_path, calibration):
     root = WRITERS[version](tmp_path / "set", EPISODES[:1])
     path = root / DATA[version]
     write_parquet(path, pq.read_table(path).slice(0, 12))
-    bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.DAMAGED_FILE
-    assert "holds 12 frames of it, but the list of episodes says 19" in bad.detail
+    bad = the_bad_record(lerobot.read(root, None, calibration))
+    assert bad.code is ErrorCode.DAMAGED_FILE
+    assert "holds 12 frames of this episode, but the list of episodes states 19" in bad.detail
 
 
 @pytest.mark.parametrize("version", WRITERS)
@@ -225,11 +225,11 @@ def test_a_broken_video_is_named(version, tmp_path, calibration):
     root = WRITERS[version](tmp_path / "set", EPISODES[:1])
     (video,) = root.rglob("*.mp4")
     video.write_bytes(video.read_bytes()[:200])
-    bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.UNREADABLE_VIDEO
+    bad = the_bad_record(lerobot.read(root, None, calibration))
+    assert bad.code is ErrorCode.UNREADABLE_VIDEO
     assert str(video) in bad.detail
     video.unlink()
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.MISSING_FILE
+    assert the_bad_record(lerobot.read(root, None, calibration)).code is ErrorCode.MISSING_FILE
 
 
 def test_an_episode_beyond_the_end_of_its_video_is_refused(tmp_path, calibration):
@@ -238,12 +238,12 @@ def test_an_episode_beyond_the_end_of_its_video_is_refused(tmp_path, calibration
     rows = pq.read_table(path).to_pylist()
     rows[1][f"videos/{CAMERA}/from_timestamp"] = 60.0
     write_parquet(path, pa.Table.from_pylist(rows))
-    bad = the_refusal(lerobot.read(root, None, calibration))
+    bad = the_bad_record(lerobot.read(root, None, calibration))
     assert bad.place == "episode 1"
-    assert "no frame at 60.000 s; the nearest is at" in bad.detail
+    assert "no frame at 60.000 s; the nearest frame is at" in bad.detail
 
 
-def test_a_list_of_episodes_with_holes_is_refused_row_by_row(tmp_path, calibration):
+def test_rows_without_an_index_are_refused_one_by_one(tmp_path, calibration):
     root = write_lerobot_v3(tmp_path / "set", EPISODES[:2])
     path = root / "meta/episodes/chunk-000/file-000.parquet"
     rows = pq.read_table(path).to_pylist()
@@ -253,19 +253,23 @@ def test_a_list_of_episodes_with_holes_is_refused_row_by_row(tmp_path, calibrati
     assert str(first).startswith(f"{path}, episode 0: bad value: 'data/file_index' needs a number")
     assert second.instruction == "take the cup"
     path.write_bytes(b"PAR1")
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.DAMAGED_FILE
+    assert the_bad_record(lerobot.read(root, None, calibration)).code is ErrorCode.DAMAGED_FILE
     path.unlink()
     with pytest.raises(UserError, match="holds no meta/episodes"):
         read_all(root, calibration)
 
 
-def test_a_list_of_lines_with_bad_ones_is_refused_line_by_line(tmp_path, calibration):
+def test_bad_lines_of_the_episode_list_are_refused_one_by_one(tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     path = root / "meta" / "episodes.jsonl"
     good = path.read_text()
     path.write_text('not json\n{"episode_index": "0"}\n{"episode_index": true}\n' + good)
     *bad, sample = lerobot.read(root, None, calibration)
-    assert [one.cause for one in bad] == [Cause.NOT_JSON, Cause.WRONG_TYPE, Cause.WRONG_TYPE]
+    assert [one.code for one in bad] == [
+        ErrorCode.NOT_JSON,
+        ErrorCode.WRONG_TYPE,
+        ErrorCode.WRONG_TYPE,
+    ]
     assert [one.place for one in bad] == ["line 1", "line 2", "line 3"]
     assert sample.instruction == "put the cup on the shelf"
 
@@ -284,10 +288,10 @@ def test_the_task_is_that_of_the_first_frame(tmp_path, calibration):
 def test_an_episode_without_a_task_is_refused(tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     write_lines(root / "meta" / "tasks.jsonl", [{"task_index": 7, "task": "x"}])
-    bad = the_refusal(lerobot.read(root, None, calibration))
+    bad = the_bad_record(lerobot.read(root, None, calibration))
     assert bad.detail == "meta/tasks has no 'task_index' 0"
     write_lines(root / "meta" / "tasks.jsonl", [{"task_index": 0, "task": " "}])
-    assert the_refusal(lerobot.read(root, None, calibration)).detail == "task 0 is blank"
+    assert the_bad_record(lerobot.read(root, None, calibration)).detail == "task 0 is blank"
     (root / "meta" / "tasks.jsonl").write_text("nonsense\n")
     with pytest.raises(UserError, match=r"tasks.jsonl, line 1"):
         read_all(root, calibration)
@@ -304,7 +308,7 @@ def test_tasks_of_version_3_are_a_column_or_an_index(name, tmp_path, calibration
         read_all(root, calibration)
 
 
-def test_the_camera_is_chosen_by_key_or_by_its_end(tmp_path, calibration):
+def test_the_camera_is_selected_by_its_key_or_the_end_of_its_key(tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     path = root / "meta" / "info.json"
     content = json.loads(path.read_text())
@@ -316,7 +320,8 @@ def test_the_camera_is_chosen_by_key_or_by_its_end(tmp_path, calibration):
     }
     path.write_text(json.dumps(content))
     with pytest.raises(
-        UserError, match=r"which camera\? say --camera KEY.*images.front, observation.images.wrist$"
+        UserError,
+        match=r"no camera is selected; give --camera KEY.*images.front, observation.images.wrist$",
     ):
         read_all(root, calibration)
     for key in (CAMERA, "front", "images.front"):
@@ -333,8 +338,8 @@ def test_the_camera_is_chosen_by_key_or_by_its_end(tmp_path, calibration):
 def test_a_calibration_for_another_size_is_refused_with_the_factors(tmp_path):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     calibration = write_calibration(tmp_path / "large.yaml", image_size=[640, 480])
-    bad = the_refusal(lerobot.read(root, None, calibration))
-    assert bad.cause is Cause.SIZE_MISMATCH
+    bad = the_bad_record(lerobot.read(root, None, calibration))
+    assert bad.code is ErrorCode.SIZE_MISMATCH
     assert (
         "multiply fx and cx by 0.1, fy and cy by 0.1, and state image_size: [64, 48]" in bad.detail
     )
@@ -356,12 +361,15 @@ def test_positions_may_be_indices_of_another_column_and_in_millimetres(tmp_path)
 @pytest.mark.parametrize(
     ("position", "words"),
     [
-        ({"names": ["x", "y", "tip"]}, "'tip' is no name of 'observation.state'; it has x, y, z"),
+        (
+            {"names": ["x", "y", "tip"]},
+            "'tip' is not a name of 'observation.state'; it has x, y, z",
+        ),
         ({"indices": [0, 1, 7]}, "'observation.state' has 7 numbers, so no index 7"),
-        ({"column": "pose", "indices": [0, 1, 2]}, "no column of numbers 'pose'; it has observ"),
+        ({"column": "pose", "indices": [0, 1, 2]}, "no state 'pose'; it has observ"),
     ],
 )
-def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tmp_path):
+def test_a_position_that_the_data_set_does_not_have_is_refused(position, words, tmp_path):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     calibration = write_calibration(tmp_path / "c.yaml", position=position)
     with pytest.raises(UserError) as caught:
@@ -373,11 +381,11 @@ def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tm
     ("names", "words"),
     [
         ({"motors": ["x", "y", "z", "a", "b", "c", "d"]}, None),
-        (None, "the data set gives none to the 7 numbers"),
-        (["x", "y", "z", "z", "b", "c", "d"], "'z' names several numbers"),
+        (None, "the 7 numbers of 'observation.state' have no names"),
+        (["x", "y", "z", "z", "b", "c", "d"], "'z' is the name of several numbers"),
     ],
 )
-def test_names_may_stand_under_a_key_but_must_be_there(names, words, tmp_path, calibration):
+def test_names_may_be_nested_but_must_exist(names, words, tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     path = root / "meta" / "info.json"
     content = json.loads(path.read_text())
@@ -390,7 +398,7 @@ def test_names_may_stand_under_a_key_but_must_be_there(names, words, tmp_path, c
         read_all(root, calibration)
 
 
-def test_paths_follow_the_template_or_else_the_usual_layout(tmp_path, calibration):
+def test_paths_follow_the_template_or_else_the_default_layout(tmp_path, calibration):
     moved = write_lerobot_v2(
         tmp_path / "moved", EPISODES[:1], data_path="data/train-{episode_index:05d}.parquet"
     )
@@ -404,26 +412,28 @@ def test_paths_follow_the_template_or_else_the_usual_layout(tmp_path, calibratio
     odd = write_lerobot_v2(
         tmp_path / "odd", EPISODES[:1], data_path="data/{episode_index.__class__}{secret}"
     )
-    with pytest.raises(UserError, match=r"a path names '\{secret\}'; known are episode_index"):
+    with pytest.raises(
+        UserError, match=r"a path template has '\{secret\}'; valid are episode_index"
+    ):
         read_all(odd, calibration)
 
 
 def test_a_path_that_leaves_the_data_set_is_refused(tmp_path, calibration):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1], data_path="../outside.parquet")
     shutil.copy(root / DATA["v2.1"], tmp_path / "outside.parquet")
-    assert the_refusal(lerobot.read(root, None, calibration)).cause is Cause.ESCAPING_PATH
+    assert the_bad_record(lerobot.read(root, None, calibration)).code is ErrorCode.ESCAPING_PATH
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "'codebase_version' is NoneType None; v2.0, v2.1, v3.0 are read"),
+        ("[]", "'codebase_version' is NoneType None, but must be one of v2.0, v2.1, v3.0"),
         ('{"codebase_version": "v1.6"}', "'codebase_version' is str 'v1.6'"),
         ('{"codebase_version": "v2.1", "features": {"a": 1}}', "'features' needs an object"),
     ],
 )
-def test_a_description_that_cannot_be_read_is_named(content, words, tmp_path):
+def test_an_invalid_description_file_is_named(content, words, tmp_path):
     path = tmp_path / "meta" / "info.json"
     path.parent.mkdir()
     path.write_text(content)
@@ -433,8 +443,8 @@ def test_a_description_that_cannot_be_read_is_named(content, words, tmp_path):
     assert str(path) in str(caught.value)
 
 
-def test_a_folder_that_is_no_data_set_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"holds no meta/info.json; name the folder"):
+def test_a_folder_that_is_not_a_data_set_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"holds no meta/info.json; give the folder"):
         list(lerobot.read(tmp_path, None))
 
 
@@ -453,9 +463,12 @@ def test_images_may_be_files_beside_the_data(tmp_path, calibration):
     (tmp_path / "frames" / "0.png").write_bytes(encoded(SIZE, seed=5))
     assert the_sample(stored({"bytes": None, "path": "0.png"})).image == encoded(SIZE, seed=5)
     assert the_sample(stored(encoded(SIZE, seed=6))).image == encoded(SIZE, seed=6)
-    assert the_refusal(stored({"bytes": b"no image", "path": ""})).cause is Cause.UNREADABLE_IMAGE
-    assert the_refusal(stored("../0.png")).cause is Cause.ESCAPING_PATH
-    assert the_refusal(stored(7)).cause is Cause.WRONG_TYPE
+    assert (
+        the_bad_record(stored({"bytes": b"no image", "path": ""})).code
+        is ErrorCode.UNREADABLE_IMAGE
+    )
+    assert the_bad_record(stored("../0.png")).code is ErrorCode.ESCAPING_PATH
+    assert the_bad_record(stored(7)).code is ErrorCode.WRONG_TYPE
 
 
 @pytest.mark.parametrize("option", ["--calibration", "--camera"])
@@ -471,4 +484,4 @@ def test_the_command_line_passes_the_options_on_and_other_formats_refuse_them(
     refused = CliRunner().invoke(
         app, ["import", "sharerobot", str(root), "--out", str(tmp_path / "no"), option, "x"]
     )
-    assert f"format sharerobot takes no {option}" in str(refused.exception)
+    assert f"format sharerobot has no option {option}" in str(refused.exception)

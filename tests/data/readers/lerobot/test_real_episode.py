@@ -1,11 +1,11 @@
-"""One published LeRobot episode, where it is at hand: a humanoid that records joint angles only."""
+"""One published LeRobot episode, if a copy exists: a humanoid that records joint angles only."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from maniplvm.data import Cause, read_records
+from maniplvm.data import ErrorCode, read_records
 from maniplvm.data.images import decode
 from maniplvm.data.readers._parquet import number_rows, read_columns
 from maniplvm.data.readers.lerobot.info import read_info
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason="the real sample is no
 
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
-    """A camera 2 m in front of anything: it shows that a path is made, not where it is."""
+    """An arbitrary camera: the test checks that a trace exists, not where it is."""
     pose = np.eye(4)
     pose[2, 3] = 5.0
     return write_calibration(
@@ -43,7 +43,7 @@ def test_its_frame_is_decoded():
     assert np.abs(np.asarray(decode(later.data), dtype=float) - pixels).mean() > 1
 
 
-def test_its_states_have_the_length_that_its_list_says():
+def test_its_states_have_the_length_that_its_list_states():
     info = read_info(ROOT)
     assert info.states["observation.state"][0] == 44
     path = ROOT / "data" / "chunk-000" / "episode_000004.parquet"
@@ -51,7 +51,7 @@ def test_its_states_have_the_length_that_its_list_says():
     assert number_rows(table, "observation.state", path).shape == (328, 44)
 
 
-def test_it_says_that_a_calibration_is_missing():
+def test_the_error_says_that_a_calibration_is_missing():
     with pytest.raises(UserError) as caught:
         list(read_records("lerobot", ROOT))
     assert "joint angles are not enough" in str(caught.value)
@@ -59,7 +59,7 @@ def test_it_says_that_a_calibration_is_missing():
     assert "observation.state: 44 numbers (motor_0, motor_1" in str(caught.value)
 
 
-def test_the_episode_that_is_there_is_read_and_the_others_are_listed(calibration):
+def test_the_existing_episode_is_read_and_the_missing_ones_are_reported(calibration):
     skipped = []
     options = {"calibration": calibration, "camera": "ego_view"}
     (sample,) = read_records("lerobot", ROOT, options=options, on_bad=skipped.append)
@@ -67,6 +67,6 @@ def test_the_episode_that_is_there_is_read_and_the_others_are_listed(calibration
     assert sample.image_size == (256, 256)
     assert 3 <= len(sample.target.points) <= 10
     assert sample.provenance["length"] == 328
-    assert [(bad.place, bad.cause) for bad in skipped] == [
-        (f"episode {index}", Cause.MISSING_FILE) for index in range(4)
+    assert [(bad.place, bad.code) for bad in skipped] == [
+        (f"episode {index}", ErrorCode.MISSING_FILE) for index in range(4)
     ]

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from maniplvm.data import Cause, import_dataset, open_dataset
-from maniplvm.data.readers.rlds import reader as rlds
+from maniplvm.data import ErrorCode, import_dataset, open_dataset
+from maniplvm.data.readers import rlds
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task
-from tests.data.conftest import encoded, the_refusal, the_sample
+from tests.data.conftest import encoded, the_bad_record, the_sample
 from tests.data.readers.robot_data import (
     CORNERS,
     SIZE,
@@ -42,7 +42,7 @@ def one_record(tmp_path, calibration):
     return read
 
 
-def test_known_pixels_come_back(tmp_path, calibration):
+def test_the_trace_equals_the_known_pixels(tmp_path, calibration):
     root = tmp_path / "kitchen" / "1.0.0"
     write_rlds(root, [rlds_features(FIRST), rlds_features(SECOND)], split="val")
     first, second = rlds.read(root, None, calibration)
@@ -69,7 +69,7 @@ def test_one_file_can_be_read_alone(tmp_path, calibration):
     assert the_sample(rlds.read(shard, None, calibration)).instruction == FIRST.task
 
 
-def test_the_instruction_may_be_the_episodes_or_an_observations(tmp_path, calibration):
+def test_the_instruction_may_belong_to_the_episode_or_to_an_observation(tmp_path, calibration):
     text = {"text": {}}
     schema = rlds_schema(natural_language_instruction={"tensor": {"shape": {}, "dtype": "string"}})
     steps = schema["featuresDict"]["features"]["steps"]["sequence"]["feature"]
@@ -88,7 +88,9 @@ def test_the_instruction_may_be_the_episodes_or_an_observations(tmp_path, calibr
     ]
     schema["featuresDict"]["features"]["comment"] = text
     write_rlds(tmp_path / "set", [record], schema)
-    with pytest.raises(UserError, match=r"no text named language_inst.*; the texts are comment"):
+    with pytest.raises(
+        UserError, match=r"no text feature named language_inst.*; the text features are comment"
+    ):
         list(rlds.read(tmp_path / "set", None, calibration))
     schema["featuresDict"]["features"]["language_instruction"] = text
     write_rlds(tmp_path / "set", [{**record, "language_instruction": [b"stack"]}], schema)
@@ -114,15 +116,15 @@ def test_bad_episodes_can_be_skipped(tmp_path, calibration):
         "rlds", tmp_path / "set", tmp_path / "out", options=options, skip_bad=True
     )
     assert report.written == 1
-    assert [(bad.place, bad.cause) for bad in report.skipped] == [
-        ("record 0", Cause.NOT_FINITE),
-        ("record 1", Cause.OUTSIDE_IMAGE),
-        ("record 2", Cause.TOO_FEW_POINTS),
-        ("record 3", Cause.DAMAGED_FILE),
-        ("record 4", Cause.DAMAGED_FILE),
+    assert [(bad.place, bad.code) for bad in report.skipped] == [
+        ("record 0", ErrorCode.NOT_FINITE),
+        ("record 1", ErrorCode.OUTSIDE_IMAGE),
+        ("record 2", ErrorCode.TOO_FEW_POINTS),
+        ("record 3", ErrorCode.DAMAGED_FILE),
+        ("record 4", ErrorCode.DAMAGED_FILE),
     ]
-    assert "fails its checksum" in report.skipped[3].detail
-    assert "no tf.train.Example" in report.skipped[4].detail
+    assert "has a wrong checksum" in report.skipped[3].detail
+    assert "not a tf.train.Example" in report.skipped[4].detail
     (sample,) = open_dataset(tmp_path / "out").samples()
     assert sample.instruction == "take the cup"
 
@@ -132,65 +134,69 @@ def test_a_truncated_file_is_named_with_its_byte(tmp_path, calibration):
     whole = shard.read_bytes()
     second = len(framed(example(rlds_features(FIRST))))
     shard.write_bytes(whole[:-10])
-    bad = the_refusal(rlds.read(tmp_path / "set", None, calibration))
-    assert bad.cause is Cause.DAMAGED_FILE
+    bad = the_bad_record(rlds.read(tmp_path / "set", None, calibration))
+    assert bad.code is ErrorCode.DAMAGED_FILE
     assert f"{shard} is truncated: the record at byte {second} is" in bad.detail
     assert f"but the file ends at byte {len(whole) - 10}" in bad.detail
     shard.write_bytes(whole[:second])
-    bad = the_refusal(rlds.read(tmp_path / "set", None, calibration))
+    bad = the_bad_record(rlds.read(tmp_path / "set", None, calibration))
     assert str(bad) == (
-        f"{shard}, record 1: damaged file: the file ends after 1 of 2 records; fetch it again"
+        f"{shard}, record 1: damaged file: the file ends after 1 of 2 records; download it again"
     )
 
 
 @pytest.mark.parametrize(
-    ("changes", "cause", "words"),
+    ("changes", "code", "words"),
     [
         (
             {"steps/observation/state": ...},
-            Cause.MISSING_KEY,
+            ErrorCode.MISSING_KEY,
             "no 'steps/observation/state'; found",
         ),
-        ({"steps/observation/image_0": ...}, Cause.MISSING_KEY, "no 'steps/observation/image_0'"),
+        (
+            {"steps/observation/image_0": ...},
+            ErrorCode.MISSING_KEY,
+            "no 'steps/observation/image_0'",
+        ),
         (
             {"steps/observation/state": [1.0] * 13},
-            Cause.DAMAGED_FILE,
-            "13 numbers, no multiple of 7",
+            ErrorCode.DAMAGED_FILE,
+            "13 numbers, which is not a multiple of 7",
         ),
         (
             {"steps/observation/state": [1.0] * 14},
-            Cause.DAMAGED_FILE,
+            ErrorCode.DAMAGED_FILE,
             "19 images of 'observation",
         ),
         (
             {"steps/observation/state": [1, 2]},
-            Cause.WRONG_TYPE,
-            "needs floats, but holds whole num",
+            ErrorCode.WRONG_TYPE,
+            "needs floats, but holds integers",
         ),
         (
             {"steps/observation/image_0": [1.0]},
-            Cause.WRONG_TYPE,
+            ErrorCode.WRONG_TYPE,
             "needs byte strings, but holds flo",
         ),
         (
             {"steps/observation/image_0": [], "steps/observation/state": [0.0] * 0},
-            Cause.TOO_FEW_POINTS,
+            ErrorCode.TOO_FEW_POINTS,
             "the episode has no step",
         ),
         (
             {"steps/observation/image_0": [b"no image"] * 19},
-            Cause.UNREADABLE_IMAGE,
+            ErrorCode.UNREADABLE_IMAGE,
             "the first image of 'observation/image_0' is damaged",
         ),
-        ({"episode_metadata/has_image_0": [0]}, Cause.MISSING_IMAGE, "has_image_0' is false"),
-        ({"steps/language_instruction": [b" "]}, Cause.BAD_VALUE, "is blank"),
-        ({"steps/language_instruction": [b"\xff"]}, Cause.BAD_VALUE, "is not UTF-8"),
-        ({"steps/language_instruction": []}, Cause.WRONG_TYPE, "needs a text, got NoneType"),
+        ({"episode_metadata/has_image_0": [0]}, ErrorCode.MISSING_IMAGE, "has_image_0' is false"),
+        ({"steps/language_instruction": [b" "]}, ErrorCode.BAD_VALUE, "is blank"),
+        ({"steps/language_instruction": [b"\xff"]}, ErrorCode.BAD_VALUE, "is not UTF-8"),
+        ({"steps/language_instruction": []}, ErrorCode.WRONG_TYPE, "needs a string, got NoneType"),
     ],
 )
-def test_an_episode_that_does_not_fit_the_schema_is_refused(one_record, changes, cause, words):
-    bad = the_refusal(one_record(**changes))
-    assert bad.cause is cause
+def test_an_episode_that_does_not_fit_the_schema_is_refused(one_record, changes, code, words):
+    bad = the_bad_record(one_record(**changes))
+    assert bad.code is code
     assert words in bad.detail
 
 
@@ -198,7 +204,7 @@ def test_an_episode_without_the_bridge_flag_is_read(one_record):
     assert the_sample(one_record(**{"episode_metadata/has_image_0": ...})).image_size == SIZE
 
 
-def test_without_a_calibration_it_says_what_is_missing_and_how_to_give_it(tmp_path):
+def test_without_a_calibration_the_error_lists_what_is_missing_and_how_to_give_it(tmp_path):
     write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     with pytest.raises(UserError) as caught:
         list(rlds.read(tmp_path / "set", None))
@@ -210,7 +216,7 @@ def test_without_a_calibration_it_says_what_is_missing_and_how_to_give_it(tmp_pa
         assert words in str(caught.value)
 
 
-def test_depth_maps_are_no_cameras(tmp_path, calibration):
+def test_depth_maps_are_not_cameras(tmp_path, calibration):
     wrist = {"image": {"shape": {"dimensions": ["-1", "-1", "3"]}, "dtype": "uint8"}}
     depth = {"image": {"shape": {"dimensions": ["48", "64", "1"]}, "dtype": "float32"}}
     schema = rlds_schema(wrist_image=wrist, depth_0=depth)
@@ -225,14 +231,14 @@ def test_depth_maps_are_no_cameras(tmp_path, calibration):
 @pytest.mark.parametrize(
     ("position", "words"),
     [
-        ({"names": ["x", "y", "z"]}, "the data set gives none to the 7 numbers"),
+        ({"names": ["x", "y", "z"]}, "the 7 numbers of 'observation/state' have no names"),
         (
             {"column": "pose", "indices": [0, 1, 2]},
-            "no column of numbers 'pose'; it has observ",
+            "no state 'pose'; it has observ",
         ),
     ],
 )
-def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tmp_path):
+def test_a_position_that_the_data_set_does_not_have_is_refused(position, words, tmp_path):
     write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     calibration = write_calibration(tmp_path / "c.yaml", position=position)
     with pytest.raises(UserError, match=words):
@@ -241,7 +247,7 @@ def test_a_position_that_the_data_set_has_not_got_is_refused(position, words, tm
 
 def test_the_folder_must_be_the_one_with_the_features(tmp_path, calibration):
     write_rlds(tmp_path / "kitchen" / "1.0.0", [rlds_features(FIRST)])
-    with pytest.raises(UserError, match=r"holds no features.json; name one of .*1\.0\.0"):
+    with pytest.raises(UserError, match=r"holds no features.json; give one of .*1\.0\.0"):
         list(rlds.read(tmp_path, None, calibration))
     with pytest.raises(UserError, match="no such file or folder"):
         list(rlds.read(tmp_path / "gone" / "x", None, calibration))
@@ -255,11 +261,11 @@ def test_the_folder_must_be_the_one_with_the_features(tmp_path, calibration):
         ("features.json", "{", "not JSON"),
         ("features.json", "[]", "expected an object"),
         ("features.json", '{"featuresDict": 3}', "not the features of a TFDS data set"),
-        ("features.json", json.dumps({"image": {}}), "no 'steps', so this is no RLDS data set"),
+        ("features.json", json.dumps({"image": {}}), "no 'steps', so this is not an RLDS data set"),
         ("dataset_info.json", '{"splits": [3]}', "'splits' is not TFDS's list"),
     ],
 )
-def test_a_description_that_cannot_be_read_is_named(name, content, words, tmp_path, calibration):
+def test_an_invalid_description_file_is_named(name, content, words, tmp_path, calibration):
     write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     (tmp_path / "set" / name).write_text(content)
     with pytest.raises(UserError) as caught:
@@ -268,7 +274,7 @@ def test_a_description_that_cannot_be_read_is_named(name, content, words, tmp_pa
     assert name in str(caught.value)
 
 
-def test_a_folder_without_records_says_what_it_holds(tmp_path, calibration):
+def test_the_error_of_a_folder_without_records_lists_its_files(tmp_path, calibration):
     shard = write_rlds(tmp_path / "set", [rlds_features(FIRST)])
     shard.rename(shard.with_name("kitchen-train.array_record-00000-of-00001"))
     with pytest.raises(UserError, match=r"holds no .tfrecord file \(found: dataset_info.json"):

@@ -1,4 +1,4 @@
-"""The MATLAB reader against scipy, which writes the files, and against files that lie."""
+"""The MATLAB reader, compared with scipy and tested with hostile files."""
 
 import io
 import re
@@ -14,7 +14,7 @@ from scipy.io import loadmat, savemat
 
 from maniplvm.data.readers.umd import matlab
 from maniplvm.data.readers.umd.matlab import read_matrix
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 
 LABEL = np.arange(12, dtype=np.uint8).reshape(3, 4) % 8
 
@@ -66,47 +66,47 @@ def test_the_other_byte_order_is_read_too(file):
 
 
 @pytest.mark.parametrize(
-    ("data", "cause", "words"),
+    ("data", "code", "words"),
     [
-        (b"", Cause.DAMAGED_FILE, "not those of version 5"),
-        (b"\x89PNG" * 100, Cause.DAMAGED_FILE, "not those of version 5"),
-        (b"MATLAB 7.3 MAT-file".ljust(600), Cause.DAMAGED_FILE, "7.3 .HDF5.; save it with -v7"),
-        (saved(gt_label=LABEL)[:-9], Cause.DAMAGED_FILE, "ends within an element"),
-        (saved(gt_label=LABEL)[:130], Cause.DAMAGED_FILE, "ends within an element"),
-        (saved(False, gt_label=LABEL)[:-9], Cause.DAMAGED_FILE, "ends within an element"),
+        (b"", ErrorCode.DAMAGED_FILE, "not those of version 5"),
+        (b"\x89PNG" * 100, ErrorCode.DAMAGED_FILE, "not those of version 5"),
+        (b"MATLAB 7.3 MAT-file".ljust(600), ErrorCode.DAMAGED_FILE, "7.3 .HDF5.; save it with -v7"),
+        (saved(gt_label=LABEL)[:-9], ErrorCode.DAMAGED_FILE, "ends inside an element"),
+        (saved(gt_label=LABEL)[:130], ErrorCode.DAMAGED_FILE, "ends inside an element"),
+        (saved(False, gt_label=LABEL)[:-9], ErrorCode.DAMAGED_FILE, "ends inside an element"),
         (
             saved(other=LABEL, more=LABEL),
-            Cause.MISSING_KEY,
+            ErrorCode.MISSING_KEY,
             "no variable 'gt_label'; found 'other'",
         ),
-        (saved(), Cause.MISSING_KEY, "found nothing"),
-        (saved(gt_label="a text"), Cause.WRONG_TYPE, "'gt_label' as text"),
-        (saved(gt_label={"a": 1}), Cause.WRONG_TYPE, "as struct"),
-        (saved(gt_label=np.array([1, "a"], object)), Cause.WRONG_TYPE, "as cell"),
-        (saved(gt_label=LABEL * 1j), Cause.WRONG_TYPE, "as complex"),
+        (saved(), ErrorCode.MISSING_KEY, "found nothing"),
+        (saved(gt_label="a text"), ErrorCode.WRONG_TYPE, "'gt_label' as text"),
+        (saved(gt_label={"a": 1}), ErrorCode.WRONG_TYPE, "as struct"),
+        (saved(gt_label=np.array([1, "a"], object)), ErrorCode.WRONG_TYPE, "as cell"),
+        (saved(gt_label=LABEL * 1j), ErrorCode.WRONG_TYPE, "as complex"),
     ],
 )
-def test_what_is_no_such_file_is_one_clear_line(file, data, cause, words):
+def test_a_file_that_cannot_be_read_gives_one_clear_line(file, data, code, words):
     error = refused(file(data))
-    assert error.cause is cause
+    assert error.code is code
     assert re.search(words, error.detail)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path):
-    assert refused(tmp_path / "gone.mat").cause is Cause.MISSING_FILE
-    assert refused(tmp_path).cause is Cause.DAMAGED_FILE
+def test_a_missing_file_is_reported_as_missing(tmp_path):
+    assert refused(tmp_path / "gone.mat").code is ErrorCode.MISSING_FILE
+    assert refused(tmp_path).code is ErrorCode.DAMAGED_FILE
 
 
 def test_a_bomb_is_not_decompressed(file, monkeypatch):
-    monkeypatch.setattr(matlab, "MAX_VARIABLE", 10_000)
+    monkeypatch.setattr(matlab, "MAX_VARIABLE_BYTES", 10_000)
     bomb = zlib.compress(struct.pack("<II", 14, 2**31 - 16) + b"\0" * 10_000_000)
     header = saved()[:128]
     error = refused(file(header + struct.pack("<II", 15, len(bomb)) + bomb))
-    assert error.cause is Cause.DAMAGED_FILE
+    assert error.code is ErrorCode.DAMAGED_FILE
     assert "a variable of more than" in error.detail
 
 
-def test_a_shape_that_lies_is_refused(file):
+def test_a_wrong_shape_is_refused(file):
     data = saved(False, gt_label=LABEL)
     lie = data.replace(struct.pack("<iiii", 5, 8, 3, 4), struct.pack("<iiii", 5, 8, 2**31 - 1, 4))
     assert lie != data
@@ -114,7 +114,7 @@ def test_a_shape_that_lies_is_refused(file):
 
 
 def test_a_file_that_is_too_large_is_not_read(file, monkeypatch):
-    monkeypatch.setattr(matlab, "MAX_FILE", 100)
+    monkeypatch.setattr(matlab, "MAX_FILE_BYTES", 100)
     assert "larger than" in refused(file(saved(gt_label=LABEL))).detail
 
 
@@ -122,7 +122,7 @@ GOOD = [saved(compressed, gt_label=LABEL, other=LABEL) for compressed in (True, 
 
 
 @given(data=st.data())
-def test_whatever_the_bytes_the_answer_is_a_matrix_or_a_refusal(tmp_path_factory, data):
+def test_any_bytes_give_a_matrix_or_a_record_error(tmp_path_factory, data):
     content = bytearray(data.draw(st.sampled_from(GOOD)))
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(124, len(content) - 1))] = data.draw(st.integers(0, 255))

@@ -6,12 +6,13 @@ import pytest
 from scipy.io import savemat
 
 from maniplvm.data import import_dataset, open_dataset
-from maniplvm.data.readers.umd import reader as umd
+from maniplvm.data.readers import umd
 from maniplvm.data.readers.umd.files import AFFORDANCES
-from maniplvm.data.record_errors import BadRecord, Cause
+from maniplvm.data.readers.umd.reader import SAMPLED
+from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.errors import UserError
 from maniplvm.tasks import BoxTarget, Sample, Task
-from tests.data.conftest import encoded, the_refusal
+from tests.data.conftest import encoded, the_bad_record
 
 SIZE = (64, 48)
 HAMMER = {"grasp": (10, 20, 30, 26), "pound": (30, 16, 38, 30)}
@@ -20,7 +21,7 @@ KNIFE = {"grasp": (4, 20, 20, 24), "cut": (20, 20, 60, 24)}
 
 
 def label(parts, size=SIZE, kind=np.uint8):
-    """A label map with a box of each affordance; later ones lie on top."""
+    """A label map with a box of each affordance; later boxes cover earlier ones."""
     values = np.zeros(size[::-1], kind)
     for affordance, (x1, y1, x2, y2) in parts.items():
         values[y1:y2, x1:x2] = AFFORDANCES.index(affordance) + 1
@@ -34,7 +35,7 @@ def mat(values, name="gt_label") -> bytes:
 
 
 class Umd:
-    """A made-up download in the published layout."""
+    """A synthetic download in the published layout."""
 
     def __init__(self, root):
         self.root = root
@@ -119,13 +120,13 @@ def test_every_label_has_an_instruction_that_names_the_tool(download):
     assert len({sample.instruction for sample in samples}) == 7
 
 
-def test_a_frame_whose_label_is_empty_gives_nothing_and_needs_no_image(download):
+def test_a_frame_with_an_empty_label_gives_no_sample_and_needs_no_image(download):
     download.add("cup_01", {})
     download.path("cup_01", kind="rgb.jpg").unlink()
     assert samples_of(umd.read(download.root, None)) == []
 
 
-def test_masks_are_read_on_demand(download):
+def test_the_pointing_task_gives_masks(download):
     download.add("ladle_01", LADLE)
     grasp, scoop, contain = samples_of(umd.read(download.root, None, task="pointing"))
     assert scoop.task is Task.POINTING
@@ -161,19 +162,19 @@ def test_a_tool_that_the_split_does_not_name_is_left_out(download):
 
 
 @pytest.mark.parametrize("labelled", [range(1, 8), (1, 2, 4, 6, 7), (1, 4, 7)])
-def test_only_every_so_many_th_frame_is_taken_on_demand(download, labelled):
+def test_the_option_every_takes_every_nth_frame(download, labelled):
     download.add("hammer_01", HAMMER, frames=labelled)
     found = samples_of(umd.read(download.root, None, every=3))
     assert [s.provenance["place"] for s in found][::2] == ["frame 1", "frame 4", "frame 7"]
 
 
 @pytest.mark.parametrize("below", ["", "part-affordance-dataset", "part-affordance-dataset/tools"])
-def test_the_folder_above_and_the_folder_of_tools_will_do(download, tmp_path, below):
+def test_the_parent_folder_and_the_tools_folder_are_accepted(download, tmp_path, below):
     download.add("hammer_01", HAMMER)
     assert len(samples_of(umd.read(tmp_path / below, None))) == 2
 
 
-def test_images_may_lie_elsewhere(download, tmp_path):
+def test_images_may_be_in_another_folder(download, tmp_path):
     download.add("hammer_01", HAMMER)
     elsewhere = tmp_path / "pictures" / "hammer_01"
     elsewhere.mkdir(parents=True)
@@ -193,7 +194,7 @@ def many(download):
     return download
 
 
-def test_a_drawn_set_has_equal_shares_and_no_image_twice(many):
+def test_a_drawn_sample_has_equal_parts_and_no_repeated_image(many):
     found = samples_of(umd.read(many.root, None, sample=14, seed=3))
     shares = Counter(sample.category for sample in found)
     assert shares == {"grasp": 4, "cut": 4, "pound": 3, "scoop": 3}
@@ -213,14 +214,12 @@ def test_a_bad_frame_is_reported_and_another_is_drawn_instead(many):
         many.path("hammer_01", frame).write_bytes(b"no label")
         many.path("knife_01", frame, "rgb.jpg").write_bytes(b"no image")
     found = list(umd.read(many.root, None, sample=16))
-    assert Counter(s.category for s in found if isinstance(s, Sample)) == dict.fromkeys(
-        umd.SAMPLED, 4
-    )
-    causes = {item.cause for item in found if isinstance(item, BadRecord)}
-    assert causes == {Cause.DAMAGED_FILE, Cause.UNREADABLE_IMAGE}
+    assert Counter(s.category for s in found if isinstance(s, Sample)) == dict.fromkeys(SAMPLED, 4)
+    codes = {item.code for item in found if isinstance(item, BadRecord)}
+    assert codes == {ErrorCode.DAMAGED_FILE, ErrorCode.UNREADABLE_IMAGE}
 
 
-def test_too_few_frames_say_what_is_lacking(many):
+def test_the_error_of_too_few_frames_lists_what_is_missing(many):
     with pytest.raises(UserError, match=r"36 labelled frames are too few to draw 80 .*of scoop"):
         list(umd.read(many.root, None, sample=80))
 
@@ -233,66 +232,70 @@ NAN = np.full(SIZE[::-1], np.nan)
 
 
 @pytest.mark.parametrize(
-    ("data", "cause", "words"),
+    ("data", "code", "words"),
     [
-        (b"this is a text", Cause.DAMAGED_FILE, "is no MATLAB file that can be read"),
-        (mat(label(KNIFE))[:-20], Cause.DAMAGED_FILE, "ends within an element"),
+        (b"this is a text", ErrorCode.DAMAGED_FILE, "is not a readable MATLAB file"),
+        (mat(label(KNIFE))[:-20], ErrorCode.DAMAGED_FILE, "ends inside an element"),
         (
             mat(label(KNIFE), "other"),
-            Cause.MISSING_KEY,
+            ErrorCode.MISSING_KEY,
             "has no variable 'gt_label'; found 'other'",
         ),
-        (mat(np.zeros((48, 64, 7), np.uint8)), Cause.WRONG_TYPE, "of shape (48, 64, 7)"),
-        (mat("a text"), Cause.WRONG_TYPE, "'gt_label' as text"),
-        (mat(label(KNIFE) * 4), Cause.BAD_VALUE, "values up to 8 in 'gt_label'; labels are whole"),
-        (mat(label(KNIFE).astype(np.int16) - 1), Cause.BAD_VALUE, "whole numbers from 0 to 7"),
-        (mat(FRACTION), Cause.BAD_VALUE, "whole numbers from 0 to 7"),
-        (mat(NAN), Cause.BAD_VALUE, "whole numbers from 0 to 7"),
-        (mat(label(KNIFE, (65, 48))), Cause.SIZE_MISMATCH, "64x48 px, but its label is 65x48"),
-        (mat(label(KNIFE).T), Cause.SIZE_MISMATCH, "64x48 px, but its label is 48x64"),
+        (mat(np.zeros((48, 64, 7), np.uint8)), ErrorCode.WRONG_TYPE, "of shape (48, 64, 7)"),
+        (mat("a text"), ErrorCode.WRONG_TYPE, "'gt_label' as text"),
+        (
+            mat(label(KNIFE) * 4),
+            ErrorCode.BAD_VALUE,
+            "values up to 8 in 'gt_label'; labels are integers",
+        ),
+        (mat(label(KNIFE).astype(np.int16) - 1), ErrorCode.BAD_VALUE, "integers from 0 to 7"),
+        (mat(FRACTION), ErrorCode.BAD_VALUE, "integers from 0 to 7"),
+        (mat(NAN), ErrorCode.BAD_VALUE, "integers from 0 to 7"),
+        (mat(label(KNIFE, (65, 48))), ErrorCode.SIZE_MISMATCH, "64x48 px, but its label is 65x48"),
+        (mat(label(KNIFE).T), ErrorCode.SIZE_MISMATCH, "64x48 px, but its label is 48x64"),
     ],
 )
-def test_a_label_that_is_none_is_one_line_that_names_its_file(download, data, cause, words):
+def test_an_invalid_label_gives_one_line_that_names_its_file(download, data, code, words):
     download.add("hammer_01", HAMMER)
     download.add("knife_01", KNIFE)
     download.path("knife_01").write_bytes(data)
-    bad = the_refusal(umd.read(download.root, None))
-    assert bad.cause is cause
+    bad = the_bad_record(umd.read(download.root, None))
+    assert bad.code is code
     assert words in bad.detail
     path = download.path("knife_01")
-    assert str(bad).startswith(f"{path.parent}, frame 1 (id knife_01_00000001): {cause}: ")
-    assert path.name in bad.detail or cause is Cause.SIZE_MISMATCH
+    assert str(bad).startswith(f"{path.parent}, frame 1 (id knife_01_00000001): {code}: ")
+    assert path.name in bad.detail or code is ErrorCode.SIZE_MISMATCH
     assert "\n" not in str(bad)
 
 
-def test_labels_of_another_number_type_are_read_when_they_are_whole(download):
+def test_labels_of_another_number_type_are_read_if_they_are_integers(download):
     download.add("knife_01", KNIFE)
     download.path("knife_01").write_bytes(mat(label(KNIFE, kind=np.float64)))
     assert [s.category for s in samples_of(umd.read(download.root, None))] == ["grasp", "cut"]
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"),
-    [(None, Cause.MISSING_IMAGE), (b"no image", Cause.UNREADABLE_IMAGE)],
+    ("content", "code"),
+    [(None, ErrorCode.MISSING_IMAGE), (b"no image", ErrorCode.UNREADABLE_IMAGE)],
 )
-def test_an_image_that_is_missing_or_unreadable_refuses_its_frame(download, content, cause):
+def test_an_image_that_is_missing_or_unreadable_refuses_its_frame(download, content, code):
     download.add("hammer_01", HAMMER)
     download.add("knife_01", KNIFE)
     image = download.path("knife_01", kind="rgb.jpg")
     image.unlink()
     if content is not None:
         image.write_bytes(content)
-    bad = the_refusal(umd.read(download.root, None))
-    assert bad.cause is cause
+    bad = the_bad_record(umd.read(download.root, None))
+    assert bad.code is code
     assert image.name in bad.detail
 
 
-def test_a_tool_that_was_not_fetched_is_named_with_its_line(download, tmp_path):
+def test_a_missing_tool_is_named_with_its_line(download, tmp_path):
     download.add("hammer_01", HAMMER)
     path = download.root / "category_split.txt"
     path.write_text("1 hammer_01\n2 shovel_01\n")
     report = import_dataset("umd", download.root, tmp_path / "set", skip_bad=True)
-    assert (report.written, report.causes) == (2, {Cause.MISSING_FILE: 1})
+    assert (report.written, report.error_counts) == (2, {ErrorCode.MISSING_FILE: 1})
     assert str(report.skipped[0]).startswith(f"{path}, line 2 (id shovel_01): missing file")
 
 
@@ -307,7 +310,7 @@ def test_a_tool_that_was_not_fetched_is_named_with_its_line(download, tmp_path):
         ("1 ../../etc", "line 2: expected 1"),
         ("1 /etc", "line 2: expected 1"),
         ("1 hammer_01 x", "line 2: expected 1"),
-        ("2 knife_01", "line 2: knife_01 stands in line 1 too"),
+        ("2 knife_01", "line 2: knife_01 is in line 1 too"),
     ],
 )
 def test_a_split_file_s_bad_line_is_named(download, line, message):
@@ -317,7 +320,7 @@ def test_a_split_file_s_bad_line_is_named(download, line, message):
         list(umd.read(download.root, None))
 
 
-def test_what_is_no_download_says_what_to_give(tmp_path, download):
+def test_the_error_of_another_folder_says_which_folder_to_give(tmp_path, download):
     with pytest.raises(UserError, match="gone: no such file or folder"):
         list(umd.read(tmp_path / "gone", None))
     (tmp_path / "empty").mkdir()

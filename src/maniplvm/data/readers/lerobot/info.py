@@ -1,4 +1,4 @@
-"""What a LeRobot data set's `meta/info.json` says."""
+"""`meta/info.json` of a LeRobot data set: its version, its cameras, its states and its splits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.manifest import SPLIT_NAME
-from maniplvm.data.readers._robot_view import State
-from maniplvm.data.validation import shown
+from maniplvm.data.readers._robot_view import StateFeature
+from maniplvm.data.validation import short_repr
 from maniplvm.errors import UserError
 
 INFO = "meta/info.json"
@@ -21,14 +21,14 @@ _RANGE = re.compile(r"(\d+):(\d+)")
 
 
 @dataclass(frozen=True)
-class Info:
-    """What `meta/info.json` says.
+class LeRobotInfo:
+    """The content of `meta/info.json`.
 
     Attributes:
         root: The data set's folder.
-        version: One of `VERSIONS`.
-        fields: The whole file.
-        features: Each column: `dtype`, `shape`, `names`.
+        version: The format's version, one of `VERSIONS`.
+        fields: The whole content of the file.
+        features: The features by key, each with `dtype`, `shape` and `names`.
     """
 
     root: Path
@@ -38,17 +38,17 @@ class Info:
 
     @property
     def cameras(self) -> dict[str, str]:
-        """Each camera's key with its size in words; depth maps are none."""
+        """The cameras by key, each with its size as text. Depth maps are left out."""
         return {
-            key: _size_in_words(feature)
+            key: _size_text(feature)
             for key, feature in self.features.items()
             if feature.get("dtype") in ("video", "image") and not _is_depth(feature)
         }
 
     @property
-    def states(self) -> dict[str, State]:
-        """Each column of several numbers: how many, and their names where it gives any."""
-        found = dict[str, State]()
+    def states(self) -> dict[str, StateFeature]:
+        """The features that are vectors of at least two numbers."""
+        found = dict[str, StateFeature]()
         for key, feature in self.features.items():
             shape = feature.get("shape")
             if str(feature.get("dtype")).startswith(("float", "int")) and isinstance(shape, list):
@@ -58,7 +58,7 @@ class Info:
         return found
 
     def split_of(self, episode: int) -> str:
-        """The split whose range `from:to` holds an episode, else `train`."""
+        """The split whose range `from:to` contains an episode, or else `train`."""
         splits = self.fields.get("splits")
         for name, text in cast(
             "dict[str, Any]", splits if isinstance(splits, dict) else {}
@@ -69,15 +69,15 @@ class Info:
         return "train"
 
 
-def read_info(source: Path) -> Info:
+def read_info(source: Path) -> LeRobotInfo:
     """Read `meta/info.json`.
 
     Raises:
-        UserError: there is none, it is not JSON or lacks features, or it is of another version.
+        UserError: the file is missing, is not JSON, has no features, or has another version.
     """
     path = source / INFO
     if not path.is_file():
-        raise UserError(f"{source}: holds no {INFO}; name the folder of a LeRobot data set")
+        raise UserError(f"{source}: holds no {INFO}; give the folder of a LeRobot data set")
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -86,17 +86,17 @@ def read_info(source: Path) -> Info:
     version, features = fields.get("codebase_version"), fields.get("features")
     if version not in VERSIONS:
         raise UserError(
-            f"{path}: 'codebase_version' is {shown(version)}; {', '.join(VERSIONS)} are read: "
-            "convert the data set with LeRobot's own scripts"
+            f"{path}: 'codebase_version' is {short_repr(version)}, but must be one of "
+            f"{', '.join(VERSIONS)}; convert the data set with LeRobot's own scripts"
         )
     listed = cast("dict[str, Any]", features if isinstance(features, dict) else {})
     if not listed or not all(isinstance(feature, dict) for feature in listed.values()):
         raise UserError(f"{path}: 'features' needs an object for each column")
-    return Info(source, version, fields, listed)
+    return LeRobotInfo(source, version, fields, listed)
 
 
 def _names(value: object, count: int) -> list[str] | None:
-    """Names are a list, or lists under keys such as `motors`."""
+    """The names: LeRobot stores a list, or lists under keys such as `motors`."""
     if isinstance(value, dict):
         parts = cast("dict[str, Any]", value).values()
         lists = [cast("list[Any]", part) for part in parts if isinstance(part, list)]
@@ -116,7 +116,7 @@ def _is_depth(feature: Mapping[str, Any]) -> bool:
     )
 
 
-def _size_in_words(feature: Mapping[str, Any]) -> str:
+def _size_text(feature: Mapping[str, Any]) -> str:
     shape = cast("list[Any]", feature.get("shape") or [])
     if len(shape) != 3:
         return "size unknown"

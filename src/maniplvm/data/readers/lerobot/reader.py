@@ -1,7 +1,7 @@
 """LeRobot data sets, v2.0, v2.1 and v3.0: each episode becomes one trajectory sample.
 
-The image is the first frame of one camera, the instruction the task of that frame, and the trace
-the end effector's path, projected into the image by a calibration that the caller gives.
+The image is the first frame of one camera. The instruction is the task of that frame. The trace is
+the end effector's path, projected into the image with a calibration that the caller gives.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from typing import Any, cast
 import numpy as np
 
 from maniplvm.data.images import EncodedImage, check_image, read_image, resolve_image
-from maniplvm.data.readers._episodes import Episode, sample_of
-from maniplvm.data.readers._json_record import text_value
-from maniplvm.data.readers._parquet import cell, number_rows, opened, read_columns
-from maniplvm.data.readers._robot_view import Recording, RobotView, choose_view
-from maniplvm.data.readers.lerobot.info import Info, read_info
-from maniplvm.data.readers.lerobot.layout import Entry, entries, located, read_tasks
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError, UniqueIds
-from maniplvm.data.validation import shown
+from maniplvm.data.readers._episodes import Episode, to_sample
+from maniplvm.data.readers._parquet import number_rows, open_parquet, read_cell, read_columns
+from maniplvm.data.readers._robot_view import OPTIONS, RobotFeatures, RobotView, select_view
+from maniplvm.data.readers.lerobot.info import LeRobotInfo, read_info
+from maniplvm.data.readers.lerobot.layout import EpisodeEntry, find_file, list_episodes, read_tasks
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError, UniqueIds
+from maniplvm.data.validation import as_string, short_repr
 from maniplvm.data.video import read_frame
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks.sample import Sample
 
+__all__ = ["NAME", "OPTIONS", "read"]
+
 NAME = "lerobot"
 
-_STATE = "observation.state"
+_DEFAULT_STATE = "observation.state"
 
 
 def read(
@@ -41,51 +42,53 @@ def read(
 
     Args:
         source: The folder that holds `meta`, `data` and `videos`.
-        images: What images are relative to that the data name by path; None: `source`.
-        calibration: The file of `read_calibration`.
-        camera: Key of the camera, or the end of its key; only needed where there are several.
+        images: The folder of images that are stored as paths; None means `source`.
+        calibration: The calibration file, as `read_calibration` reads it.
+        camera: The camera's key, or the end of its key. It is needed if there are several cameras.
 
     Raises:
-        UserError: no such data set, a version that is not read, no calibration (what is missing is
-            said), or one that does not fit the data set.
+        UserError: the data set does not exist, its version is not supported, there is no
+            calibration, or the calibration does not fit the data set.
     """
     info = read_info(source)
-    recording = Recording(source, info.cameras, info.states, _STATE)
-    view = choose_view(recording, calibration, camera)
+    features = RobotFeatures(source, info.cameras, info.states, _DEFAULT_STATE)
+    view = select_view(features, calibration, camera)
     reader = _Reader(info, view, images or source, read_tasks(info))
     ids = UniqueIds()
-    for entry in entries(info, view.camera):
+    for entry in list_episodes(info, view.camera):
         if isinstance(entry, BadRecord):
             yield entry
             continue
         try:
-            sample = sample_of(reader.episode(entry), view.calibration)
+            sample = to_sample(reader.episode(entry), view.calibration)
             ids.check(sample.id, entry.data[0], entry.place)
             yield sample
         except RecordError as error:
             file = str(info.root / entry.data[0])
-            yield BadRecord(file, entry.place, None, error.cause, error.detail)
+            yield BadRecord(file, entry.place, None, error.code, error.detail)
 
 
 @dataclass
 class _Reader:
-    info: Info
+    info: LeRobotInfo
     view: RobotView
     images: Path
     tasks: dict[int, str]
     table: _Table | None = field(default=None)
 
-    def episode(self, entry: Entry) -> Episode:
-        table = self._table(located(self.info, entry.data))
+    def episode(self, entry: EpisodeEntry) -> Episode:
+        table = self._table(find_file(self.info, entry.data))
         rows = np.flatnonzero(table.episodes == entry.index)
         if entry.length is not None and len(rows) != entry.length:
             raise RecordError(
-                Cause.DAMAGED_FILE,
-                f"{table.path} holds {len(rows)} frames of it, but the list of episodes says "
-                f"{entry.length}; fetch it again",
+                ErrorCode.DAMAGED_FILE,
+                f"{table.path} holds {len(rows)} frames of this episode, but the list of episodes "
+                f"states {entry.length}; download it again",
             )
         if not len(rows):
-            raise RecordError(Cause.TOO_FEW_POINTS, f"{table.path} holds no frame of it")
+            raise RecordError(
+                ErrorCode.TOO_FEW_POINTS, f"{table.path} holds no frame of this episode"
+            )
         robot = self.info.fields.get("robot_type")
         return Episode(
             id=f"{NAME}-episode-{entry.index:06d}",
@@ -103,34 +106,36 @@ class _Reader:
         )
 
     def _table(self, path: Path) -> _Table:
-        """Version 3 keeps many episodes in a file: the last file's numbers stay in memory."""
+        """Keep the last file's numbers in memory: a file of version 3 holds many episodes."""
         if self.table is None or self.table.path != path:
             self.table = None
-            self.table = _Table.of(path, self.view)
+            self.table = _Table.read(path, self.view)
         return self.table
 
-    def _instruction(self, entry: Entry, tasks: list[int] | None, row: int) -> str:
+    def _instruction(self, entry: EpisodeEntry, tasks: list[int] | None, row: int) -> str:
         if tasks is None:
-            return text_value(entry.tasks[0] if entry.tasks else None, "the episode's 'tasks'")
+            return as_string(entry.tasks[0] if entry.tasks else None, "the episode's 'tasks'")
         index = tasks[row]
         if index not in self.tasks:
-            raise RecordError(Cause.MISSING_KEY, f"meta/tasks has no 'task_index' {index}")
-        return text_value(self.tasks[index], f"task {index}")
+            raise RecordError(ErrorCode.MISSING_KEY, f"meta/tasks has no 'task_index' {index}")
+        return as_string(self.tasks[index], f"task {index}")
 
-    def _image(self, entry: Entry, data: Path, row: int) -> EncodedImage:
+    def _image(self, entry: EpisodeEntry, data: Path, row: int) -> EncodedImage:
         if self.info.features[self.view.camera]["dtype"] == "video":
-            return read_frame(located(self.info, entry.video), entry.seconds)
-        value = cell(data, row, self.view.camera)
-        what = f"{data}, {self.view.camera!r} at row {row}"
+            return read_frame(find_file(self.info, entry.video), entry.seconds)
+        value = read_cell(data, row, self.view.camera)
+        place = f"{data}, {self.view.camera!r} at row {row}"
         content: Any = value
         if isinstance(value, dict):
             parts = cast("dict[str, Any]", value)
             content = parts.get("bytes") or parts.get("path")
         if isinstance(content, bytes):
-            return check_image(content, what)
+            return check_image(content, place)
         if isinstance(content, str):
             return read_image(resolve_image(self.images, content))
-        raise RecordError(Cause.WRONG_TYPE, f"{what} needs an image, got {shown(content)}")
+        raise RecordError(
+            ErrorCode.WRONG_TYPE, f"{place} needs an image, got {short_repr(content)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,17 +146,17 @@ class _Table:
     tasks: list[int] | None  # (T,)
 
     @classmethod
-    def of(cls, path: Path, view: RobotView) -> _Table:
+    def read(cls, path: Path, view: RobotView) -> _Table:
         column, highest = view.column, max(view.indices)
-        wanted = ["episode_index", column]
-        with opened(path, wanted) as file:
+        columns = ["episode_index", column]
+        with open_parquet(path, columns) as file:
             has_tasks = "task_index" in file.schema_arrow.names
-        table = read_columns(path, [*wanted, "task_index"] if has_tasks else wanted)
+        table = read_columns(path, [*columns, "task_index"] if has_tasks else columns)
         states = number_rows(table, column, path)
         if len(states) and states.shape[1] <= highest:
             raise RecordError(
-                Cause.BAD_VALUE,
-                f"{path}: column {column!r} holds {states.shape[1]} numbers a frame, so no index "
+                ErrorCode.BAD_VALUE,
+                f"{path}: column {column!r} has {states.shape[1]} numbers per frame, so no index "
                 f"{highest}",
             )
         return cls(

@@ -1,4 +1,4 @@
-"""What TFDS says about an RLDS data set: `features.json`, `dataset_info.json`, and its files."""
+"""The schema of an RLDS data set: `features.json`, `dataset_info.json`, and the list of its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from maniplvm.data.readers._robot_view import State
+from maniplvm.data.readers._robot_view import StateFeature
 from maniplvm.errors import UserError
 
 FEATURES = "features.json"
@@ -20,17 +20,17 @@ _SHARD = re.compile(
     r"(?P<name>.+?)(?:-(?P<split>[A-Za-z0-9_]+))?\.tfrecord(?:-(?P<shard>\d+)-of-\d+)?"
 )
 _INSTRUCTIONS = ("language_instruction", "natural_language_instruction")
-_DEEPEST = 32
+_MAX_DEPTH = 32
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """One feature that is stored.
+class FeatureSpec:
+    """The type of one stored feature.
 
     Attributes:
-        kind: `image`, `text`, `numbers`, or `other` for what is not read.
-        shape: Of one step's value; None for a side of any length.
-        dtype: As TFDS spells it.
+        kind: `image`, `text`, `numbers`, or `other` for features that are not read.
+        shape: The shape of one step's value. None stands for a side of any length.
+        dtype: The type's name in TFDS.
     """
 
     kind: str
@@ -44,49 +44,49 @@ class Schema:
 
     Attributes:
         root: The folder of the data set.
-        leaves: Each feature by its key in the record, such as `steps/observation/state`.
+        features: The features by their keys in the record, such as `steps/observation/state`.
     """
 
     root: Path
-    leaves: Mapping[str, Leaf]
+    features: Mapping[str, FeatureSpec]
 
     @property
     def cameras(self) -> dict[str, str]:
-        """Each camera by its key below `steps/`, with its size in words; depth maps are none."""
+        """The cameras by key below `steps/`, each with its size as text. Depth maps are left out."""
         return {
-            key.removeprefix(STEPS): _size_in_words(leaf.shape)
-            for key, leaf in self.leaves.items()
-            if key.startswith(STEPS) and leaf.kind == "image" and leaf.dtype == "uint8"
+            key.removeprefix(STEPS): _size_text(spec.shape)
+            for key, spec in self.features.items()
+            if key.startswith(STEPS) and spec.kind == "image" and spec.dtype == "uint8"
         }
 
     @property
-    def states(self) -> dict[str, State]:
-        """Each vector of a step by its key below `steps/`; TFDS gives its numbers no names."""
+    def states(self) -> dict[str, StateFeature]:
+        """The vectors of a step by key below `steps/`. TFDS has no names for their numbers."""
         return {
-            key.removeprefix(STEPS): (leaf.shape[0], None)
-            for key, leaf in self.leaves.items()
+            key.removeprefix(STEPS): (spec.shape[0], None)
+            for key, spec in self.features.items()
             if key.startswith(STEPS)
-            and leaf.kind == "numbers"
-            and leaf.dtype.startswith("float")
-            and len(leaf.shape) == 1
-            and leaf.shape[0]
+            and spec.kind == "numbers"
+            and spec.dtype.startswith("float")
+            and len(spec.shape) == 1
+            and spec.shape[0]
         }
 
     @property
     def instruction(self) -> str:
-        """The key of the instruction: a step's, or else the episode's.
+        """The key of the instruction: that of a step, or else that of the episode.
 
         Raises:
-            UserError: there is none; the texts that are there are listed.
+            UserError: there is no such key; the existing text features are listed.
         """
-        texts = [key for key, leaf in self.leaves.items() if leaf.kind == "text"]
+        texts = [key for key, spec in self.features.items() if spec.kind == "text"]
         for name in _INSTRUCTIONS:
             fitting = [key for key in texts if key.rsplit("/", 1)[-1] == name]
             if fitting:
                 return min(fitting, key=lambda key: not key.startswith(STEPS))
         raise UserError(
-            f"{self.root / FEATURES}: no text named {' or '.join(_INSTRUCTIONS)}; the texts are "
-            f"{', '.join(texts)[:300] or 'none'}"
+            f"{self.root / FEATURES}: no text feature named {' or '.join(_INSTRUCTIONS)}; the text "
+            f"features are {', '.join(texts)[:300] or 'none'}"
         )
 
 
@@ -95,10 +95,10 @@ class Shard:
     """One file of a data set.
 
     Attributes:
-        path: The file.
-        dataset: The data set's name, as the file's name says.
-        split: The split, as the file's name says, else `train`.
-        count: How many records it should hold, or None where nobody says.
+        path: The file's path.
+        dataset: The data set's name, from the file's name.
+        split: The split, from the file's name, or else `train`.
+        count: The expected number of records, or None if it is unknown.
     """
 
     path: Path
@@ -111,7 +111,8 @@ def read_schema(source: Path) -> Schema:
     """Read `features.json` of a data set's folder, or beside one of its files.
 
     Raises:
-        UserError: there is none (folders below that have one are listed), or it is not TFDS's.
+        UserError: the file is missing (subfolders that have one are listed), or TFDS did not write
+            it.
     """
     root = source.parent if source.is_file() else source
     path = root / FEATURES
@@ -119,23 +120,21 @@ def read_schema(source: Path) -> Schema:
         if not root.is_dir():
             raise UserError(f"{source}: no such file or folder")
         below = [str(found.parent) for found in sorted(root.rglob(FEATURES))[:5]]
-        hint = (
-            f"name one of {', '.join(below)}" if below else "it stands beside the .tfrecord files"
-        )
+        hint = f"give one of {', '.join(below)}" if below else "it is beside the .tfrecord files"
         raise UserError(f"{root}: holds no {FEATURES}; {hint}")
     content = _json_object(path)
     try:
-        leaves = dict(_leaves(content, "", 0))
+        features = dict(_flatten(content, "", 0))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not the features of a TFDS data set ({error!r})") from error
-    if not any(key.startswith(STEPS) for key in leaves):
+    if not any(key.startswith(STEPS) for key in features):
         raise UserError(
-            f"{path}: no 'steps', so this is no RLDS data set; it has {list(leaves)[:8]}"
+            f"{path}: no 'steps', so this is not an RLDS data set; it has {list(features)[:8]}"
         )
-    return Schema(root, leaves)
+    return Schema(root, features)
 
 
-def shards(source: Path, schema: Schema) -> list[Shard]:
+def list_shards(source: Path, schema: Schema) -> list[Shard]:
     """The files to read, in the order of their names.
 
     Raises:
@@ -147,7 +146,9 @@ def shards(source: Path, schema: Schema) -> list[Shard]:
         paths = sorted(path for path in source.iterdir() if _SHARD.fullmatch(path.name))
     if not paths:
         others = ", ".join(path.name for path in sorted(source.iterdir())[:5])
-        raise UserError(f"{source}: holds no .tfrecord file (found: {others}); only those are read")
+        raise UserError(
+            f"{source}: holds no .tfrecord file (found: {others}); other files are not supported"
+        )
     counts = _counts(schema.root)
     found = list[Shard]()
     for path in paths:
@@ -160,23 +161,26 @@ def shards(source: Path, schema: Schema) -> list[Shard]:
     return found
 
 
-def _leaves(node: Mapping[str, Any], key: str, depth: int) -> Iterator[tuple[str, Leaf]]:
-    if depth > _DEEPEST:
+def _flatten(node: Mapping[str, Any], key: str, depth: int) -> Iterator[tuple[str, FeatureSpec]]:
+    if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
     if "featuresDict" in node:
         for name, below in node["featuresDict"]["features"].items():
-            yield from _leaves(below, f"{key}/{name}" if key else name, depth + 1)
+            yield from _flatten(below, f"{key}/{name}" if key else name, depth + 1)
     elif "sequence" in node and key == STEPS.rstrip("/"):
-        yield from _leaves(node["sequence"]["feature"], key, depth + 1)
+        yield from _flatten(node["sequence"]["feature"], key, depth + 1)
     elif "image" in node:
-        yield key, Leaf("image", _shape(node["image"]), node["image"].get("dtype", "uint8"))
+        yield key, FeatureSpec("image", _shape(node["image"]), node["image"].get("dtype", "uint8"))
     elif "text" in node:
-        yield key, Leaf("text", (), "string")
+        yield key, FeatureSpec("text", (), "string")
     elif "tensor" in node and node["tensor"].get("encoding", "none") in ("none", ""):
         dtype = str(node["tensor"]["dtype"])
-        yield key, Leaf("text" if dtype == "string" else "numbers", _shape(node["tensor"]), dtype)
+        yield (
+            key,
+            FeatureSpec("text" if dtype == "string" else "numbers", _shape(node["tensor"]), dtype),
+        )
     else:
-        yield key, Leaf("other")
+        yield key, FeatureSpec("other")
 
 
 def _shape(node: Mapping[str, Any]) -> tuple[int | None, ...]:
@@ -185,7 +189,7 @@ def _shape(node: Mapping[str, Any]) -> tuple[int | None, ...]:
 
 
 def _counts(root: Path) -> dict[str, list[int]]:
-    """How many records each file of each split holds, where `dataset_info.json` says it."""
+    """The number of records in each file of each split, if `dataset_info.json` gives it."""
     path = root / DATASET_INFO
     if not path.is_file():
         return {}
@@ -209,7 +213,7 @@ def _json_object(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", content)
 
 
-def _size_in_words(shape: tuple[int | None, ...]) -> str:
+def _size_text(shape: tuple[int | None, ...]) -> str:
     if len(shape) != 3 or None in shape[:2]:
         return "size unknown"
     return f"{shape[1]}x{shape[0]}"

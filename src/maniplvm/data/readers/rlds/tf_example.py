@@ -1,4 +1,4 @@
-"""`tf.train.Example`, decoded from its wire format: a table of byte strings and numbers.
+"""Decodes `tf.train.Example` from its wire format: named lists of byte strings and numbers.
 
 Example  { Features features = 1; }          Feature { oneof BytesList bytes_list = 1,
 Features { map<string, Feature> feature = 1; }         FloatList float_list = 2,
@@ -13,21 +13,21 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
 
 Feature: TypeAlias = memoryview
-"""One entry of an example, not decoded yet."""
+"""One feature of an example, not yet decoded."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_LONGEST_VARINT = 10
-_LIST_NAMES = {1: "byte strings", 2: "floats", 3: "whole numbers"}
+_MAX_VARINT_BYTES = 10
+_LIST_NAMES = {1: "byte strings", 2: "floats", 3: "integers"}
 
 
 def parse_example(data: bytes) -> Mapping[str, Feature]:
-    """The features of a serialised example by name; the last of equal names wins.
+    """The features of a serialised example by name. Of equal names, the last one is used.
 
     Raises:
-        RecordError: the bytes are no such message.
+        RecordError: the bytes are not such a message.
     """
     found = dict[str, Feature]()
     for features in _messages(memoryview(data), 1):
@@ -43,10 +43,10 @@ def parse_example(data: bytes) -> Mapping[str, Feature]:
 
 
 def byte_strings(feature: Feature, name: str) -> list[memoryview]:
-    """The byte strings that a feature holds; empty where it holds nothing.
+    """The byte strings of a feature. The list is empty if the feature is empty.
 
     Raises:
-        RecordError: it holds numbers, or is damaged.
+        RecordError: the feature holds numbers, or is damaged.
     """
     found = list[memoryview]()
     for content in _lists(feature, 1, name):
@@ -55,10 +55,10 @@ def byte_strings(feature: Feature, name: str) -> list[memoryview]:
 
 
 def floats(feature: Feature, name: str) -> NDArray[np.float32]:
-    """The floats that a feature holds, `(N,)`.
+    """The floats of a feature, `(N,)`.
 
     Raises:
-        RecordError: it holds something else, or is damaged.
+        RecordError: the feature holds another type, or is damaged.
     """
     parts = list[memoryview]()
     for content in _lists(feature, 2, name):
@@ -66,15 +66,15 @@ def floats(feature: Feature, name: str) -> NDArray[np.float32]:
             if number == 1 and isinstance(part, memoryview) and len(part) % 4 == 0:
                 parts.append(part)
             elif number == 1:
-                raise _broken(f"{name!r} holds floats of a wrong length")
+                raise _damaged(f"{name!r} holds floats of the wrong length")
     return np.frombuffer(b"".join(parts), dtype="<f4").astype(np.float32)
 
 
-def whole_numbers(feature: Feature, name: str) -> list[int]:
-    """The whole numbers that a feature holds; truth values are 0 and 1.
+def integers(feature: Feature, name: str) -> list[int]:
+    """The integers of a feature. Booleans are 0 and 1.
 
     Raises:
-        RecordError: it holds something else, or is damaged.
+        RecordError: the feature holds another type, or is damaged.
     """
     found = list[int]()
     for content in _lists(feature, 3, name):
@@ -84,29 +84,29 @@ def whole_numbers(feature: Feature, name: str) -> list[int]:
     return [value - (1 << 64) if value >> 63 else value for value in found]
 
 
-def _lists(feature: Feature, wanted: int, name: str) -> Iterator[memoryview]:
+def _lists(feature: Feature, expected: int, name: str) -> Iterator[memoryview]:
     for number, part in _fields(feature):
         if isinstance(part, memoryview) and not len(part):
             continue
-        if number != wanted:
+        if number != expected:
             held = _LIST_NAMES.get(number, "something unknown")
             raise RecordError(
-                Cause.WRONG_TYPE, f"{name!r} needs {_LIST_NAMES[wanted]}, but holds {held}"
+                ErrorCode.WRONG_TYPE, f"{name!r} needs {_LIST_NAMES[expected]}, but holds {held}"
             )
         if isinstance(part, memoryview):
             yield part
 
 
-def _messages(data: memoryview, wanted: int) -> Iterator[memoryview]:
+def _messages(data: memoryview, expected: int) -> Iterator[memoryview]:
     for number, part in _fields(data):
-        if number == wanted:
+        if number == expected:
             if not isinstance(part, memoryview):
-                raise _broken(f"field {number} is a number")
+                raise _damaged(f"field {number} is a number")
             yield part
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Field numbers with their content: a number for a varint, else bytes."""
+    """Yield field numbers with their content: an integer for a varint, or else bytes."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -120,9 +120,9 @@ def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
         elif kind in (_FIXED32, _FIXED64):
             length = 4 if kind == _FIXED32 else 8
         else:
-            raise _broken(f"wire type {kind}")
+            raise _damaged(f"wire type {kind}")
         if length > len(data) - at:
-            raise _broken("a field reaches beyond its end")
+            raise _damaged("a field reaches beyond its end")
         yield number, data[at : at + length]
         at += length
 
@@ -136,19 +136,19 @@ def _varints(data: memoryview) -> Iterator[int]:
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
     value = 0
-    for place, byte in enumerate(data[at : at + _LONGEST_VARINT]):
-        value |= (byte & 0x7F) << 7 * place
+    for index, byte in enumerate(data[at : at + _MAX_VARINT_BYTES]):
+        value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, at + place + 1
-    raise _broken("a number does not end")
+            return value & 0xFFFFFFFFFFFFFFFF, at + index + 1
+    raise _damaged("a number does not end")
 
 
 def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise _broken("a feature's name is not UTF-8") from error
+        raise _damaged("a feature's name is not UTF-8") from error
 
 
-def _broken(reason: str) -> RecordError:
-    return RecordError(Cause.DAMAGED_FILE, f"the record is no tf.train.Example ({reason})")
+def _damaged(reason: str) -> RecordError:
+    return RecordError(ErrorCode.DAMAGED_FILE, f"the record is not a tf.train.Example ({reason})")

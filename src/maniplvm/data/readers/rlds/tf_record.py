@@ -1,73 +1,98 @@
-"""TFRecord files, record by record, without TensorFlow.
+"""Reads TFRecord files record by record, without TensorFlow.
 
 A record is its length (8 bytes, little endian), the length's checksum, its data, and the data's
-checksum (4 bytes each: masked CRC-32C).
+checksum. A checksum has 4 bytes (masked CRC-32C).
 """
 
 from __future__ import annotations
 
+import importlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from maniplvm.data.readers.rlds.crc32c import masked_crc32c
-from maniplvm.data.record_errors import Cause, RecordError
+from maniplvm.data.record_errors import ErrorCode, RecordError
+from maniplvm.errors import UserError
 
 _HEAD = struct.Struct("<QI")
 _TAIL = struct.Struct("<I")
+_MASK_SHIFT, _MASK_DELTA, _MASK_32_BIT = 15, 0xA282EAD8, 0xFFFFFFFF
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x78\x01": "ZLIB", b"\x78\x9c": "ZLIB", b"\x78\xda": "ZLIB"}
 
 
 @dataclass(frozen=True)
-class RawRecord:
+class TFRecord:
     """One record of a file.
 
     Attributes:
-        offset: Where it begins [bytes].
-        data: Its content; None where `problem` says why it is not to be had.
-        problem: What is wrong with it, or None.
+        offset: The position of its first byte in the file.
+        data: The record's content, or None if it cannot be read.
+        error: The error that prevents reading, or None.
     """
 
     offset: int
     data: bytes | None
-    problem: RecordError | None = None
+    error: RecordError | None = None
 
 
-def read_tf_records(path: Path) -> Iterator[RawRecord]:
-    """The records of a file, one in memory at a time.
+def read_tf_records(path: Path) -> Iterator[TFRecord]:
+    """Yield the records of a file. One record is in memory at a time.
 
-    A record whose data fail their checksum is followed by the next one. After a damaged length or
-    a cut there is no way on: that problem is the last one.
+    After a record with a wrong data checksum, reading continues with the next record. After a
+    damaged length or at a truncated end, reading stops: that error is the last item.
 
     Raises:
         RecordError: the file cannot be opened.
+        UserError: google-crc32c is not installed.
     """
     try:
         with path.open("rb") as file:
             yield from _records(file, path.stat().st_size, path)
     except OSError as error:
         raise RecordError(
-            Cause.MISSING_FILE, f"{path} cannot be read ({error.strerror}); fetch it again"
+            ErrorCode.MISSING_FILE, f"{path} cannot be read ({error.strerror}); download it again"
         ) from error
 
 
-def _records(file: BinaryIO, size: int, path: Path) -> Iterator[RawRecord]:
+def masked_crc32c(data: bytes) -> int:
+    """The checksum that TFRecord files store: a CRC-32C (RFC 3720), rotated and shifted.
+
+    Raises:
+        UserError: google-crc32c is not installed.
+    """
+    crc = int(_google_crc32c().value(data))
+    rotated = (crc >> _MASK_SHIFT | crc << (32 - _MASK_SHIFT)) & _MASK_32_BIT
+    return (rotated + _MASK_DELTA) & _MASK_32_BIT
+
+
+def _google_crc32c() -> Any:
+    try:
+        return importlib.import_module("google_crc32c")
+    except ImportError as error:
+        raise UserError(
+            f'TFRecord files need google-crc32c ({error}): pip install "maniplvm[data]"'
+        ) from error
+
+
+def _records(file: BinaryIO, size: int, path: Path) -> Iterator[TFRecord]:
     offset = 0
     while head := file.read(_HEAD.size):
         try:
             length = _length(head, offset, size, path)
         except RecordError as error:
-            yield RawRecord(offset, None, error)
+            yield TFRecord(offset, None, error)
             return
         data = file.read(length)
         (expected,) = _TAIL.unpack(file.read(_TAIL.size))
         if masked_crc32c(data) == expected:
-            yield RawRecord(offset, data)
+            yield TFRecord(offset, data)
         else:
-            detail = f"{path}: the record at byte {offset} fails its checksum; fetch the file again"
-            yield RawRecord(offset, None, RecordError(Cause.DAMAGED_FILE, detail))
+            detail = (
+                f"{path}: the record at byte {offset} has a wrong checksum; download the file again"
+            )
+            yield TFRecord(offset, None, RecordError(ErrorCode.DAMAGED_FILE, detail))
         offset += _HEAD.size + length + _TAIL.size
 
 
@@ -75,26 +100,26 @@ def _length(head: bytes, offset: int, size: int, path: Path) -> int:
     if len(head) == _HEAD.size:
         length, expected = _HEAD.unpack(head)
         if masked_crc32c(head[:8]) != expected:
-            raise RecordError(Cause.DAMAGED_FILE, _not_a_length(head, offset, path))
+            raise RecordError(ErrorCode.DAMAGED_FILE, _length_error(head, offset, path))
         if offset + _HEAD.size + length + _TAIL.size <= size:
             return length
-        wanted = f"{length + _HEAD.size + _TAIL.size} bytes long"
+        size_text = f"{length + _HEAD.size + _TAIL.size} bytes long"
     else:
-        wanted = "cut off inside its length"
+        size_text = "cut off inside its length"
     raise RecordError(
-        Cause.DAMAGED_FILE,
-        f"{path} is truncated: the record at byte {offset} is {wanted}, but the file ends at byte "
-        f"{size}; fetch it again",
+        ErrorCode.DAMAGED_FILE,
+        f"{path} is truncated: the record at byte {offset} is {size_text}, but the file ends at byte "
+        f"{size}; download it again",
     )
 
 
-def _not_a_length(head: bytes, offset: int, path: Path) -> str:
+def _length_error(head: bytes, offset: int, path: Path) -> str:
     kind = _COMPRESSED.get(head[:2]) if offset == 0 else None
     if kind is not None:
-        return f"{path} is compressed ({kind}); only plain TFRecord files are read: unpack it first"
+        return f"{path} is compressed ({kind}); only uncompressed TFRecord files are read: decompress it first"
     if offset == 0:
-        return f"{path} is no TFRecord file: the length at byte 0 fails its checksum"
+        return f"{path} is not a TFRecord file: the length at byte 0 has a wrong checksum"
     return (
-        f"{path}: the length at byte {offset} fails its checksum, so nothing after it can be read; "
-        "fetch the file again"
+        f"{path}: the length at byte {offset} has a wrong checksum, so nothing after it can be read; "
+        "download the file again"
     )

@@ -1,4 +1,4 @@
-"""The files of UMD Part Affordance: which tools, in which split, and their labelled frames."""
+"""The files of UMD Part Affordance: the tools of each split and their labelled frames."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from maniplvm.data.images import EncodedImage, read_image, resolve_image
 from maniplvm.data.readers.umd.matlab import read_matrix
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
 from maniplvm.errors import UserError
 
 AFFORDANCES = ("grasp", "cut", "scoop", "contain", "pound", "support", "wrap-grasp")
-"""What the labels 1 to 7 mean; 0 is background."""
+"""The meaning of the labels 1 to 7. Label 0 is background."""
 
 SPLIT_FILES = ("category", "novel")
-"""The official splits: by tools of known categories, or by categories."""
+"""The official splits: by tools within known categories, or by categories."""
 
 _VARIABLE = "gt_label"
 _FOLDER = "part-affordance-dataset"
@@ -30,15 +30,15 @@ _TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
-class Frame:
-    """An image of a tool that has a label.
+class LabelledFrame:
+    """A frame of a tool that has a label.
 
     Attributes:
         tool: The tool's name, such as `hammer_02`.
-        number: The frame's number as the file's name spells it.
+        number: The frame's number, as text from the file's name.
         split: The official split of the tool.
-        labels: The folder that holds the tools' folders with labels.
-        images: The folder that holds the tools' folders with images.
+        labels: The folder that holds one folder of labels for each tool.
+        images: The folder that holds one folder of images for each tool.
     """
 
     tool: str
@@ -49,7 +49,7 @@ class Frame:
 
     @property
     def category(self) -> str:
-        """What kind of tool it is, such as `hammer`."""
+        """The tool's category, such as `hammer`."""
         return self.tool.rstrip("0123456789").rstrip("_") or self.tool
 
     @property
@@ -64,64 +64,63 @@ class Frame:
 
     @property
     def label_path(self) -> Path:
-        """Where the label is."""
+        """The label's path."""
         return self.labels / self.tool / f"{self.tool}_{self.number}{_LABEL}"
 
     @property
     def place(self) -> str:
-        """The frame in words."""
+        """The frame's name in messages."""
         return f"frame {int(self.number)}"
 
-    def image(self) -> EncodedImage:
+    def read_image(self) -> EncodedImage:
         """Read the image.
 
         Raises:
-            RecordError: missing or unreadable.
+            RecordError: the image is missing or unreadable.
         """
         return read_image(resolve_image(self.images, self.image_name))
 
-    def label(self) -> NDArray[np.uint8]:
-        """The affordance of every pixel, `(H, W)`: 0, or an index of `AFFORDANCES` plus 1.
+    def read_label(self) -> NDArray[np.uint8]:
+        """Read the affordance of each pixel, `(H, W)`: 0, or an index of `AFFORDANCES` plus 1.
 
         Raises:
-            RecordError: no MATLAB file, no such variable, another shape, or other values.
+            RecordError: the file is not a MATLAB file, or lacks the variable, or the variable has
+                another shape or other values.
         """
         path = self.label_path
         values = read_matrix(path, _VARIABLE)
         if values.ndim != 2 or not values.size:
             raise RecordError(
-                Cause.WRONG_TYPE,
-                f"{path} holds {_VARIABLE!r} of shape {values.shape}; (height, width) is needed",
+                ErrorCode.WRONG_TYPE,
+                f"{path} holds {_VARIABLE!r} of shape {values.shape}; expected (height, width)",
             )
-        label = values.astype(np.uint8) if _is_known(values) else None
-        if label is None:
+        if not np.isin(values, np.arange(len(AFFORDANCES) + 1)).all():
             raise RecordError(
-                Cause.BAD_VALUE,
-                f"{path} holds values up to {values.max()} in {_VARIABLE!r}; labels are whole "
-                f"numbers from 0 to {len(AFFORDANCES)}",
+                ErrorCode.BAD_VALUE,
+                f"{path} holds values up to {values.max()} in {_VARIABLE!r}; labels are integers "
+                f"from 0 to {len(AFFORDANCES)}",
             )
-        return label
+        return values.astype(np.uint8)
 
-    def refused(self, error: RecordError) -> BadRecord:
-        """This frame as a `BadRecord`."""
+    def to_bad_record(self, error: RecordError) -> BadRecord:
+        """The `BadRecord` that reports an error of this frame."""
         name = f"{self.tool}_{self.number}"
-        return BadRecord(str(self.label_path.parent), self.place, name, error.cause, error.detail)
+        return BadRecord(str(self.label_path.parent), self.place, name, error.code, error.detail)
 
 
-def frames_of(
+def list_frames(
     source: Path, images: Path | None, split_file: str, every: int = 1
-) -> Iterator[Frame | BadRecord]:
-    """The labelled frames of all tools that a split file names, tool by tool, in order.
+) -> Iterator[LabelledFrame | BadRecord]:
+    """Yield the labelled frames of all tools in a split file, tool by tool, in order.
 
     Args:
         source: The data set's folder, the one above it, or its folder `tools`.
-        images: The folder with the tools' folders of images; None: the labels' own.
+        images: The folder with the tools' folders of images; None means the folder of the labels.
         split_file: One of `SPLIT_FILES`.
-        every: Of each tool, take the first labelled frame and those whose numbers are so far, or
-            a multiple of it, behind.
+        every: The step between frame numbers of a tool, counted from its first labelled frame.
 
     Raises:
-        UserError: no such folder, no split file, or a line in it that is none.
+        UserError: the folder or the split file does not exist, or the split file is not valid.
     """
     root = _root(source)
     if images is not None and not images.is_dir():
@@ -130,8 +129,8 @@ def frames_of(
     for line, split, tool in _split_lines(path):
         folder = root / _TOOLS / tool
         if not folder.is_dir():
-            detail = f"{folder} is no folder; fetch the tool"
-            yield BadRecord(str(path), f"line {line}", tool, Cause.MISSING_FILE, detail)
+            detail = f"{folder} is not a folder; download the tool"
+            yield BadRecord(str(path), f"line {line}", tool, ErrorCode.MISSING_FILE, detail)
             continue
         name = re.compile(rf"{re.escape(tool)}_(\d{{1,12}}){re.escape(_LABEL)}")
         numbers = sorted(
@@ -141,7 +140,7 @@ def frames_of(
         first = int(numbers[0]) if numbers else 0
         for number in numbers:
             if (int(number) - first) % every == 0:
-                yield Frame(tool, number, split, root / _TOOLS, images or root / _TOOLS)
+                yield LabelledFrame(tool, number, split, root / _TOOLS, images or root / _TOOLS)
 
 
 def _root(source: Path) -> Path:
@@ -156,7 +155,7 @@ def _root(source: Path) -> Path:
 
 
 def _split_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """The line's number, the split and the tool."""
+    """Yield the line number, the split and the tool."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -164,7 +163,7 @@ def _split_lines(path: Path) -> Iterator[tuple[int, str, str]]:
             f"{path}: no such file; it comes with the data set, beside {_TOOLS!r}"
         ) from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason}); fetch it again") from error
+        raise UserError(f"{path}: not UTF-8 text ({error.reason}); download it again") from error
     seen = dict[str, int]()
     for number, line in enumerate(text.splitlines(), 1):
         parts = line.split()
@@ -177,12 +176,7 @@ def _split_lines(path: Path) -> Iterator[tuple[int, str, str]]:
             )
         if parts[1] in seen:
             raise UserError(
-                f"{path}, line {number}: {parts[1]} stands in line {seen[parts[1]]} too; keep one"
+                f"{path}, line {number}: {parts[1]} is in line {seen[parts[1]]} too; keep one"
             )
         seen[parts[1]] = number
         yield number, _SPLIT_OF[parts[0]], parts[1]
-
-
-def _is_known(values: NDArray[np.generic]) -> bool:
-    """Whether all are whole numbers from 0 to 7, whatever type stores them."""
-    return bool(np.isin(values, np.arange(len(AFFORDANCES) + 1)).all())

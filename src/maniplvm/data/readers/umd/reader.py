@@ -1,7 +1,8 @@
-"""UMD Part Affordance (Myers et al. 2015): tools on a turntable, an affordance for every pixel.
+"""UMD Part Affordance (Myers et al. 2015): tools on a turntable, an affordance for each pixel.
 
-The set ships no boxes. A sample is one affordance of one labelled frame; its target is the tight
-box of the pixels with that label, or the pixels themselves. The instructions are ours.
+The data set has no boxes and no instructions. A sample is one affordance of one labelled frame. Its
+target is the tight box of the pixels with that label, or their mask. This module writes the
+instruction.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.data.images import EncodedImage
-from maniplvm.data.readers.umd.files import AFFORDANCES, SPLIT_FILES, Frame, frames_of
-from maniplvm.data.record_errors import BadRecord, Cause, RecordError
+from maniplvm.data.readers.umd.files import AFFORDANCES, SPLIT_FILES, LabelledFrame, list_frames
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
 from maniplvm.data.validation import box_target, region_target
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample, Target, Task
@@ -24,7 +25,7 @@ NAME = "umd"
 OPTIONS = ("split_file", "sample", "seed", "every", "task")
 
 SAMPLED = ("grasp", "cut", "pound", "scoop")
-"""The affordances of the out-of-domain test that the papers report (1,200 images)."""
+"""The affordances of the out-of-domain test in the papers (1,200 images)."""
 
 INSTRUCTIONS = {
     "grasp": "grasp the {tool}",
@@ -35,7 +36,7 @@ INSTRUCTIONS = {
     "support": "lay something on the {tool}",
     "wrap-grasp": "wrap the hand around the {tool}",
 }
-"""What the robot is told, by affordance; our wording, for the set has none."""
+"""The instruction for each affordance."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,20 @@ def read(
     every: int = 1,
     task: str = "affordance",
 ) -> Iterator[Sample | BadRecord]:
-    """Read the data set's folder; frames without a label are left out.
+    """Read the data set's folder. Frames without a label are left out.
 
     Args:
         source: The folder with `tools/` and the split files.
-        images: The folder with the tools' folders, where the images lie elsewhere.
-        split_file: Which official split: `category` or `novel`.
-        sample: Draw so many images, shared equally among `SAMPLED`, instead of reading all.
-        seed: Chooses what is drawn.
-        every: Of each tool take only every so-and-so-many-th frame, from its first labelled one on.
-        task: `affordance` (boxes) or `pointing` (the labelled pixels).
+        images: The folder with the tools' folders of images, if it is not `source`.
+        split_file: The official split: `category` or `novel`.
+        sample: The number of images to draw, in equal parts from `SAMPLED`; None reads all images.
+        seed: The random seed of the draw.
+        every: The step between frame numbers of a tool, counted from its first labelled frame.
+        task: `affordance` (boxes) or `pointing` (masks).
 
     Raises:
-        UserError: an option that does not fit (at the call), a folder or a split file that cannot
-            be read, or fewer frames than are to be drawn.
+        UserError: an option is not valid (raised at the call), a folder or a split file cannot be
+            read, or there are fewer frames than `sample`.
     """
     if split_file not in SPLIT_FILES:
         raise UserError(
@@ -83,67 +84,67 @@ def read(
         )
     if every < 1 or seed < 0 or (sample is not None and sample < 1):
         raise UserError(f"format {NAME}: --every and --sample need at least 1, --seed at least 0")
-    return _samples(source, images, _Options(split_file, sample, seed, every, Task(task)))
+    return _read(source, images, _Options(split_file, sample, seed, every, Task(task)))
 
 
-def _samples(source: Path, images: Path | None, options: _Options) -> Iterator[Sample | BadRecord]:
-    frames = frames_of(source, images, options.split_file, options.every)
+def _read(source: Path, images: Path | None, options: _Options) -> Iterator[Sample | BadRecord]:
+    frames = list_frames(source, images, options.split_file, options.every)
     if options.sample is not None:
-        yield from _drawn(frames, options, options.sample)
+        yield from _draw(frames, options, options.sample)
         return
     for frame in frames:
         if isinstance(frame, BadRecord):
             yield frame
             continue
         try:
-            labels = frame.label()
+            labels = frame.read_label()
             present = _present(labels)
             if present:
-                image = frame.image()
+                image = frame.read_image()
                 yield from (_sample(frame, name, labels, image, options) for name in present)
         except RecordError as error:
-            yield frame.refused(error)
+            yield frame.to_bad_record(error)
 
 
-def _drawn(
-    frames: Iterator[Frame | BadRecord], options: _Options, count: int
+def _draw(
+    frames: Iterator[LabelledFrame | BadRecord], options: _Options, count: int
 ) -> Iterator[Sample | BadRecord]:
-    """Draw without replacement, one sample an image.
+    """Draw frames without replacement, one sample for each frame.
 
-    The frames are put into an order that the seed decides. Each in turn goes to the one of its
-    affordances that still lacks most samples, until every affordance has its share.
+    The seed gives the order of the frames. Each frame is used for the one of its affordances that
+    lacks most samples, until every affordance has its quota.
     """
-    known: list[Frame] = []
+    known: list[LabelledFrame] = []
     for frame in frames:
         if isinstance(frame, BadRecord):
             yield frame
         else:
             known.append(frame)
-    lacking = _shares(count)
+    missing = _quotas(count)
     order: list[int] = np.random.default_rng(options.seed).permutation(len(known)).tolist()
     for frame in (known[index] for index in order):
         try:
-            labels = frame.label()
-            wanted = [name for name in _present(labels) if lacking.get(name, 0)]
-            if wanted:
-                name = max(wanted, key=lambda name: lacking[name])
-                yield _sample(frame, name, labels, frame.image(), options)
-                lacking[name] -= 1
+            labels = frame.read_label()
+            usable = [name for name in _present(labels) if missing.get(name, 0)]
+            if usable:
+                name = max(usable, key=lambda name: missing[name])
+                yield _sample(frame, name, labels, frame.read_image(), options)
+                missing[name] -= 1
         except RecordError as error:
-            yield frame.refused(error)
-        if not any(lacking.values()):
+            yield frame.to_bad_record(error)
+        if not any(missing.values()):
             return
-    rest = ", ".join(f"{number} of {name}" for name, number in lacking.items() if number)
+    rest = ", ".join(f"{number} of {name}" for name, number in missing.items() if number)
     raise UserError(
         f"format {NAME}: {len(known):,} labelled frames are too few to draw {count:,} "
-        f"(still lacking: {rest}); give a smaller --sample"
+        f"(still missing: {rest}); give a smaller --sample"
     )
 
 
-def _shares(count: int) -> dict[str, int]:
-    """How many samples each affordance gets; the first ones get what does not divide."""
-    share, rest = divmod(count, len(SAMPLED))
-    return {name: share + (index < rest) for index, name in enumerate(SAMPLED)}
+def _quotas(count: int) -> dict[str, int]:
+    """The number of samples of each affordance. The first ones get the remainder."""
+    quota, remainder = divmod(count, len(SAMPLED))
+    return {name: quota + (index < remainder) for index, name in enumerate(SAMPLED)}
 
 
 def _present(labels: NDArray[np.uint8]) -> Sequence[str]:
@@ -152,25 +153,25 @@ def _present(labels: NDArray[np.uint8]) -> Sequence[str]:
 
 
 def _sample(
-    frame: Frame,
+    frame: LabelledFrame,
     affordance: str,
     labels: NDArray[np.uint8],
-    picture: EncodedImage,
+    image: EncodedImage,
     options: _Options,
 ) -> Sample:
-    if labels.shape != picture.size[::-1]:
+    if labels.shape != image.size[::-1]:
         raise RecordError(
-            Cause.SIZE_MISMATCH,
-            f"{frame.image_name} is {picture.size[0]}x{picture.size[1]} px, but its label is "
+            ErrorCode.SIZE_MISMATCH,
+            f"{frame.image_name} is {image.size[0]}x{image.size[1]} px, but its label is "
             f"{labels.shape[1]}x{labels.shape[0]}",
         )
     return Sample(
         id=f"{NAME}-{options.task}-{frame.tool}-{frame.number}-{affordance}",
         task=options.task,
         instruction=INSTRUCTIONS[affordance].format(tool=frame.category),
-        image_size=picture.size,
-        target=_target(labels == AFFORDANCES.index(affordance) + 1, picture.size, options.task),
-        image=picture.data,
+        image_size=image.size,
+        target=_to_target(labels == AFFORDANCES.index(affordance) + 1, image.size, options.task),
+        image=image.data,
         split=frame.split,
         category=affordance,
         provenance={
@@ -185,8 +186,8 @@ def _sample(
     )
 
 
-def _target(mask: NDArray[np.bool_], size: tuple[int, int], task: Task) -> Target:
-    """The mask itself, or the tight box around it, in pixel edges."""
+def _to_target(mask: NDArray[np.bool_], size: tuple[int, int], task: Task) -> Target:
+    """The mask itself, or the tight box around its pixels (their outer edges)."""
     if task is Task.POINTING:
         return region_target(size, mask=mask)
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]

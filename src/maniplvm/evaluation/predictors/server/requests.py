@@ -104,7 +104,7 @@ def _image(data: bytes, size: Size, sent: Size, where: str) -> str:
     try:
         image = decode(data, f"the image of {where}")
     except RecordError as error:
-        raise UserError(f"{error.cause}: {error.detail}") from error
+        raise UserError(f"{error.code}: {error.detail}") from error
     if image.size != size:
         raise UserError(
             f"{where}: its image is {image.size[0]}x{image.size[1]}, but {size[0]}x{size[1]} is "

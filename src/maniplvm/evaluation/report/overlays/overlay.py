@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 from PIL import Image, UnidentifiedImageError
 
-from maniplvm.data import PREDICTION, TRUTH, Dataset, Style, zoom_region
+from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, Dataset, Style, zoom_region
 from maniplvm.data.drawing.primitives import arrow_head
 from maniplvm.errors import UserError
 from maniplvm.evaluation.report.charts.charts import path_of
@@ -141,7 +141,7 @@ def draw_overlay(
     shapes = _target_shapes(target)
     if answer is not None:
         is_points = all(kind != "trace" for kind, _, _ in shapes)
-        shapes.append(_answer_shape(answer, PREDICTION, is_points=is_points))
+        shapes.append(_answer_shape(answer, PREDICTION_STYLE, is_points=is_points))
     width, height = size
     stroke = min(size) * _STROKE
     parts = [
@@ -158,11 +158,11 @@ def draw_overlay(
 
 def _target_shapes(target: Target | ArrayLike) -> list[tuple[str, FloatArray, Style]]:
     if isinstance(target, RegionTarget):
-        return [("outline", outline, TRUTH) for outline in target.outlines]
+        return [("outline", outline, TARGET_STYLE) for outline in target.outlines]
     if isinstance(target, BoxTarget):
-        return [("box", target.points, TRUTH)]
+        return [("box", target.points, TARGET_STYLE)]
     points = target.points if isinstance(target, TraceTarget) else target
-    return [_answer_shape(points, TRUTH, is_points=False)]
+    return [_answer_shape(points, TARGET_STYLE, is_points=False)]
 
 
 def _answer_shape(

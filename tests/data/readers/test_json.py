@@ -1,0 +1,191 @@
+"""The JSON reader: which files it reads, their records, and lists that are streamed."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maniplvm.data.readers import FORMATS, _json, find_format
+from maniplvm.data.readers._json import NotAListError, Record, json_records, stream_list
+from maniplvm.data.record_errors import BadRecord, ErrorCode
+from maniplvm.errors import UserError
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Counting(io.StringIO):
+    """A text stream that counts the characters read."""
+
+    @property
+    def used(self) -> int:
+        return self.tell()
+
+
+def good(path, images=None):
+    """The records of a source without bad records."""
+    found = list(json_records(path, images))
+    assert all(isinstance(record, Record) for record in found)
+    return [record for record in found if isinstance(record, Record)]
+
+
+def test_an_unknown_format_lists_the_known_ones():
+    with pytest.raises(UserError, match=r"unknown format 'coco'; choose from sharerobot, maniplvm"):
+        find_format("coco")
+    assert [find_format(name).name for name in FORMATS] == list(FORMATS)
+
+
+def test_lines_and_lists_hold_the_same_records(records):
+    values = [{"id": 1}, {"id": 2}]
+    listed = [record.fields for record in good(records(*values))]
+    lines = [record.fields for record in good(records(*values, name="r.jsonl"))]
+    assert listed == lines == values
+
+
+def test_blank_lines_and_a_byte_order_mark_are_skipped(tmp_path):
+    (tmp_path / "r.jsonl").write_text('\ufeff{"id": 1}\n\n  \n{"id": 2}\n', encoding="utf-8")
+    found = good(tmp_path / "r.jsonl")
+    assert [(r.place, r.fields["id"]) for r in found] == [("line 1", 1), ("line 4", 2)]
+
+
+@pytest.mark.parametrize("line", ["{", "nonsense", "[" * 100_000, "1" * 5000])
+def test_a_line_that_is_not_json_is_one_bad_record(tmp_path, line):
+    (tmp_path / "r.jsonl").write_text(f'{{"id": 1}}\n{line}\n{{"id": 2}}\n')
+    first, bad, last = json_records(tmp_path / "r.jsonl", None)
+    assert isinstance(first, Record)
+    assert isinstance(last, Record)
+    assert (first.fields["id"], last.fields["id"]) == (1, 2)
+    assert isinstance(bad, BadRecord)
+    assert (bad.code, bad.place, bad.id) == (ErrorCode.NOT_JSON, "line 2", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"id": 1}\n{"id": 2}', r"not JSON \(Extra data.*belongs in a .jsonl file"),
+        (b"", r"r.json: not JSON"),
+        (b'{"id": 1}', r"expected a list of records, got dict"),
+        (
+            b'[{"id": 1}, {"id": 2}, nonsense]',
+            r"Expecting value, in or after record 1, character 23",
+        ),
+        (b'[{"id": ' + b"1" * 5000 + b"}]", r"not JSON \(Exceeds the limit .*in or after record 0"),
+        (b"1" * 5000, r"not JSON \(Exceeds the limit"),
+        (b"[" * 100_000, r"nested too deeply"),
+        (b'["\xff"]', r"r.json: not UTF-8 text \(invalid start byte\)"),
+    ],
+)
+def test_a_file_that_is_not_a_list_of_records_gives_one_clear_line(tmp_path, content, message):
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        list(json_records(tmp_path / "r.json", None))
+
+
+def test_invalid_utf_8_is_found_in_jsonl_files_too(tmp_path):
+    (tmp_path / "r.jsonl").write_bytes(b'{"id": 1}\n\xff\n')
+    with pytest.raises(UserError, match="not UTF-8 text"):
+        list(json_records(tmp_path / "r.jsonl", None))
+
+
+def test_missing_sources_and_image_folders_are_named(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(UserError, match=r"gone: no such file or folder"):
+        list(json_records(tmp_path / "gone", None))
+    with pytest.raises(UserError, match=r"a.txt: expected a .json or .jsonl file"):
+        list(json_records(tmp_path / "a.txt", None))
+    with pytest.raises(UserError, match=r"gone: no such image folder"):
+        list(json_records(tmp_path, tmp_path / "gone"))
+    with pytest.raises(UserError, match=r"holds no .json or .jsonl file \(found: none\)"):
+        list(json_records(tmp_path, None))
+    (tmp_path / "b.json").write_text("[]")
+    with pytest.raises(UserError, match=r"file with affordance in its name \(found: b.json\)"):
+        list(json_records(tmp_path, None, ("affordance",)))
+
+
+def test_a_folder_is_read_in_the_order_of_names_and_each_file_has_its_own_images(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name / "images").mkdir(parents=True)
+        (tmp_path / name / "r.json").write_text(json.dumps([{"id": name}]))
+    (tmp_path / "c.json").write_text('[{"id": "c"}]')
+    found = good(tmp_path)
+    assert [record.file.name for record in found] == ["a/r.json", "b/r.json", "c.json"]
+    roots = [tmp_path / "a" / "images", tmp_path / "b" / "images", tmp_path]
+    assert [record.file.image_root for record in found] == roots
+    given = good(tmp_path, tmp_path / "a")
+    assert {record.file.image_root for record in given} == {tmp_path / "a"}
+
+
+@given(items=st.lists(VALUES, max_size=6), indent=st.none() | st.integers(0, 3))
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+def test_streaming_a_list_equals_json_loads_for_every_chunk_size(chunk, items, indent):
+    before = _json.CHUNK_SIZE
+    _json.CHUNK_SIZE = chunk
+    try:
+        assert list(stream_list(io.StringIO(json.dumps(items, indent=indent)))) == items
+    finally:
+        _json.CHUNK_SIZE = before
+
+
+def test_a_long_file_is_read_only_as_far_as_its_items_are_used():
+    item = {"id": 1, "text": "x" * 1000}
+    stream = Counting(json.dumps([item] * 5000))
+    items = stream_list(stream)
+    assert next(items) == item
+    assert stream.used <= 2 * _json.CHUNK_SIZE < len(stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "message"),
+    [
+        ("[1, 2", [1, 2], "Expecting ',' delimiter"),
+        ("[1 2]", [1], "Expecting ',' delimiter"),
+        ('[1, {"a": ', [1], "Expecting value"),
+        ("[1, ]", [1], "Expecting value"),
+        ("[1] [2]", [1], "Extra data"),
+        ("[", [], "Expecting value"),
+        ("", [], "Expecting value"),
+    ],
+)
+def test_a_damaged_list_gives_the_items_before_the_error(text, before, message):
+    items = stream_list(io.StringIO(text))
+    assert [next(items) for _ in before] == before
+    with pytest.raises(json.JSONDecodeError, match=message):
+        next(items)
+
+
+def test_a_json_value_that_is_not_a_list_is_refused():
+    with pytest.raises(NotAListError) as error:
+        list(stream_list(io.StringIO(' {"a": 1}')))
+    assert error.value.value == {"a": 1}
+
+
+def test_an_item_over_the_length_limit_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
+    stream = Counting('["' + "x" * 100_000)
+    with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
+        list(stream_list(stream))
+    assert stream.used < 1000
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 4096])
+def test_an_error_has_its_position_in_the_file_for_every_chunk_size(monkeypatch, chunk):
+    monkeypatch.setattr(_json, "CHUNK_SIZE", chunk)
+    text = json.dumps([{"id": number} for number in range(20)])[:-1] + ", nonsense]"
+    with pytest.raises(json.JSONDecodeError) as error:
+        list(stream_list(io.StringIO(text)))
+    assert error.value.pos == text.index("nonsense")
+
+
+def test_a_value_over_the_length_limit_that_is_not_a_list_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
+    stream = Counting('{"a": "' + "x" * 100_000)
+    with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
+        list(stream_list(stream))
+    assert stream.used < 1000
