@@ -1,4 +1,4 @@
-"""Write the figures of results/simulation.json into docs/simulation.md, between its two marks.
+"""Writes the numbers of results/simulation.json into docs/simulation.md.
 
 Run: python benchmarks/simulation_page.py
 """
@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "simulation.md"
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The figures as they stand in the page."""
+    """The numbers as Markdown."""
     total, speed = report["summary"], report["throughput"]
     lines = [
         f"- experts solve {total['expert_success']:.1%} of {total['tasks'] * total['seeds_per_task']} "
@@ -25,10 +25,10 @@ def markdown(report: dict[str, Any]) -> str:
         f"{', '.join(task.removesuffix('-v3') for task in total['tasks_with_iou_geoms_under_half'])}",
         f"- traces: {total['points_ok']:.1%} have 3 to 10 points, all inside the image; "
         f"{total['trace_meets_box']:.1%} meet their box",
-        f"- throughput: {speed['images_per_second']:.1f} images a second with both targets, that is "
+        f"- throughput: {speed['pictures_per_second']:.1f} images a second with both targets, that is "
         f"{speed['samples_per_second']:.1f} samples ({speed['size']} px, {speed['views']} views a scene, "
         f"{speed['workers']} processes, compiling and writing included; "
-        f"{speed['cpu_seconds_per_image'] * 1000:.0f} ms of CPU an image)",
+        f"{speed['cpu_seconds_per_picture'] * 1000:.0f} ms of CPU an image)",
         "",
         "| task | expert | usable | side % | visible | IoU | whole | fill | points | meets |",
         "|---|---|---|---|---|---|---|---|---|---|",

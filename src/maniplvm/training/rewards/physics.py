@@ -1,7 +1,7 @@
 """Physics as the teacher: answers are tried out in the scene that they are about.
 
 A trace is followed (`simulation.execution.follow_trace`): the image's path is the policy's, depth
-and gripper are those of the sample's demonstration. A box is touched (`touch_box`): nothing of a
+and gripper are those of the sample's demonstration. A box is touched (`run_push_test`): nothing of a
 demonstration is used. Neither looks at a target.
 """
 
@@ -15,12 +15,12 @@ import numpy as np
 
 from maniplvm.errors import UserError
 from maniplvm.rewards import Score
-from maniplvm.simulation.engine import require_mujoco
+from maniplvm.simulation.worlds import require_mujoco
 from maniplvm.tasks import Answer, Sample, Task
 from maniplvm.training.config.physics_settings import PhysicsSettings
 
 if TYPE_CHECKING:
-    from maniplvm.simulation.execution import Execution, ExecutionPool, Touch
+    from maniplvm.simulation.execution import Execution, ExecutionPool, PushTestResult
 
 DECIMALS = 1
 """Answers that agree in so many decimals [px] are tried once."""
@@ -85,7 +85,7 @@ class PhysicsReward:
 
     def _tried(self, wanted: Mapping[_Key, tuple[Sample, Answer]]) -> dict[_Key, Terms]:
         """What new answers earn; what is certain is remembered."""
-        from maniplvm.simulation.execution import Job, TouchJob
+        from maniplvm.simulation.execution import ExecutionJob, PushTestJob
 
         self.lost = 0
         if not wanted:
@@ -93,15 +93,17 @@ class PhysicsReward:
         traces = [key for key, (sample, _) in wanted.items() if sample.task is Task.TRAJECTORY]
         boxes = [key for key, (sample, _) in wanted.items() if sample.task is Task.AFFORDANCE]
         pool = self._open()
-        followed = pool.run([Job(wanted[key][0], _tried_answer(wanted[key][1])) for key in traces])
-        touched = pool.touch(
-            [TouchJob(wanted[key][0], _tried_answer(wanted[key][1])) for key in boxes]
+        followed = pool.run(
+            [ExecutionJob(wanted[key][0], _tried_answer(wanted[key][1])) for key in traces]
+        )
+        touched = pool.run_push_tests(
+            [PushTestJob(wanted[key][0], _tried_answer(wanted[key][1])) for key in boxes]
         )
         found = {key: self._of_trace(own) for key, own in zip(traces, followed, strict=True)}
         found |= {key: self._of_box(own) for key, own in zip(boxes, touched, strict=True)}
         certain = [key for key, own in zip(traces, followed, strict=True) if not _is_lost(own)]
         certain += [
-            key for key, own in zip(boxes, touched, strict=True) if own.contact not in _LOST
+            key for key, own in zip(boxes, touched, strict=True) if own.outcome not in _LOST
         ]
         self.lost = len(wanted) - len(certain)
         if len(self._known) + len(certain) > MOST_KEPT:
@@ -121,7 +123,7 @@ class PhysicsReward:
         shares = {"solved": float(outcome.success), "progress": outcome.progress}
         return self._paid(Task.TRAJECTORY, shares)
 
-    def _of_box(self, outcome: Touch) -> Terms:
+    def _of_box(self, outcome: PushTestResult) -> Terms:
         return self._paid(Task.AFFORDANCE, {"touch": float(outcome.helps), "fit": outcome.fit})
 
     def _paid(self, task: Task, shares: Mapping[str, float]) -> Terms:
