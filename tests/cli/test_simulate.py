@@ -52,7 +52,7 @@ def test_the_command_writes_a_data_set(tmp_path):
         (("--per-task", "adapt2=3"), "--per-task"),
         (("--disable-randomization", "weather"), "weather"),
         (("--plain", "weather"), "weather"),
-        (("--per-task", "0"), "no scene"),
+        (("--per-task", "0"), "no scenes are requested; raise --per-task"),
         (("--workers", "0"), "--workers"),
     ],
 )

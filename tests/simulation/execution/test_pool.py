@@ -33,7 +33,7 @@ def reasons(executions):
 
 
 def processes(pool):
-    return [member._process.pid or 0 for member in pool._members]
+    return [worker._process.pid or 0 for worker in pool._workers]
 
 
 def once(action):
@@ -70,7 +70,7 @@ def test_progress_counts_every_job(pool, jobs):
     assert sum(told) == 4
 
 
-def test_a_simulator_that_fails_is_reported_and_the_batch_goes_on(pool, jobs):
+def test_a_failed_simulator_is_reported_and_the_batch_continues(pool, jobs):
     sample = jobs[0].sample
     broken = replace(sample, provenance={**sample.provenance, "touched_body": "teapot"})
     done = pool.run([ExecutionJob(broken, sample.target.points), *jobs[:2]])
@@ -78,7 +78,7 @@ def test_a_simulator_that_fails_is_reported_and_the_batch_goes_on(pool, jobs):
     assert "teapot" in done[0].detail
 
 
-def test_a_killed_worker_costs_its_execution_and_no_more(pool, jobs):
+def test_a_killed_worker_loses_only_its_own_execution(pool, jobs):
     victim = processes(pool)[0]
     done = reasons(pool.run(jobs, once(lambda: os.kill(victim, signal.SIGKILL))))
     assert done.count(Reason.CRASHED) <= 1
@@ -100,7 +100,7 @@ def test_the_time_limit_holds_for_every_motion(jobs):
     assert reasons(execute_batch(jobs[:1], 1, timeout=1e-9)) == [Reason.TIMEOUT]
 
 
-def test_an_unknown_world_stops_the_batch_with_one_clear_line(jobs):
+def test_an_unknown_world_stops_the_batch_with_one_line(jobs):
     sample = jobs[0].sample
     elsewhere = replace(sample, provenance={**sample.provenance, "world": "isaac"})
     with pytest.raises(UserError, match="unknown world 'isaac'"):
@@ -108,12 +108,12 @@ def test_an_unknown_world_stops_the_batch_with_one_clear_line(jobs):
 
 
 @pytest.mark.parametrize(("workers", "timeout"), [(0, 1.0), (1, 0.0), (1, float("nan"))])
-def test_a_pool_needs_a_worker_and_some_time(workers, timeout):
+def test_workers_and_timeout_must_be_positive(workers, timeout):
     with pytest.raises(UserError, match="--"):
         ExecutionPool(workers, timeout)
 
 
-def test_an_empty_batch_is_done_at_once(pool):
+def test_an_empty_batch_returns_at_once(pool):
     assert pool.run([]) == []
 
 

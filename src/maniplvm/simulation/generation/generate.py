@@ -93,7 +93,7 @@ def generate(
         raise UserError(f"--workers must be at least 1, got {workers}")
     jobs = plan.jobs()
     if not jobs:
-        raise UserError("nothing to generate: the number of scenes is 0")
+        raise UserError("nothing to generate: no scenes are requested; raise --per-task")
     mine = shard_of(jobs, shard)
     for world in sorted({job.world for job in mine}):
         load_world(world)
