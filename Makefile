@@ -105,7 +105,7 @@ images: env ## the images of README and docs
 	$(BIN)/maniplvm doctor --data datasets/sim-small --split train --task trajectory --preset paper --preset dense \
 	  --preset docs/examples/published-constants.yaml --out docs/images/doctor.png --json results/doctor.json \
 	  || test $$? -eq 1  # the published constants are unfit, and that is the point
-	$(BIN)/python benchmarks/simulation_pictures.py --out docs/images
+	$(BIN)/python benchmarks/simulation_images.py --out docs/images
 	$(BIN)/python benchmarks/execution_gif.py --out docs/images/execution.gif
 
 clean: ## remove the environment and caches

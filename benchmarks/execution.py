@@ -1,11 +1,11 @@
-"""Does execution tell good traces from bad ones? Success against noise, and the throughput.
+"""Measures how execution separates good traces from bad ones, and its throughput.
 
 Run: python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
 
-Three steps. *Qualify*: in every task, the reference traces of the first scenes are executed; a
-task whose own references succeed less often than --least is left out, and named. *Discriminate*:
-on further scenes of `id_test`, the reference competes with noise, a straight line and another
-sample's trace of the same task. *Throughput*: the same references once more, timed.
+Three steps. *Qualify*: execute the reference traces of the first scenes of every task. A task is
+left out if its references succeed less often than `--least`. *Compare*: on further scenes of
+`id_test`, compare the reference with noise, a straight line and another sample's trace of the same
+task. *Throughput*: execute the same references again and measure the time.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ import numpy as np
 from maniplvm.data import open_dataset
 from maniplvm.evaluation import bootstrap_mean
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.simulation.execution import Execution, ExecutionPool, Job
+from maniplvm.simulation.execution import Execution, ExecutionJob, ExecutionPool
 from maniplvm.simulation.generation.generate import generate
 from maniplvm.simulation.generation.plan import Plan
-from maniplvm.simulation.worlds import world
+from maniplvm.simulation.worlds import load_world
 from maniplvm.tasks import Sample, TraceTarget
 
 NOISE_PX = (1.0, 2.0, 4.0, 8.0, 16.0)
 REFERENCE, LINE, OTHER = "reference", "straight_line", "other_trace"
 OTHERS_EACH = 3
-"""With how many other samples' traces of the same task a sample is tried."""
+"""Number of other traces of the same task for each sample."""
 QUALIFYING_SPLITS = ("id_test", "adapt_test", "ood_tasks", "ood_robot")
-_SPARE = 1.3  # scenes that are made for each that is needed: some have no usable view
+_SPARE = 1.3  # generated scenes per needed scene, because some have no usable view
 
 
 def main() -> None:
@@ -59,23 +59,24 @@ def main() -> None:
             for task, row in rows.items()
             if row["success"] < arguments.least
         }
-        contest = _contestants(by_split["id_test"], left_out, arguments)
-        outcomes = _discriminate(pool, contest, arguments.seed)
+        compared = _comparison_samples(by_split["id_test"], left_out, arguments)
+        outcomes = _compare(pool, compared, arguments.seed)
     report = {
         "command": ["python", *sys.argv],
         "seed": arguments.seed,
-        "versions": dict(world("metaworld").versions()) | dict(world("robosuite").versions()),
+        "versions": dict(load_world("metaworld").versions())
+        | dict(load_world("robosuite").versions()),
         "size_px": arguments.size,
         "least_reference_success": arguments.least,
         "qualifying": qualified,
         "left_out": left_out,
-        "samples": sum(map(len, contest.values())),
-        "tasks": len(contest),
+        "samples": sum(map(len, compared.values())),
+        "tasks": len(compared),
         "variants": {name: _row(done.values()) for name, done in outcomes.items()},
         "reference_by_task": {
             task: _row([done]) for task, done in sorted(outcomes[REFERENCE].items())
         },
-        "throughput": _throughput(contest, arguments.workers),
+        "throughput": _throughput(compared, arguments.workers),
         "seconds": round(time.perf_counter() - started, 1),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -90,9 +91,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/execution.json"))
     parser.add_argument("--plot", type=Path, default=Path("docs/images/execution_noise.png"))
-    parser.add_argument("--qualifying", type=int, default=20, help="scenes a task qualifies on")
-    parser.add_argument("--per-task", type=int, default=12, help="further scenes a task")
-    parser.add_argument("--least", type=float, default=0.7, help="references must succeed")
+    parser.add_argument(
+        "--qualifying", type=int, default=20, help="scenes per task for the first step"
+    )
+    parser.add_argument("--per-task", type=int, default=12, help="further scenes per task")
+    parser.add_argument(
+        "--least", type=float, default=0.7, help="minimum success rate of references"
+    )
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--seed", type=int, default=90)
     parser.add_argument("--workers", type=int, default=2)
@@ -121,7 +126,7 @@ def _qualify(
     return {task: _row([executions]) for task, executions in sorted(done.items())}
 
 
-def _contestants(
+def _comparison_samples(
     by_task: Mapping[str, Sequence[Sample]],
     left_out: Mapping[str, Any],
     arguments: argparse.Namespace,
@@ -131,12 +136,12 @@ def _contestants(
     return {task: samples for task, samples in further.items() if len(samples) > 1}
 
 
-def _discriminate(
-    pool: ExecutionPool, contest: Mapping[str, Sequence[Sample]], seed: int
+def _compare(
+    pool: ExecutionPool, compared: Mapping[str, Sequence[Sample]], seed: int
 ) -> dict[str, dict[str, list[Execution]]]:
     names = [REFERENCE, *(_noise_name(px) for px in NOISE_PX), LINE, OTHER]
     return {
-        name: _run(pool, {task: _variant(name, contest[task], seed) for task in contest})
+        name: _run(pool, {task: _variant(name, compared[task], seed) for task in compared})
         for name in names
     }
 
@@ -166,7 +171,7 @@ def _noise_name(deviation: float) -> str:
 def _run(
     pool: ExecutionPool, wanted: Mapping[str, Sequence[tuple[Sample, FloatArray]]]
 ) -> dict[str, list[Execution]]:
-    jobs = [Job(sample, trace) for pairs in wanted.values() for sample, trace in pairs]
+    jobs = [ExecutionJob(sample, trace) for pairs in wanted.values() for sample, trace in pairs]
     executions = iter(pool.run(jobs))
     return {task: [next(executions) for _ in pairs] for task, pairs in wanted.items()}
 
@@ -191,11 +196,11 @@ def _row(executions: Iterable[Sequence[Execution]]) -> dict[str, Any]:
     }
 
 
-def _throughput(contest: Mapping[str, Sequence[Sample]], workers: int) -> dict[str, Any]:
-    """References in shuffled order, first with workers that hold no scene yet, then again."""
-    samples = [sample for group in contest.values() for sample in group]
+def _throughput(compared: Mapping[str, Sequence[Sample]], workers: int) -> dict[str, Any]:
+    """References in shuffled order, first with an empty scene cache, then again."""
+    samples = [sample for group in compared.values() for sample in group]
     order = np.random.default_rng(0).permutation(len(samples))
-    jobs = [Job(samples[index], _points(samples[index])) for index in order]
+    jobs = [ExecutionJob(samples[index], _points(samples[index])) for index in order]
     load = os.getloadavg()[0]
     started = time.perf_counter()
     with ExecutionPool(workers) as pool:

@@ -1,4 +1,4 @@
-"""Draw executions side by side: the reference above, a perturbed trace below.
+"""Draws executions side by side: the reference above, a trace with noise below.
 
 Run: python benchmarks/execution_gif.py --out docs/images/execution.gif
 """
@@ -15,30 +15,30 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.simulation.execution import Execution, Scenes, follow_trace
-from maniplvm.simulation.generation.sampler import Studio
-from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.execution import Execution, SceneCache, follow_trace
+from maniplvm.simulation.generation.plan import SPLITS
+from maniplvm.simulation.generation.sampler import SceneSampler
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.simulation.randomization.domain_randomization import DomainRandomization
 from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.scene.rendering import Renderer
-from maniplvm.simulation.worlds import world
+from maniplvm.simulation.worlds import load_world
 
 SHOWN = 24
-"""Images shown of each execution, at equal steps."""
+"""Number of images of each execution, at equal steps."""
 _CAPTION = 15
 _HELD = 8
 _LINE, _SOLVED, _FAILED = (255, 0, 200), (30, 140, 60), (190, 40, 40)
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
-    """One execution, drawn.
+class Recording:
+    """The images of one execution.
 
     Attributes:
-        images: RGB, in the order of time.
-        caption: What is shown.
-        execution: How it ended.
+        images: RGB images in order of time.
+        caption: Caption of the images.
+        execution: Result of the execution.
     """
 
     images: Sequence[Image.Image]
@@ -52,8 +52,8 @@ def main() -> None:
     parser.add_argument(
         "--tasks", default="drawer-open-v3,pick-place-v3,button-press-topdown-v3,door-open-v3"
     )
-    parser.add_argument("--side", type=int, default=168, help="of one image [px]")
-    parser.add_argument("--noise", type=float, default=12.0, help="[px of 192]")
+    parser.add_argument("--side", type=int, default=168, help="side of one image [px]")
+    parser.add_argument("--noise", type=float, default=12.0, help="noise [px of 192]")
     parser.add_argument("--seed", type=int, default=3)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
@@ -71,16 +71,18 @@ def main() -> None:
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
 
 
-def _column(task: str, side: int, noise: float, seed: int, rng: np.random.Generator) -> list[Film]:
+def _column(
+    task: str, side: int, noise: float, seed: int, rng: np.random.Generator
+) -> list[Recording]:
     reference = _reference(task, seed)
     perturbed = reference.trace + rng.normal(0.0, noise, reference.trace.shape)
     name = task.removesuffix("-v3").replace("-", " ")
-    with Scenes(1) as scenes:
+    with SceneCache(1) as scenes:
         scene = scenes.get(reference.world, reference.task)
         scene.model.site_rgba[:, 3] = 0.0
         with Renderer(scene.model, (side, side)) as renderer:
             return [
-                _film(reference, trace, scenes, renderer, side, f"{name}: {kind}")
+                _record(reference, trace, scenes, renderer, side, f"{name}: {kind}")
                 for trace, kind in (
                     (reference.trace, "reference"),
                     (perturbed, f"{noise:g} px noise"),
@@ -89,69 +91,69 @@ def _column(task: str, side: int, noise: float, seed: int, rng: np.random.Genera
 
 
 def _reference(task: str, seed: int) -> Provenance:
-    """Of the first usable scene from a seed on."""
-    origin = world("metaworld")
-    with Studio(
-        origin.open(task), (192, 192), Variety.without(["all"]), origin.versions()
-    ) as studio:
+    """The provenance of the first usable scene from a seed on."""
+    world = load_world("metaworld")
+    with SceneSampler(
+        world.open(task), (192, 192), DomainRandomization.without(["all"]), world.versions()
+    ) as sampler:
         for offset in range(20):
-            samples, _ = studio.samples(SPLITS["id_test"], 99_000_000 + seed + offset, 1)
+            samples, _ = sampler.samples(SPLITS["id_test"], 99_000_000 + seed + offset, 1)
             if samples:
                 return Provenance.from_json(samples[1].provenance)
     raise SystemExit(f"{task}: no usable view in 20 scenes")
 
 
-def _film(
+def _record(
     reference: Provenance,
     trace: FloatArray,
-    scenes: Scenes,
+    scenes: SceneCache,
     renderer: Renderer,
     side: int,
     caption: str,
-) -> Film:
+) -> Recording:
     states: list[mujoco.MjData] = []
     execution = follow_trace(
-        reference, trace, scenes, each_step=lambda scene: states.append(scene.snapshot())
+        reference, trace, scenes, on_step=lambda scene: states.append(scene.snapshot())
     )
     scale = side / reference.camera.size[0]
     camera = replace(reference.camera, size=(side, side))
     chosen = np.linspace(0, len(states) - 1, SHOWN).round().astype(int)
     images = [_image(states[index], camera, renderer, trace * scale) for index in chosen]
-    return Film(images, caption, execution)
+    return Recording(images, caption, execution)
 
 
 def _image(
     state: mujoco.MjData, camera: Camera, renderer: Renderer, path: FloatArray
 ) -> Image.Image:
     image = Image.fromarray(renderer.image(state, camera))
-    pen = ImageDraw.Draw(image)
+    draw = ImageDraw.Draw(image)
     points = [(float(x), float(y)) for x, y in path]
-    pen.line(points, fill=_LINE, width=2)
+    draw.line(points, fill=_LINE, width=2)
     for x, y in points:
-        pen.ellipse([x - 2, y - 2, x + 2, y + 2], fill=_LINE)
+        draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=_LINE)
     return image
 
 
-def _sheet(columns: Sequence[Sequence[Film]], index: int, side: int) -> Image.Image:
+def _sheet(columns: Sequence[Sequence[Recording]], index: int, side: int) -> Image.Image:
     height = side + _CAPTION
     sheet = Image.new("RGB", (len(columns) * side, len(columns[0]) * height), "white")
-    pen = ImageDraw.Draw(sheet)
-    for column, row, film in _cells(columns):
+    draw = ImageDraw.Draw(sheet)
+    for column, row, recording in _cells(columns):
         left, top = column * side, row * height
-        sheet.paste(film.images[min(index, SHOWN - 1)], (left, top + _CAPTION))
-        pen.text((left + 3, top + 2), film.caption, fill="black")
+        sheet.paste(recording.images[min(index, SHOWN - 1)], (left, top + _CAPTION))
+        draw.text((left + 3, top + 2), recording.caption, fill="black")
         if index >= SHOWN - 1:
-            colour = _SOLVED if film.execution.success else _FAILED
-            verdict = str(film.execution.reason).replace("_", " ")
-            pen.rectangle([left, top + height - 14, left + side, top + height], fill=colour)
-            pen.text((left + 3, top + height - 13), verdict, fill="white")
+            colour = _SOLVED if recording.execution.success else _FAILED
+            reason = str(recording.execution.reason).replace("_", " ")
+            draw.rectangle([left, top + height - 14, left + side, top + height], fill=colour)
+            draw.text((left + 3, top + height - 13), reason, fill="white")
     return sheet
 
 
-def _cells(columns: Sequence[Sequence[Film]]) -> Iterator[tuple[int, int, Film]]:
-    for column, films in enumerate(columns):
-        for row, film in enumerate(films):
-            yield column, row, film
+def _cells(columns: Sequence[Sequence[Recording]]) -> Iterator[tuple[int, int, Recording]]:
+    for column, recordings in enumerate(columns):
+        for row, recording in enumerate(recordings):
+            yield column, row, recording
 
 
 if __name__ == "__main__":

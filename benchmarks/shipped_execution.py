@@ -1,4 +1,4 @@
-"""Execute every reference trace of the shipped data set: what can a policy be checked on?
+"""Executes every reference trace of the shipped data set.
 
 Run: python benchmarks/shipped_execution.py --out results/shipped_execution.json
 """
@@ -16,21 +16,21 @@ from rich.progress import track
 
 from maniplvm.data import open_dataset
 from maniplvm.evaluation import bootstrap_mean
-from maniplvm.simulation.execution import Execution, ExecutionPool, Job
-from maniplvm.simulation.worlds import world
+from maniplvm.simulation.execution import Execution, ExecutionJob, ExecutionPool
+from maniplvm.simulation.worlds import load_world
 from maniplvm.tasks import Sample, Task, TraceTarget
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 100
 
 
-def reference_jobs(samples: Sequence[Sample]) -> list[Job]:
-    """Each sample's own trace."""
-    return [Job(s, s.target.points) for s in samples if isinstance(s.target, TraceTarget)]
+def reference_jobs(samples: Sequence[Sample]) -> list[ExecutionJob]:
+    """One job for each sample's reference trace."""
+    return [ExecutionJob(s, s.target.points) for s in samples if isinstance(s.target, TraceTarget)]
 
 
 def execute_all(samples: Sequence[Sample], workers: int) -> list[Execution]:
-    """In batches, so that progress shows."""
+    """Execute all samples in batches, with a progress bar."""
     jobs = reference_jobs(sorted(samples, key=lambda sample: sample.category or ""))
     outcomes: list[Execution] = []
     with ExecutionPool(workers) as pool:
@@ -40,8 +40,8 @@ def execute_all(samples: Sequence[Sample], workers: int) -> list[Execution]:
     return [order[sample.id] for sample in samples]
 
 
-def share(outcomes: Sequence[Execution]) -> dict[str, Any]:
-    """Success with its 95 % interval, and how failures end."""
+def summarise(outcomes: Sequence[Execution]) -> dict[str, Any]:
+    """The success rate with its 95 % interval, and the reasons of failures."""
     interval = bootstrap_mean([outcome.success for outcome in outcomes])
     reasons: dict[str, int] = defaultdict(int)
     for outcome in outcomes:
@@ -57,7 +57,7 @@ def share(outcomes: Sequence[Execution]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Execute and write."""
+    """Execute all traces and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / "datasets" / "sim-small")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "shipped_execution.json")
@@ -74,11 +74,11 @@ def main() -> None:
     report = {
         "command": "python benchmarks/shipped_execution.py",
         "seed": 0,
-        "versions": {**world("metaworld").versions(), **world("robosuite").versions()},
+        "versions": {**load_world("metaworld").versions(), **load_world("robosuite").versions()},
         "data": dataset.info.name,
-        "all": share(outcomes),
-        "splits": {name: share(rows) for name, rows in by_split.items()},
-        "tasks": {name: share(by_task[name]) for name in sorted(by_task)},
+        "all": summarise(outcomes),
+        "splits": {name: summarise(rows) for name, rows in by_split.items()},
+        "tasks": {name: summarise(by_task[name]) for name in sorted(by_task)},
     }
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({"all": report["all"], "splits": report["splits"]}, indent=1))

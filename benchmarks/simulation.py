@@ -1,4 +1,4 @@
-"""Measure generation: experts, views, boxes and traces of every task, and the throughput.
+"""Measures generation: experts, views, boxes and traces of every task, and the throughput.
 
 Run: python benchmarks/simulation.py --out results/simulation.json
 Then: python benchmarks/simulation_page.py
@@ -26,37 +26,38 @@ import numpy as np
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.boxes import iou
 from maniplvm.simulation.generation.generate import generate
-from maniplvm.simulation.generation.plan import Plan
-from maniplvm.simulation.generation.sampler import EXPERT_FAILED, Studio
-from maniplvm.simulation.generation.splits import SPLITS
-from maniplvm.simulation.labels.affordance import touched_part, view_part
+from maniplvm.simulation.generation.plan import SPLITS, Plan
+from maniplvm.simulation.generation.sampler import EXPERT_FAILED, SceneSampler
+from maniplvm.simulation.labels.affordance import find_touched_part, view_part
 from maniplvm.simulation.labels.demonstrations import demonstrate
 from maniplvm.simulation.labels.instructions import described_tasks
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.simulation.randomization.domain_randomization import DomainRandomization
 from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.scene.rendering import Renderer
-from maniplvm.simulation.worlds import world
+from maniplvm.simulation.worlds import load_world
 from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
 
-FIRST_SEED = 50_000_000  # beyond the seeds of every split
-FINER = 3
+FIRST_SEED = 50_000_000  # above the seeds of every split
+SCALE = 3
 SCENES = 12  # of each task, in the measurement of throughput
 
 
 def measure_task(job: tuple[str, str, int, int]) -> dict[str, Any]:
-    """One row of the table: a task over many seeds, one image each."""
+    """One row of the table: a task with many seeds and one image per seed."""
     name, task, seeds, size = job
-    origin = world(name)
+    world = load_world(name)
     dropped: Counter[str] = Counter()
     samples: list[Sample] = []
-    with Studio(origin.open(task), (size, size), Variety(), origin.versions()) as studio:
+    with SceneSampler(
+        world.open(task), (size, size), DomainRandomization(), world.versions()
+    ) as sampler:
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-            made, drops = studio.samples(SPLITS["train"], seed, 1)
-            samples += made
+            scene_samples, drops = sampler.samples(SPLITS["train"], seed, 1)
+            samples += scene_samples
             dropped += drops
     boxes, traces = samples[::2], samples[1::2]
-    with Checker(name, task, size * FINER) as checker:
+    with Checker(name, task, size * SCALE) as checker:
         checked = [checker.compare(sample) for sample in boxes]
     solved = seeds - dropped[EXPERT_FAILED]
     return {
@@ -85,10 +86,10 @@ def measure_task(job: tuple[str, str, int, int]) -> dict[str, Any]:
 
 
 class Checker:
-    """Looks at the same scenes again, plain and in finer pixels, to judge the stored boxes."""
+    """Renders the same scenes at a higher resolution to check the stored boxes."""
 
     def __init__(self, name: str, task: str, size: int) -> None:
-        self._scene = world(name).open(task)
+        self._scene = load_world(name).open(task)
         self._renderer = Renderer(self._scene.model, (size, size))
 
     def __enter__(self) -> Checker:
@@ -101,40 +102,40 @@ class Checker:
     def compare(self, sample: Sample) -> tuple[float, float, float]:
         """IoU of the stored box with the bounds of the visible patch and of the visible geoms.
 
-        Third: the share of the box that the visible patch itself fills.
+        The third value is the share of the box that the visible patch fills.
         """
         record = Provenance.from_json(sample.provenance)
         width, height = record.camera.size
-        camera = replace(record.camera, size=(width * FINER, height * FINER))
+        camera = replace(record.camera, size=(width * SCALE, height * SCALE))
         demonstration = demonstrate(self._scene, record.seed)
-        part = touched_part(self._scene.model, demonstration)
+        part = find_touched_part(self._scene.model, demonstration)
         if part is None:
-            raise RuntimeError(f"{sample.id}: the demonstration cannot be repeated")
-        front = self._renderer.surfaces(demonstration.initial, camera)
+            raise RuntimeError(f"{sample.id}: the demonstration cannot be reproduced")
+        segmentation = self._renderer.segmentation(demonstration.initial, camera)
         view = view_part(
-            self._renderer, self._scene.model, demonstration.initial, camera, part, front
+            self._renderer, self._scene.model, demonstration.initial, camera, part, segmentation
         )
         whole = replace(part, points=self._surface(demonstration.initial, camera, part.geoms))
         whole_view = view_part(
-            self._renderer, self._scene.model, demonstration.initial, camera, whole, front
+            self._renderer, self._scene.model, demonstration.initial, camera, whole, segmentation
         )
         if view is None or whole_view is None:
             return 0.0, 0.0, 0.0
-        stored = _box(sample) * FINER
+        stored = _box(sample) * SCALE
         left, top, right, bottom = stored.astype(int)
         fill = float(view.mask[top:bottom, left:right].mean())
         return float(iou(stored, view.box)), float(iou(stored, whole_view.box)), fill
 
     def _surface(self, initial: Any, camera: Camera, geoms: Sequence[int]) -> FloatArray:
-        alone = self._renderer.surfaces_of(initial, camera, geoms)
-        rows, columns = np.nonzero(alone.geom >= 0)
+        part_only = self._renderer.segmentation_of(initial, camera, geoms)
+        rows, columns = np.nonzero(part_only.geom >= 0)
         rows, columns = rows[::40], columns[::40]
         pixels = np.stack([columns + 0.5, rows + 0.5], axis=1)
-        return camera.unproject(pixels, alone.depth[rows, columns])
+        return camera.unproject(pixels, part_only.depth[rows, columns])
 
 
 def measure_throughput(size: int, workers: int, views: int, per_task: int) -> dict[str, Any]:
-    """Wall time of a run over all training tasks, from nothing to a finished data set."""
+    """Wall time of a complete run over all training tasks."""
     plan = Plan(scenes={"train": per_task}, views=views, size=size, seed=99)
     with tempfile.TemporaryDirectory() as folder:
         began, used = time.perf_counter(), _cpu_seconds()
@@ -223,9 +224,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--views", type=int, default=4, help="for the throughput")
+    parser.add_argument("--views", type=int, default=4, help="views per scene for the throughput")
     parser.add_argument(
-        "--only-throughput", action="store_true", help="measure that again, on an idle machine"
+        "--only-throughput",
+        action="store_true",
+        help="measure only the throughput, on an idle machine",
     )
     options = parser.parse_args()
     if options.only_throughput:
@@ -249,7 +252,7 @@ def main() -> None:
             f"--out results/{options.out.name}"
         ),
         "seed": FIRST_SEED,
-        "versions": dict(world(options.world).versions()),
+        "versions": dict(load_world(options.world).versions()),
         "summary": summarise(rows),
         "tasks": rows,
     }

@@ -24,10 +24,10 @@ run = CliRunner().invoke
 
 @pytest.fixture(scope="module")
 def trace():
-    from maniplvm.simulation.worlds import world
+    from maniplvm.simulation.worlds import load_world
     from tests.simulation.execution.conftest import demonstrated_sample
 
-    sample = demonstrated_sample(world("metaworld"), "button-press-topdown-v3", 0)
+    sample = demonstrated_sample(load_world("metaworld"), "button-press-topdown-v3", 0)
     return replace(sample, id="press", image=png(192, 192))
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -22,12 +24,12 @@ def run(*options):
 
 
 @pytest.mark.gl
-def test_the_command_makes_a_data_set_and_says_so(tmp_path):
+def test_the_command_writes_a_data_set(tmp_path):
     out = tmp_path / "data"
     result = run(
         *("--out", out, "--tasks", "push-v3", "--splits", "train,id_test"),
         *("--per-task", "1", "--per-task", "train=2", "--views", 1, "--size", 64),
-        *("--plain", "textures,distractors", "--name", "small"),
+        *("--disable-randomization", "textures,distractors", "--name", "small"),
     )
     assert result.exit_code == 0
     dataset = open_dataset(out)
@@ -48,11 +50,24 @@ def test_the_command_makes_a_data_set_and_says_so(tmp_path):
         (("--tasks", "fold-laundry"), "fold-laundry"),
         (("--per-task", "many"), "--per-task"),
         (("--per-task", "adapt2=3"), "--per-task"),
+        (("--disable-randomization", "weather"), "weather"),
         (("--plain", "weather"), "weather"),
-        (("--per-task", "0"), "no scene"),
+        (("--per-task", "0"), "no scenes are requested; raise --per-task"),
         (("--workers", "0"), "--workers"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_choices(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         run("--out", tmp_path / "data", *options)
+
+
+def test_the_deprecated_option_still_works_with_a_notice_and_is_hidden(capfd):
+    with pytest.raises(UserError, match="unknown kind of randomization 'weather'"):
+        simulate(out=Path("unused"), plain="weather")
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "--plain is deprecated" in lines[0]
+    assert "--disable-randomization" in lines[0]
+    help_text = run("--help").output
+    assert "--disable-randomization" in help_text
+    assert "--plain" not in help_text

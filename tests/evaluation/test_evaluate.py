@@ -223,11 +223,11 @@ def test_a_file_with_draws_for_some_samples_only_is_refused(tmp_path):
 @pytest.mark.sim
 @needs_sim
 def test_simulated_traces_are_followed_and_followed_once(tmp_path):
-    from maniplvm.simulation.worlds import world
+    from maniplvm.simulation.worlds import load_world
     from tests.cli.images import png
     from tests.simulation.execution.conftest import demonstrated_sample
 
-    made = demonstrated_sample(world("metaworld"), "button-press-topdown-v3", 0)
+    made = demonstrated_sample(load_world("metaworld"), "button-press-topdown-v3", 0)
     trace = replace(made, id="press", image=png(192, 192))
     unreliable = replace(
         trace, id="soccer", provenance={**trace.provenance, "task": "soccer-v3"}, category="soccer"

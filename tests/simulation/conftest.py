@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 if importlib.util.find_spec("metaworld") is None:
-    collect_ignore_glob = ["test_*.py"]
+    collect_ignore_glob = ["test_*.py", "*/test_*.py"]
 
 TWO_THINGS = """
 <mujoco>
@@ -24,9 +24,9 @@ TWO_THINGS = """
 
 @pytest.fixture(scope="session")
 def metaworld():
-    from maniplvm.simulation.worlds import world
+    from maniplvm.simulation.worlds import load_world
 
-    return world("metaworld")
+    return load_world("metaworld")
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,7 @@ def two_things():
 @pytest.fixture
 def demonstration_of():
     """Builds a demonstration from a path, a gripper and contacts given as tuples."""
-    from maniplvm.simulation.labels.contacts import ContactLog
-    from maniplvm.simulation.labels.demonstrations import Demonstration
+    from maniplvm.simulation.labels.demonstrations import ContactLog, Demonstration
 
     def build(path, gripper=None, contacts=(), initial=None):
         path = np.asarray(path, dtype=np.float64)
@@ -87,7 +86,7 @@ def demonstration_of():
             body=np.array(body, dtype=np.int64),
             impulse=np.array(impulse, dtype=np.float64),
             local=np.array(local, dtype=np.float64).reshape(count, 3),
-            reach=np.zeros((count, 3)),
+            offset=np.zeros((count, 3)),
         )
         return Demonstration(0, initial, path, gripper, log, success=True)
 

@@ -18,9 +18,9 @@ def test_an_unknown_name_is_an_attribute_error():
         maniplvm.simulation.__getattr__("levitate")
 
 
-def test_the_package_and_its_splits_need_no_simulator():
+def test_the_package_and_its_plan_need_no_simulator():
     code = (
-        "import sys, maniplvm.simulation, maniplvm.simulation.generation.splits, maniplvm.cli.simulate\n"
+        "import sys, maniplvm.simulation, maniplvm.simulation.generation.plan, maniplvm.cli.simulate\n"
         "assert not {'mujoco', 'metaworld', 'robosuite'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

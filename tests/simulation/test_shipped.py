@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from maniplvm.data import open_dataset
-from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.generation.plan import SPLITS
 from maniplvm.simulation.labels.instructions import instructions
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.tasks.sample import Task
@@ -48,15 +48,15 @@ def test_no_held_out_task_is_trained_on(samples):
     assert not tasks["adapt"] & tasks["ood_tasks"]
 
 
-def test_no_held_out_wording_is_taught(samples):
-    taught = {s.instruction for name in ("train", "adapt") for s in samples[name]}
+def test_no_held_out_phrasing_is_in_a_training_split(samples):
+    training = {s.instruction for name in ("train", "adapt") for s in samples[name]}
     for name in ("id_test", "adapt_test", "ood_tasks", "ood_robot"):
         held_out = {
-            wording
+            phrasing
             for sample in samples[name]
-            for wording in instructions(sample.provenance["world"], sample.category).held_out
+            for phrasing in instructions(sample.provenance["world"], sample.category).held_out
         }
-        assert not taught & held_out
+        assert not training & held_out
         unseen = sum(sample.instruction in held_out for sample in samples[name])
         assert 0.35 < unseen / len(samples[name]) < 0.65
 
@@ -83,7 +83,7 @@ def test_images_decode_to_their_size():
 
 def test_the_card_counts_what_is_there(samples):
     for name, split in samples.items():
-        wordings = len({sample.instruction for sample in split})
+        phrasings = len({sample.instruction for sample in split})
         tasks = len({sample.category for sample in split})
-        row = [tasks, len(scenes(split)), len(split) // 2, len(split), wordings]
+        row = [tasks, len(scenes(split)), len(split) // 2, len(split), phrasings]
         assert f"| {name} | {' | '.join(f'{count:,}' for count in row)} |" in CARD

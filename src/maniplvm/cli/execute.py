@@ -1,4 +1,4 @@
-"""`maniplvm execute`: predicted traces, followed in physics."""
+"""`maniplvm execute`: executes predicted traces in simulation."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ def execute(
     predictions: Annotated[Path, typer.Option(help='JSONL of {"id", "text", "frame"?}.')],
     split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
     frame: Annotated[
-        str | None, typer.Option(help="Frame of the answers; default: original pixels.")
+        str | None, typer.Option(help="Coordinate frame of the answers; default: original pixels.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Most seconds for one motion.")] = 20.0,
+    workers: Annotated[int, typer.Option(help="Number of worker processes.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Time limit of one motion [s].")] = 20.0,
     out: Annotated[
-        Path | None, typer.Option(help="Write every outcome here, one JSON object a line.")
+        Path | None, typer.Option(help="File for all results, one JSON object a line.")
     ] = None,
 ) -> None:
-    """Follow predicted traces in physics: does the drawer open?
+    """Execute predicted traces in simulation and report the success rate.
 
-    Depth and the gripper's switches come from the reference; the path is the policy's. A
-    prediction that cannot be read counts as a failure.
+    The path comes from the prediction. Depth and gripper commands come from the reference. An
+    invalid prediction counts as a failure.
     """
     from maniplvm.data import open_dataset
-    from maniplvm.simulation.engine import require_mujoco
+    from maniplvm.simulation.worlds import require_mujoco
 
     check_output(out)
     require_mujoco()
     matched = match_predictions(
         read_predictions(predictions), open_dataset(data).samples(split, images=False), str(data)
     )
-    samples, said = _traces(matched, data)
-    framed = [replace(prediction, frame=prediction.frame or frame) for prediction in said]
+    samples, traces = _traces(matched, data)
+    framed = [replace(prediction, frame=prediction.frame or frame) for prediction in traces]
     console = Console()
     with progress_bar() as bar:
         done = bar.add_task("executions", total=len(framed))
@@ -115,14 +115,14 @@ def _summary(samples: Sequence[Sample], executions: Sequence[Execution]) -> Tabl
         table.add_column(heading, justify="right")
     table.add_column("failures")
     for name in sorted(by_task):
-        mark = " *" if name in UNRELIABLE_TASKS else ""
-        table.add_row(name + mark, *_cells(by_task[name]))
+        suffix = " *" if name in UNRELIABLE_TASKS else ""
+        table.add_row(name + suffix, *_cells(by_task[name]))
     table.add_section()
-    judged = [each for name in by_task if name not in UNRELIABLE_TASKS for each in by_task[name]]
+    reliable = [each for name in by_task if name not in UNRELIABLE_TASKS for each in by_task[name]]
     table.add_row("all", *_cells(executions))
-    if 0 < len(judged) < len(executions):
-        table.add_row("without *", *_cells(judged))
-        table.caption = "* even reference traces often fail in this task"
+    if 0 < len(reliable) < len(executions):
+        table.add_row("without *", *_cells(reliable))
+        table.caption = "* reference traces often fail in this task"
     return table
 
 

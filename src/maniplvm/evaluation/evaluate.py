@@ -26,8 +26,8 @@ from maniplvm.evaluation.wrong_instruction import wrong_instructions
 from maniplvm.files import write_whole
 from maniplvm.process import package_versions, peak_rss_mb
 from maniplvm.rewards import Preset, resolve_preset
-from maniplvm.simulation.engine import require_mujoco
 from maniplvm.simulation.provenance import task_of
+from maniplvm.simulation.worlds import require_mujoco
 from maniplvm.tasks import Sample
 
 Progress = Callable[[str, int, int], None]
@@ -86,7 +86,7 @@ class Physics:
 
     def judges(self, sample: Sample) -> bool:
         """Whether executing an answer to this sample is wanted, and says something about it."""
-        from maniplvm.simulation.execution.reliability import UNRELIABLE_TASKS
+        from maniplvm.simulation.execution import UNRELIABLE_TASKS
 
         chosen = self.splits is None or sample.split in self.splits
         reliable = task_of(sample) not in UNRELIABLE_TASKS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.evaluation.scored import read_answer
-from maniplvm.simulation.engine import require_mujoco
 from maniplvm.simulation.provenance import is_simulated, task_of
+from maniplvm.simulation.worlds import require_mujoco
 from maniplvm.tasks import Sample, Task
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def execute_answers(
                 f"sample {sample.id} does not come from simulation and cannot be executed"
             )
     require_mujoco()
-    from maniplvm.simulation.execution import ExecutionPool, Job
+    from maniplvm.simulation.execution import ExecutionJob, ExecutionPool
 
     jobs = [
-        (said, Job(sample, read_answer(said, sample).value))
+        (said, ExecutionJob(sample, read_answer(said, sample).value))
         for said, sample in zip(predictions, samples, strict=True)
     ]
     jobs.sort(key=lambda pair: task_of(pair[1].sample))

@@ -1,6 +1,6 @@
-"""Manipulation data and a physical verifier out of simulation; rendering is needed for data only.
+"""Simulated manipulation: data sets with labels from physics, and execution of predicted traces.
 
-Names are imported when first used, so that the package can be looked at without a simulator.
+Names are imported at first use, so importing this package needs no simulator.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from maniplvm.simulation.execution import Execution, Reason, execute
     from maniplvm.simulation.generation.plan import Plan
     from maniplvm.simulation.provenance import Provenance
-    from maniplvm.simulation.randomization.appearance import Variety
+    from maniplvm.simulation.randomization.domain_randomization import DomainRandomization
 
-__all__ = ["Execution", "Plan", "Provenance", "Reason", "Variety", "execute"]
+__all__ = ["DomainRandomization", "Execution", "Plan", "Provenance", "Reason", "execute"]
 
-_HOME = {
+_MODULE_OF = {
+    "DomainRandomization": "randomization.domain_randomization",
     "Execution": "execution",
     "Plan": "generation.plan",
     "Provenance": "provenance",
     "Reason": "execution",
-    "Variety": "randomization.appearance",
     "execute": "execution",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,4 +1,4 @@
-"""What a simulated sample remembers: enough to rebuild its scene without rendering anything."""
+"""The provenance of a simulated sample: enough to rebuild its scene without rendering."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from maniplvm.tasks.sample import Sample
 
 @dataclass(frozen=True, eq=False)
 class Provenance:
-    """Where a simulated sample comes from.
+    """The origin of a simulated sample. Attribute names are the stored keys.
 
     The traced point is the point of the gripper that touches the part. The end effector is at
-    the traced point minus `traced_offset`; the hand keeps its orientation, so that holds
-    throughout.
+    the traced point minus `traced_offset`. The hand keeps its orientation, so the offset is
+    constant.
 
     Attributes:
         world: Name of the world.
         task: Name of the task in its world.
-        seed: Of the scene's reset.
-        view: Number of the image among those of the scene.
-        camera: Pose and intrinsics.
-        part: What the affordance is called.
+        seed: Seed of the scene's reset.
+        view: Number of the image among the images of the scene.
+        camera: Pose and intrinsics of the camera.
+        part: Name of the touched part in the instructions.
         goal_marker: Whether a marker shows the goal.
-        touched_body: Name of the touched body, or `#id` when it has none.
-        touched_geoms: Ids of its geoms that carry the force.
-        visible_fraction: Of the touched patch in the image, 0..1.
-        trace: `(N, 2)` the reference trace, unrounded [px].
-        waypoint_depths: `(N,)` of the reference trace, along the optical axis [m].
-        gripper: `(N,)` command that holds from each waypoint on, -1 open to 1 closed.
-        contact_waypoint: Index of the waypoint nearest in time to the first touch.
+        touched_body: Name of the touched body, or `#id` if it has no name.
+        touched_geoms: Ids of the geoms that carry the force.
+        visible_fraction: Visible fraction of the touched surface, 0..1.
+        trace: `(N, 2)` reference trace, unrounded [px].
+        waypoint_depths: `(N,)` depth of the reference trace along the optical axis [m].
+        gripper: `(N,)` gripper command from each waypoint on, -1 open to 1 closed.
+        contact_waypoint: Index of the waypoint nearest in time to the first contact.
         traced_offset: `(3,)` from the end effector to the traced point [m, world axes].
-        expert_steps: Control steps that the expert needed.
-        look: What randomisation chose.
-        versions: Of the packages that decide the physics.
+        expert_steps: Number of control steps of the expert.
+        look: Values that domain randomization chose.
+        versions: Versions of the packages that decide the physics.
     """
 
     world: str
@@ -62,7 +62,7 @@ class Provenance:
     versions: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `Sample.provenance`."""
+        """JSON-ready values for `Sample.provenance`."""
         plain = {
             name: value.tolist() if isinstance(value, np.ndarray) else value
             for name, value in vars(self).items()
@@ -76,10 +76,10 @@ class Provenance:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Provenance:
-        """The record that `to_json` described.
+        """The inverse of `to_json`.
 
         Raises:
-            ValueError: a field is missing.
+            ValueError: A field is missing.
         """
         missing = [name for name in cls.__dataclass_fields__ if name not in plain]
         if missing:

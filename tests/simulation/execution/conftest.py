@@ -1,14 +1,9 @@
-import importlib.util
-
 import numpy as np
 import pytest
 
-if importlib.util.find_spec("metaworld") is None:
-    collect_ignore_glob = ["test_*.py"]
-
 
 def plain_reference(**changes):
-    """A provenance that no simulator made: a straight line of three points, switched halfway."""
+    """A provenance without a simulator: three points on a line, with a gripper switch halfway."""
     from maniplvm.simulation.provenance import Provenance
     from maniplvm.simulation.scene.cameras import Camera
 
@@ -36,20 +31,20 @@ def plain_reference(**changes):
 
 
 def demonstrated_sample(world, task, seed):
-    """A trajectory sample as the generator makes it, but without an image."""
-    from maniplvm.simulation.labels.affordance import touched_part
+    """A trajectory sample like those of the generator, but without an image."""
+    from maniplvm.simulation.labels.affordance import find_touched_part
     from maniplvm.simulation.labels.demonstrations import demonstrate
     from maniplvm.simulation.labels.traces import waypoints
-    from maniplvm.simulation.scene.cameras import Framing, frame
+    from maniplvm.simulation.scene.cameras import Framing, fit_camera
     from maniplvm.tasks import Sample, Task, TraceTarget
 
     scene = world.open(task)
     demonstration = demonstrate(scene, seed)
-    part = touched_part(scene.model, demonstration)
+    part = find_touched_part(scene.model, demonstration)
     assert part is not None
     path = waypoints(demonstration, part)
     framing = Framing(scene.viewpoint.azimuths[0], -38.0, 45.0, 0.7, (0.5, 0.5))
-    camera = frame(path.points, framing, (192, 192))
+    camera = fit_camera(path.points, framing, (192, 192))
     assert camera is not None
     pixels, depth = camera.project(path.points)
     reference = plain_reference(
@@ -94,7 +89,7 @@ def sample_of(metaworld):
 
 @pytest.fixture(scope="session")
 def scenes():
-    from maniplvm.simulation.execution import Scenes
+    from maniplvm.simulation.execution import SceneCache
 
-    with Scenes(3) as kept:
+    with SceneCache(3) as kept:
         yield kept

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maniplvm.simulation.execution.backprojection import lift
+from maniplvm.simulation.execution.backprojection import backproject
 
 from .conftest import plain_reference
 
@@ -16,61 +16,61 @@ PIXELS = st.lists(
 )
 
 
-def depth_of(course, reference):
-    return reference.camera.project(course.points + reference.traced_offset)[1]
+def depth_of(path, reference):
+    return reference.camera.project(path.points + reference.traced_offset)[1]
 
 
-def test_the_reference_trace_lifts_to_the_reference_waypoints(reference):
-    course = lift(reference.trace, reference)
+def test_the_reference_trace_gives_the_reference_waypoints(reference):
+    path = backproject(reference.trace, reference)
     expected = reference.camera.unproject(reference.trace, reference.waypoint_depths)
-    assert np.allclose(course.points, expected)
-    assert course.gripper.tolist() == [-1.0, 1.0, 1.0]
+    assert np.allclose(path.points, expected)
+    assert path.gripper.tolist() == [-1.0, 1.0, 1.0]
 
 
-def test_the_end_effector_stays_where_the_traced_point_is_not():
+def test_the_offset_of_the_traced_point_is_subtracted():
     offset = np.array([0.01, -0.02, 0.03])
     bare, offcentre = plain_reference(), plain_reference(traced_offset=offset)
-    there = lift(bare.trace, bare).points - lift(offcentre.trace, offcentre).points
+    there = backproject(bare.trace, bare).points - backproject(offcentre.trace, offcentre).points
     assert np.allclose(there, offset)
 
 
 def test_more_points_on_the_same_line_change_neither_depth_nor_gripper(reference):
     x = np.linspace(20.0, 180.0, 9)
-    course = lift(np.stack([x, np.full(9, 100.0)], axis=1), reference)
-    assert np.allclose(depth_of(course, reference)[[0, 4, 8]], reference.waypoint_depths)
-    assert (course.gripper > 0).tolist() == [False] * 4 + [True] * 5
+    path = backproject(np.stack([x, np.full(9, 100.0)], axis=1), reference)
+    assert np.allclose(depth_of(path, reference)[[0, 4, 8]], reference.waypoint_depths)
+    assert (path.gripper > 0).tolist() == [False] * 4 + [True] * 5
 
 
 def test_repeated_points_change_nothing(reference):
-    once = lift(reference.trace, reference)
-    twice = lift(np.repeat(reference.trace, 2, axis=0), reference)
+    once = backproject(reference.trace, reference)
+    twice = backproject(np.repeat(reference.trace, 2, axis=0), reference)
     assert np.allclose(once.points, twice.points)
 
 
 def test_the_gripper_switches_at_the_waypoint_nearest_to_the_reference_switch(reference):
     trace = np.array([[20.0, 100.0], [112.0, 100.0], [180.0, 100.0]])
-    course = lift(trace, reference)
-    assert course.gripper.tolist() == [-1.0, 1.0, 1.0]
-    assert np.allclose(depth_of(course, reference), reference.waypoint_depths)
+    path = backproject(trace, reference)
+    assert path.gripper.tolist() == [-1.0, 1.0, 1.0]
+    assert np.allclose(depth_of(path, reference), reference.waypoint_depths)
 
 
-def test_a_switch_far_from_every_waypoint_makes_its_own(reference):
-    course = lift(reference.trace[[0, 2]], reference)
-    assert len(course.points) == 3
-    assert course.gripper.tolist() == [-1.0, 1.0, 1.0]
+def test_a_switch_far_from_all_waypoints_adds_a_waypoint(reference):
+    path = backproject(reference.trace[[0, 2]], reference)
+    assert len(path.points) == 3
+    assert path.gripper.tolist() == [-1.0, 1.0, 1.0]
 
 
 @given(trace=PIXELS)
 @settings(max_examples=60, deadline=None)
-def test_whatever_lifts_is_finite_and_ends_with_the_reference_gripper(trace):
+def test_a_path_is_finite_and_ends_with_the_reference_gripper(trace):
     reference = plain_reference()
     try:
-        course = lift(trace, reference)
+        path = backproject(trace, reference)
     except ValueError:
         return
-    assert np.isfinite(course.points).all()
-    assert len(course.points) == len(course.gripper) >= 2
-    assert course.gripper[-1] == reference.gripper[-1]
+    assert np.isfinite(path.points).all()
+    assert len(path.points) == len(path.gripper) >= 2
+    assert path.gripper[-1] == reference.gripper[-1]
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_whatever_lifts_is_finite_and_ends_with_the_reference_gripper(trace):
         ([[1.0], [2.0, 3.0]], "numbers"),
     ],
 )
-def test_what_is_not_a_path_is_named(reference, trace, message):
+def test_an_invalid_trace_is_an_error(reference, trace, message):
     with pytest.raises(ValueError, match=message):
-        lift(trace, reference)
+        backproject(trace, reference)
 
 
-def test_a_reference_that_moves_in_depth_alone_still_lifts():
+def test_a_reference_that_moves_only_in_depth_is_valid():
     still = replace(plain_reference(), trace=np.full((3, 2), 50.0))
-    assert np.isfinite(lift([[10.0, 10.0], [90.0, 90.0]], still).points).all()
+    assert np.isfinite(backproject([[10.0, 10.0], [90.0, 90.0]], still).points).all()

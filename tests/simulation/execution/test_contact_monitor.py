@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import mujoco
 import pytest
 
-from maniplvm.simulation.execution.contact_monitor import LOST_STEPS, Watch
+from maniplvm.simulation.execution.contact_monitor import LOST_STEPS, ContactMonitor
 
 pytestmark = pytest.mark.sim
 
@@ -34,65 +34,65 @@ def put(scene, hand, cup):
     mujoco.mj_forward(scene.model, scene.data)
 
 
-def test_a_part_that_the_hand_meets_is_touched(scene):
-    watch = Watch(scene, "cup")
-    watch.look(holding=False)
-    assert not watch.touched
+def test_contact_with_the_hand_is_a_touch(scene):
+    monitor = ContactMonitor(scene, "cup")
+    monitor.update(is_closed=False)
+    assert not monitor.touched
     put(scene, 0.92, 1.0)
-    watch.look(holding=False)
-    assert watch.touched
+    monitor.update(is_closed=False)
+    assert monitor.touched
 
 
-def test_meeting_another_body_is_not_touching_the_part(scene):
-    watch = Watch(scene, "cup")
+def test_contact_with_another_body_is_no_touch(scene):
+    monitor = ContactMonitor(scene, "cup")
     put(scene, -0.92, 1.0)
-    watch.look(holding=False)
-    assert not watch.touched
+    monitor.update(is_closed=False)
+    assert not monitor.touched
 
 
-def test_a_carried_part_that_is_lost_was_dropped(scene):
-    watch = Watch(scene, "cup")
+def test_a_carried_part_that_loses_contact_is_dropped(scene):
+    monitor = ContactMonitor(scene, "cup")
     put(scene, 1.42, 1.5)
-    watch.look(holding=True)
+    monitor.update(is_closed=True)
     put(scene, 0.0, 1.5)
     for _ in range(LOST_STEPS):
-        assert not watch.dropped
-        watch.look(holding=True)
-    assert watch.dropped
+        assert not monitor.dropped
+        monitor.update(is_closed=True)
+    assert monitor.dropped
 
 
-def test_a_part_that_is_let_go_on_purpose_was_not_dropped(scene):
-    watch = Watch(scene, "cup")
+def test_a_part_that_is_released_on_purpose_is_not_dropped(scene):
+    monitor = ContactMonitor(scene, "cup")
     put(scene, 1.42, 1.5)
-    watch.look(holding=True)
+    monitor.update(is_closed=True)
     put(scene, 0.0, 1.5)
     for _ in range(3 * LOST_STEPS):
-        watch.look(holding=False)
-    assert not watch.dropped
+        monitor.update(is_closed=False)
+    assert not monitor.dropped
 
 
-def test_a_part_that_was_only_pushed_was_not_dropped(scene):
-    watch = Watch(scene, "cup")
+def test_a_part_that_was_only_pushed_is_not_dropped(scene):
+    monitor = ContactMonitor(scene, "cup")
     put(scene, 1.42, 1.5)
-    watch.look(holding=False)
+    monitor.update(is_closed=False)
     put(scene, 0.0, 1.5)
     for _ in range(3 * LOST_STEPS):
-        watch.look(holding=True)
-    assert not watch.dropped
+        monitor.update(is_closed=True)
+    assert not monitor.dropped
 
 
-def test_a_body_without_a_name_is_known_by_its_number(scene):
-    watch = Watch(scene, "#3")
+def test_a_body_without_a_name_is_found_by_its_number(scene):
+    monitor = ContactMonitor(scene, "#3")
     put(scene, -0.92, 1.0)
-    watch.look(holding=False)
-    assert watch.touched
+    monitor.update(is_closed=False)
+    assert monitor.touched
 
 
 @pytest.mark.parametrize("part", ["teapot", "#99", "#x"])
-def test_an_unknown_part_is_named(scene, part):
+def test_an_unknown_body_is_an_error(scene, part):
     with pytest.raises(ValueError, match=part):
-        Watch(scene, part)
+        ContactMonitor(scene, part)
 
 
-def test_where_nothing_is_to_be_touched_nothing_is_missed(scene):
-    assert Watch(scene, "").touched
+def test_a_task_without_a_part_counts_as_touched(scene):
+    assert ContactMonitor(scene, "").touched

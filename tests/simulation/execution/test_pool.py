@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.execution import ExecutionPool, Job, Reason, execute, execute_batch
+from maniplvm.simulation.execution import (
+    ExecutionJob,
+    ExecutionPool,
+    Reason,
+    execute,
+    execute_batch,
+)
 
 pytestmark = pytest.mark.sim
 
@@ -19,7 +25,7 @@ def pool():
 @pytest.fixture
 def jobs(sample_of):
     samples = [sample_of("drawer-open-v3"), sample_of("button-press-topdown-v3")]
-    return [Job(sample, sample.target.points) for sample in [*samples, *samples, *samples]]
+    return [ExecutionJob(sample, sample.target.points) for sample in [*samples, *samples, *samples]]
 
 
 def reasons(executions):
@@ -27,7 +33,7 @@ def reasons(executions):
 
 
 def processes(pool):
-    return [member._process.pid or 0 for member in pool._members]
+    return [worker._process.pid or 0 for worker in pool._workers]
 
 
 def once(action):
@@ -42,8 +48,8 @@ def once(action):
 
 
 def test_results_come_in_the_order_of_the_jobs(pool, jobs, scenes):
-    wrong = Job(jobs[0].sample, [[0.0, 0.0], [5.0, 5.0]])
-    mixed = [jobs[0], wrong, jobs[1], Job(jobs[0].sample, None)]
+    wrong = ExecutionJob(jobs[0].sample, [[0.0, 0.0], [5.0, 5.0]])
+    mixed = [jobs[0], wrong, jobs[1], ExecutionJob(jobs[0].sample, None)]
     expected = [execute(job.sample, job.trace, scenes=scenes) for job in mixed[:3]]
     done = pool.run(mixed)
     assert done[:3] == expected
@@ -51,26 +57,28 @@ def test_results_come_in_the_order_of_the_jobs(pool, jobs, scenes):
 
 
 def test_a_bad_trace_does_not_stop_the_batch(pool, jobs):
-    bad = [Job(jobs[0].sample, trace) for trace in ("nonsense", [[float("nan")] * 2] * 3, [])]
+    bad = [
+        ExecutionJob(jobs[0].sample, trace) for trace in ("nonsense", [[float("nan")] * 2] * 3, [])
+    ]
     done = reasons(pool.run([*bad, *jobs[:2]]))
     assert done == [Reason.INVALID] * 3 + [Reason.SOLVED] * 2
 
 
 def test_progress_counts_every_job(pool, jobs):
     told = []
-    pool.run([*jobs[:3], Job(jobs[0].sample, None)], told.append)
+    pool.run([*jobs[:3], ExecutionJob(jobs[0].sample, None)], told.append)
     assert sum(told) == 4
 
 
-def test_a_simulator_that_fails_is_reported_and_the_batch_goes_on(pool, jobs):
+def test_a_failed_simulator_is_reported_and_the_batch_continues(pool, jobs):
     sample = jobs[0].sample
     broken = replace(sample, provenance={**sample.provenance, "touched_body": "teapot"})
-    done = pool.run([Job(broken, sample.target.points), *jobs[:2]])
+    done = pool.run([ExecutionJob(broken, sample.target.points), *jobs[:2]])
     assert reasons(done) == [Reason.CRASHED, Reason.SOLVED, Reason.SOLVED]
     assert "teapot" in done[0].detail
 
 
-def test_a_killed_worker_costs_its_execution_and_no_more(pool, jobs):
+def test_a_killed_worker_loses_only_its_own_execution(pool, jobs):
     victim = processes(pool)[0]
     done = reasons(pool.run(jobs, once(lambda: os.kill(victim, signal.SIGKILL))))
     assert done.count(Reason.CRASHED) <= 1
@@ -79,8 +87,8 @@ def test_a_killed_worker_costs_its_execution_and_no_more(pool, jobs):
 
 
 def test_a_stuck_worker_is_replaced(jobs, monkeypatch):
-    monkeypatch.setattr("maniplvm.simulation.execution.worker_process.OPENING_SECONDS", 5.0)
-    monkeypatch.setattr("maniplvm.simulation.execution.worker_process.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("maniplvm.simulation.execution.worker.OPENING_SECONDS", 5.0)
+    monkeypatch.setattr("maniplvm.simulation.execution.worker.GRACE_SECONDS", 0.5)
     with ExecutionPool(1, timeout=4.0) as pool:
         (victim,) = processes(pool)
         done = reasons(pool.run(jobs[:6:2], once(lambda: os.kill(victim, signal.SIGSTOP))))
@@ -92,20 +100,20 @@ def test_the_time_limit_holds_for_every_motion(jobs):
     assert reasons(execute_batch(jobs[:1], 1, timeout=1e-9)) == [Reason.TIMEOUT]
 
 
-def test_an_unknown_world_stops_the_batch_with_one_clear_line(jobs):
+def test_an_unknown_world_stops_the_batch_with_one_line(jobs):
     sample = jobs[0].sample
     elsewhere = replace(sample, provenance={**sample.provenance, "world": "isaac"})
     with pytest.raises(UserError, match="unknown world 'isaac'"):
-        execute_batch([Job(elsewhere, sample.target.points)], 1)
+        execute_batch([ExecutionJob(elsewhere, sample.target.points)], 1)
 
 
 @pytest.mark.parametrize(("workers", "timeout"), [(0, 1.0), (1, 0.0), (1, float("nan"))])
-def test_a_pool_needs_a_worker_and_some_time(workers, timeout):
+def test_workers_and_timeout_must_be_positive(workers, timeout):
     with pytest.raises(UserError, match="--"):
         ExecutionPool(workers, timeout)
 
 
-def test_an_empty_batch_is_done_at_once(pool):
+def test_an_empty_batch_returns_at_once(pool):
     assert pool.run([]) == []
 
 

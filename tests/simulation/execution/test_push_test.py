@@ -1,4 +1,4 @@
-"""Touches in the shipped scenes: what a label says, physics must find without it."""
+"""Push tests in the shipped scenes: physics must confirm the labels without using them."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import pytest
 
 from maniplvm.data import open_dataset
 from maniplvm.simulation.execution import (
-    Contact,
+    ExecutionJob,
     ExecutionPool,
-    Job,
-    Scenes,
-    TouchJob,
-    touch_box,
+    PushOutcome,
+    PushTestJob,
+    SceneCache,
+    run_push_test,
 )
 from maniplvm.simulation.provenance import Provenance
 
@@ -33,53 +33,55 @@ def pair():
 
 
 @pytest.fixture(scope="module")
-def touched(pair):
+def push_test(pair):
     reference = Provenance.from_json(pair[0].provenance)
-    with Scenes(1) as scenes:
-        yield lambda box: touch_box(reference, box, scenes)
+    with SceneCache(1) as scenes:
+        yield lambda box: run_push_test(reference, box, scenes)
 
 
-def test_the_labelled_box_helps_and_fits_what_it_touches(touched, pair):
-    touch = touched(pair[0].target.xyxy)
-    assert touch.contact is Contact.HELPS
-    assert touch.helps
-    assert touch.fit > 0.6
+def test_the_labelled_box_helps_and_fits_the_touched_surface(push_test, pair):
+    result = push_test(pair[0].target.xyxy)
+    assert result.outcome is PushOutcome.HELPS
+    assert result.helps
+    assert result.fit > 0.6
 
 
-def test_the_same_box_always_ends_alike_whatever_was_touched_before(touched, pair):
-    first = touched(pair[0].target.xyxy)
-    touched([2, 2, 20, 20])
-    assert touched(pair[0].target.xyxy) == first
+def test_a_result_does_not_depend_on_earlier_push_tests(push_test, pair):
+    first = push_test(pair[0].target.xyxy)
+    push_test([2, 2, 20, 20])
+    assert push_test(pair[0].target.xyxy) == first
 
 
-def test_a_larger_box_with_the_same_centre_fits_worse(touched, pair):
+def test_a_larger_box_with_the_same_centre_fits_worse(push_test, pair):
     box = pair[0].target.xyxy
     centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-    assert touched([*(centre - 3 * half), *(centre + 3 * half)]).fit < touched(box).fit / 2
+    assert push_test([*(centre - 3 * half), *(centre + 3 * half)]).fit < push_test(box).fit / 2
 
 
 @pytest.mark.parametrize("box", [[0, 0, 4, 4], [-50, -50, -40, -40], [np.nan, 0, 1, 1], [1, 2]])
-def test_a_box_anywhere_else_earns_nothing(touched, box):
-    touch = touched(box)
-    assert not touch.helps
-    assert touch.fit == 0
+def test_a_box_elsewhere_does_not_help(push_test, box):
+    result = push_test(box)
+    assert not result.helps
+    assert result.fit == 0
 
 
-def test_the_pool_does_both_and_reports_progress_of_traces(pair):
+def test_the_pool_runs_push_tests_and_executions(pair):
     box, trace = pair
     path = trace.target.points
     with ExecutionPool(workers=1, timeout=60) as pool:
-        touches = pool.touch([TouchJob(box, box.target.xyxy), TouchJob(box, None)])
-        runs = pool.run([Job(trace, path), Job(trace, path[:2] + [[0, 0], [1, 1]])])
-    assert [touch.helps for touch in touches] == [True, False]
+        results = pool.run_push_tests([PushTestJob(box, box.target.xyxy), PushTestJob(box, None)])
+        runs = pool.run(
+            [ExecutionJob(trace, path), ExecutionJob(trace, path[:2] + [[0, 0], [1, 1]])]
+        )
+    assert [result.helps for result in results] == [True, False]
     assert runs[0].success
     assert runs[0].progress == 1
     assert not runs[1].success
     assert 0 <= runs[1].progress < 1
 
 
-def test_a_lost_touch_is_told_apart_from_a_useless_one(pair):
+def test_a_crashed_push_test_differs_from_a_useless_box(pair):
     with ExecutionPool(workers=1, timeout=60) as pool:
-        (lost,) = pool.touch([TouchJob(pair[0], [["no"], "box"])])
-    assert lost.contact is Contact.CRASHED
+        (lost,) = pool.run_push_tests([PushTestJob(pair[0], [["no"], "box"])])
+    assert lost.outcome is PushOutcome.CRASHED
     assert not lost.helps

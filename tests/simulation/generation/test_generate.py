@@ -10,11 +10,10 @@ from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.simulation.generation import generate as generation
 from maniplvm.simulation.generation.generate import generate
-from maniplvm.simulation.generation.plan import Plan, shard_of
-from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.generation.plan import SPLITS, Plan, shard_of
 from maniplvm.simulation.labels.instructions import instructions
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.simulation.randomization.domain_randomization import DomainRandomization
 from maniplvm.tasks.sample import Task
 
 pytestmark = [pytest.mark.sim, pytest.mark.gl, pytest.mark.usefixtures("opengl")]
@@ -67,7 +66,7 @@ def test_targets_lie_in_the_image(samples):
         assert sample.task == Task.AFFORDANCE or 3 <= len(points) <= 10
 
 
-def test_no_scene_task_or_wording_leaks_into_a_test_split(samples):
+def test_no_scene_task_or_phrasing_leaks_into_a_test_split(samples):
     def values(split, read):
         return {read(sample) for sample in samples if sample.split == split}
 
@@ -77,9 +76,9 @@ def test_no_scene_task_or_wording_leaks_into_a_test_split(samples):
     assert not values("train", scene) & values("id_test", scene)
     assert not values("train", lambda s: s.category) & values("ood_tasks", lambda s: s.category)
     for sample in samples:
-        said = instructions("metaworld", sample.category)
-        taught = SPLITS[sample.split].teaches
-        assert sample.instruction in (said.seen if taught else said.seen + said.held_out)
+        known = instructions("metaworld", sample.category)
+        is_training = SPLITS[sample.split].is_training
+        assert sample.instruction in (known.seen if is_training else known.seen + known.held_out)
 
 
 def test_provenance_rebuilds_camera_and_trace(samples, metaworld):
@@ -87,20 +86,20 @@ def test_provenance_rebuilds_camera_and_trace(samples, metaworld):
         record = Provenance.from_json(box.provenance)
         assert record.to_json() == dict(trace.provenance)
         assert np.array_equal(record.trace, trace.target.points)
-        lifted = record.camera.unproject(record.trace, record.waypoint_depths)
-        assert np.allclose(record.camera.project(lifted)[0], record.trace, atol=1e-3)
+        points = record.camera.unproject(record.trace, record.waypoint_depths)
+        assert np.allclose(record.camera.project(points)[0], record.trace, atol=1e-3)
         assert len(record.gripper) == len(record.trace)
         assert record.versions == metaworld.versions()
         assert 0.6 <= record.visible_fraction <= 1
         assert 0 <= record.contact_waypoint < len(record.trace)
 
 
-def test_the_lifted_trace_starts_at_the_rebuilt_end_effector(samples, open_scene):
+def test_the_backprojected_trace_starts_at_the_rebuilt_end_effector(samples, open_scene):
     record = Provenance.from_json(samples[0].provenance)
     scene = open_scene(record.task)
     scene.reset(record.seed)
-    lifted = record.camera.unproject(record.trace, record.waypoint_depths)
-    assert np.allclose(lifted[0] - record.traced_offset, scene.end_effector(), atol=1e-3)
+    points = record.camera.unproject(record.trace, record.waypoint_depths)
+    assert np.allclose(points[0] - record.traced_offset, scene.end_effector(), atol=1e-3)
 
 
 def test_provenance_that_lacks_a_field_is_refused(samples):
@@ -110,7 +109,7 @@ def test_provenance_that_lacks_a_field_is_refused(samples):
         Provenance.from_json(plain)
 
 
-def test_shards_make_the_same_bytes_as_one_run(made, tmp_path):
+def test_shards_write_the_same_bytes_as_one_run(made, tmp_path):
     out = tmp_path / "data"
     first = generate(PLAN, out, name="made", shard="1/2")
     assert first.missing
@@ -121,40 +120,42 @@ def test_shards_make_the_same_bytes_as_one_run(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_workers_make_the_same_bytes_as_one_process(made, tmp_path):
+def test_workers_write_the_same_bytes_as_one_process(made, tmp_path):
     out = tmp_path / "data"
     generate(PLAN, out, name="made", workers=2)
     assert digests(out) == digests(made[0])
 
 
-def test_an_interrupted_run_goes_on_without_redoing_anything(made, tmp_path, monkeypatch):
-    out, done, make = tmp_path / "data", [], generation.make
+def test_an_interrupted_run_resumes_without_repeating_jobs(made, tmp_path, monkeypatch):
+    out, done, generate_job = tmp_path / "data", [], generation.generate_job
 
     def interrupted(job, plan):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(job.name)
-        return make(job, plan)
+        return generate_job(job, plan)
 
-    monkeypatch.setattr(generation, "make", interrupted)
+    monkeypatch.setattr(generation, "generate_job", interrupted)
     with pytest.raises(KeyboardInterrupt):
         generate(PLAN, out, name="made")
     assert not out.exists()
     monkeypatch.setattr(
-        generation, "make", lambda job, plan: done.append(job.name) or make(job, plan)
+        generation,
+        "generate_job",
+        lambda job, plan: done.append(job.name) or generate_job(job, plan),
     )
     generate(PLAN, out, name="made")
     assert len(done) == len(set(done)) == len(PLAN.jobs())
     assert digests(out) == digests(made[0])
 
 
-def test_what_is_dropped_is_counted_by_cause(tmp_path, monkeypatch):
-    monkeypatch.setattr("maniplvm.simulation.generation.sampler.LEAST_VISIBLE", 2.0)
+def test_dropped_images_are_counted_by_cause(tmp_path, monkeypatch):
+    monkeypatch.setattr("maniplvm.simulation.generation.sampler.MIN_VISIBLE", 2.0)
     plan = replace(PLAN, scenes={"train": 1}, tasks=("push-v3",))
     with pytest.raises(UserError, match="no sample"):
         generate(plan, tmp_path / "data", name="none")
-    parts = generation.Parts(tmp_path / "data", plan)
-    assert [parts.drops(job) for job in plan.jobs()] == [{"train": {"part hidden": 2}}]
+    store = generation.JobStore(tmp_path / "data", plan)
+    assert [store.drops(job) for job in plan.jobs()] == [{"train": {"part hidden": 2}}]
 
 
 def test_an_existing_folder_is_not_overwritten(made):
@@ -162,19 +163,24 @@ def test_an_existing_folder_is_not_overwritten(made):
         generate(PLAN, made[0], name="made")
 
 
-def test_the_parts_of_another_plan_are_not_mixed_in(tmp_path):
+def test_the_jobs_of_another_plan_are_refused(tmp_path):
     out = tmp_path / "data"
     generate(PLAN, out, name="made", shard="3/3")
     with pytest.raises(UserError, match="other settings"):
         generate(replace(PLAN, size=100), out, name="made")
 
 
-def test_plain_images_of_two_runs_differ_from_varied_ones(made, tmp_path):
-    plan = replace(PLAN, variety=Variety.without(["all"]), scenes={"train": 1}, tasks=("push-v3",))
+def test_without_randomization_all_views_of_a_scene_are_equal(made, tmp_path):
+    plan = replace(
+        PLAN,
+        randomization=DomainRandomization.without(["all"]),
+        scenes={"train": 1},
+        tasks=("push-v3",),
+    )
     generate(plan, tmp_path / "data", name="plain")
     plain = list(open_dataset(tmp_path / "data").samples())
     views = {sample.image for sample in plain}
-    assert len(views) == 1  # nothing varies, so both views of a scene are one image
+    assert len(views) == 1  # no randomization, so both views are equal
     assert plain[0].provenance["look"] == {"distractors": []}
 
 

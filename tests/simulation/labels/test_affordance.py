@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from maniplvm.simulation.labels.affordance import touched_part, view_part
+from maniplvm.simulation.labels.affordance import find_touched_part, view_part
 from maniplvm.simulation.labels.demonstrations import demonstrate
-from maniplvm.simulation.scene.cameras import Camera, Framing, frame
+from maniplvm.simulation.scene.cameras import Camera, Framing, fit_camera
 from maniplvm.simulation.scene.rendering import Renderer
 
 pytestmark = pytest.mark.sim
@@ -16,48 +16,48 @@ def ids(model, name):
     return model.geom(name).id, model.body(name).id
 
 
-def test_a_brush_in_passing_does_not_win(two_things, demonstration_of):
+def test_a_short_accidental_contact_is_ignored(two_things, demonstration_of):
     model, data = two_things
     ball, rod = ids(model, "ball"), ids(model, "rod")
-    touches = [(3, *ball, 0.02, ORIGIN), *((step, *rod, 1.0, ORIGIN) for step in range(10, 30))]
-    part = touched_part(model, demonstration_of(PATH, contacts=touches, initial=data))
+    contacts = [(3, *ball, 0.02, ORIGIN), *((step, *rod, 1.0, ORIGIN) for step in range(10, 30))]
+    part = find_touched_part(model, demonstration_of(PATH, contacts=contacts, initial=data))
     assert part is not None
     assert part.body == rod[1]
     assert part.first_step == 10
 
 
-def test_of_two_things_touched_in_earnest_the_first_is_meant(two_things, demonstration_of):
+def test_of_two_touched_bodies_the_first_is_taken(two_things, demonstration_of):
     model, data = two_things
     ball, rod = ids(model, "ball"), ids(model, "rod")
-    touches = [(3, *ball, 1.0, ORIGIN), *((step, *rod, 1.0, ORIGIN) for step in range(10, 15))]
-    part = touched_part(model, demonstration_of(PATH, contacts=touches, initial=data))
+    contacts = [(3, *ball, 1.0, ORIGIN), *((step, *rod, 1.0, ORIGIN) for step in range(10, 15))]
+    part = find_touched_part(model, demonstration_of(PATH, contacts=contacts, initial=data))
     assert part is not None
     assert part.body == ball[1]
 
 
-def test_what_cannot_move_is_not_meant_while_something_else_can(two_things, demonstration_of):
+def test_fixed_bodies_are_ignored_if_a_movable_body_is_touched(two_things, demonstration_of):
     model, data = two_things
     floor = (model.geom("floor").id, 0)
-    touches = [(1, *floor, 50.0, ORIGIN), (9, *ids(model, "ball"), 0.5, ORIGIN)]
-    part = touched_part(model, demonstration_of(PATH, contacts=touches, initial=data))
+    contacts = [(1, *floor, 50.0, ORIGIN), (9, *ids(model, "ball"), 0.5, ORIGIN)]
+    part = find_touched_part(model, demonstration_of(PATH, contacts=contacts, initial=data))
     assert part is not None
     assert part.body == model.body("ball").id
 
 
-def test_touching_nothing_gives_no_part(two_things, demonstration_of):
+def test_no_contact_gives_no_part(two_things, demonstration_of):
     model, data = two_things
-    assert touched_part(model, demonstration_of(PATH, initial=data)) is None
+    assert find_touched_part(model, demonstration_of(PATH, initial=data)) is None
 
 
 @pytest.mark.gl
-def test_a_long_rod_is_boxed_near_the_grip_only(opengl, two_things, demonstration_of):
+def test_the_box_of_a_long_rod_covers_only_the_grip(opengl, two_things, demonstration_of):
     model, data = two_things
     grip = [(5, *ids(model, "rod"), 1.0, (0.15, 0.0, 0.0))]
-    part = touched_part(model, demonstration_of(PATH, contacts=grip, initial=data))
+    part = find_touched_part(model, demonstration_of(PATH, contacts=grip, initial=data))
     assert part is not None
     camera = Camera((0, 0, 0), 1.0, 90.0, -89.0, 45.0, (300, 300))
     with Renderer(model, camera.size) as renderer:
-        view = view_part(renderer, model, data, camera, part, renderer.surfaces(data, camera))
+        view = view_part(renderer, model, data, camera, part, renderer.segmentation(data, camera))
     assert view is not None
     (near, far), _ = camera.project([[0.2, 0, 0.03], [0.1, 0, 0.03]])
     width = view.box[2] - view.box[0]
@@ -68,15 +68,15 @@ def test_a_long_rod_is_boxed_near_the_grip_only(opengl, two_things, demonstratio
 
 
 @pytest.mark.gl
-def test_a_hidden_part_is_not_in_view(opengl, two_things, demonstration_of):
+def test_an_occluded_part_has_no_view(opengl, two_things, demonstration_of):
     model, data = two_things
     touch = [(5, *ids(model, "ball"), 1.0, ORIGIN)]
-    part = touched_part(model, demonstration_of(PATH, contacts=touch, initial=data))
+    part = find_touched_part(model, demonstration_of(PATH, contacts=touch, initial=data))
     assert part is not None
     below = Camera((0.3, 0.3, 0), 0.6, 0.0, 45.0, 45.0, (100, 100))
     with Renderer(model, below.size) as renderer:
-        front = renderer.surfaces(data, below)
-        assert view_part(renderer, model, data, below, part, front) is None
+        segmentation = renderer.segmentation(data, below)
+        assert view_part(renderer, model, data, below, part, segmentation) is None
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_hidden_part_is_not_in_view(opengl, two_things, demonstration_of):
 def test_contact_finds_the_part_that_the_task_is_about(open_scene, task, body):
     scene = open_scene(task)
     demonstration = demonstrate(scene, 1)
-    part = touched_part(scene.model, demonstration)
+    part = find_touched_part(scene.model, demonstration)
     assert demonstration.success
     assert part is not None
     if body is None:  # the stick has no name, but it is what the hand holds, not the thermos
@@ -102,24 +102,24 @@ def test_contact_finds_the_part_that_the_task_is_about(open_scene, task, body):
         assert scene.model.body(part.body).name == body
 
 
-def test_reaching_touches_nothing(open_scene):
+def test_a_reach_task_has_no_touched_part(open_scene):
     scene = open_scene("reach-v3")
-    assert touched_part(scene.model, demonstrate(scene, 0)) is None
+    assert find_touched_part(scene.model, demonstrate(scene, 0)) is None
 
 
 @pytest.mark.gl
 @pytest.mark.parametrize("task", ["coffee-pull-v3", "window-close-v3"])
-def test_the_box_holds_the_point_that_is_touched(opengl, open_scene, task):
+def test_the_box_contains_the_contact_point(opengl, open_scene, task):
     scene = open_scene(task)
     demonstration = demonstrate(scene, 2)
-    part = touched_part(scene.model, demonstration)
+    part = find_touched_part(scene.model, demonstration)
     assert part is not None
     framing = Framing(145.0, -38.0, 45.0, 0.7, (0.5, 0.5))
-    camera = frame(np.vstack([demonstration.path, part.points]), framing, (200, 200))
+    camera = fit_camera(np.vstack([demonstration.path, part.points]), framing, (200, 200))
     assert camera is not None
     with Renderer(scene.model, camera.size) as renderer:
-        front = renderer.surfaces(demonstration.initial, camera)
-        view = view_part(renderer, scene.model, demonstration.initial, camera, part, front)
+        segmentation = renderer.segmentation(demonstration.initial, camera)
+        view = view_part(renderer, scene.model, demonstration.initial, camera, part, segmentation)
     assert view is not None
     touched = camera.project(part.points)[0].mean(axis=0)
     assert (touched >= view.box[:2] - 4).all()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maniplvm.simulation.scene.cameras import Camera, Framing, frame
+from maniplvm.simulation.scene.cameras import Camera, Framing, fit_camera
 from maniplvm.simulation.scene.rendering import Renderer
 
 pytestmark = pytest.mark.sim
@@ -52,14 +52,14 @@ def test_projecting_undoes_unprojecting(camera, x, y, depth):
 
 
 @given(cameras)
-def test_plain_data_brings_the_same_camera_back(camera):
+def test_a_camera_survives_a_json_round_trip(camera):
     assert Camera.from_json(camera.to_json()) == camera
 
 
 @given(framings, st.integers(0, 2**32 - 1))
-def test_a_framed_subject_is_inside_the_image(framing, seed):
+def test_a_fitted_camera_shows_the_whole_subject(framing, seed):
     subject = np.random.default_rng(seed).uniform((-0.3, 0.4, 0), (0.3, 0.9, 0.3), (12, 3))
-    camera = frame(subject, framing, (160, 120))
+    camera = fit_camera(subject, framing, (160, 120))
     if camera is not None:
         pixels, depth = camera.project(subject)
         assert (pixels >= 0).all()
@@ -69,7 +69,7 @@ def test_a_framed_subject_is_inside_the_image(framing, seed):
 
 def test_a_subject_too_large_for_any_distance_has_no_camera():
     framing = Framing(azimuth=90, elevation=-30, fovy=40, fill=0.7, shift=(0.5, 0.5))
-    assert frame([[-5, 0, 0], [5, 0, 0]], framing, (100, 100)) is None
+    assert fit_camera([[-5, 0, 0], [5, 0, 0]], framing, (100, 100)) is None
 
 
 @pytest.mark.gl
@@ -80,13 +80,13 @@ def test_the_renderer_draws_a_ball_where_the_camera_projects_it(opengl, two_thin
     camera = Camera((0.25, 0.2, 0.05), 0.7, azimuth, -40.0, 50.0, size)
     ball = model.geom("ball").id
     with Renderer(model, size) as renderer:
-        surfaces = renderer.surfaces(data, camera)
+        segmentation = renderer.segmentation(data, camera)
         image = renderer.image(data, camera)
-    rows, columns = np.nonzero(surfaces.geom == ball)
+    rows, columns = np.nonzero(segmentation.geom == ball)
     middle = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
     pixels, depth = camera.project(data.geom_xpos[ball])
     assert np.linalg.norm(middle - pixels[0]) < 0.8
-    assert surfaces.depth[rows, columns].min() == pytest.approx(depth[0] - 0.03, abs=0.003)
+    assert segmentation.depth[rows, columns].min() == pytest.approx(depth[0] - 0.03, abs=0.003)
     assert image.shape == (size[1], size[0], 3)
 
 
@@ -95,26 +95,26 @@ def test_unprojected_pixels_lie_on_the_surface_that_is_drawn(opengl, two_things)
     model, data = two_things
     camera = Camera((0.2, 0.2, 0.0), 0.8, 120.0, -50.0, 45.0, (200, 200))
     with Renderer(model, camera.size) as renderer:
-        surfaces = renderer.surfaces(data, camera)
-    rows, columns = np.nonzero(surfaces.geom == model.geom("floor").id)
+        segmentation = renderer.segmentation(data, camera)
+    rows, columns = np.nonzero(segmentation.geom == model.geom("floor").id)
     pixels = np.stack([columns + 0.5, rows + 0.5], axis=1)
-    points = camera.unproject(pixels, surfaces.depth[rows, columns])
+    points = camera.unproject(pixels, segmentation.depth[rows, columns])
     assert np.abs(points[:, 2]).max() < 0.002
 
 
 @pytest.mark.gl
-def test_a_geom_alone_is_seen_through_what_hides_it(opengl, two_things):
+def test_the_segmentation_of_one_geom_ignores_occlusion(opengl, two_things):
     model, data = two_things
     camera = Camera((0.3, 0.3, 0.0), 0.5, 0.0, 40.0, 45.0, (100, 100))  # from under the floor
     ball = model.geom("ball").id
     groups = model.geom_group.copy()
     with Renderer(model, camera.size) as renderer:
-        alone = renderer.surfaces_of(data, camera, [ball])
+        alone = renderer.segmentation_of(data, camera, [ball])
     assert (alone.geom == ball).any()
     assert np.array_equal(model.geom_group, groups)
 
 
-def test_without_opengl_one_line_says_what_to_install(monkeypatch):
+def test_without_opengl_one_line_names_the_packages_to_install(monkeypatch):
     from maniplvm.errors import UserError
 
     monkeypatch.setenv("MUJOCO_GL", "no_such_backend")

@@ -104,11 +104,11 @@ def test_a_task_whose_terms_weigh_nothing_is_not_execute(pair, monkeypatch):
 def test_a_lost_worker_gives_no_reward_and_is_replaced_and_not_cached(pair):
     box = pair[0]
     physics = PhysicsReward(PhysicsSettings(workers=1, timeout=60))
-    member = physics._open()._members[0]
-    while not member.ready:
-        member.hear()
-    member._process.kill()
-    member._process.join()
+    worker = physics._open()._workers[0]
+    while not worker.ready:
+        worker.receive()
+    worker._process.kill()
+    worker._process.join()
     text = [written(box.target, box)]
     (lost,) = scored(physics, text, [box])
     assert (lost.terms["touch"], physics.lost) == (0, 1)

@@ -1,23 +1,33 @@
-"""Does this trace do the task, does this touch help? Asked of physics, once or by the thousand."""
+"""Execution in physics: follows predicted traces, and runs the push test for predicted boxes."""
 
-from maniplvm.simulation.execution.executor import Scenes, execute, follow_trace
-from maniplvm.simulation.execution.outcome import Execution, Reason
-from maniplvm.simulation.execution.pool import ExecutionPool, Job, TouchJob, execute_batch
-from maniplvm.simulation.execution.push_test import Contact, Touch, touch_box
-from maniplvm.simulation.execution.reliability import UNRELIABLE_TASKS
+from maniplvm.simulation.execution.executor import (
+    UNRELIABLE_TASKS,
+    Execution,
+    Reason,
+    SceneCache,
+    execute,
+    follow_trace,
+)
+from maniplvm.simulation.execution.pool import (
+    ExecutionJob,
+    ExecutionPool,
+    PushTestJob,
+    execute_batch,
+)
+from maniplvm.simulation.execution.push_test import PushOutcome, PushTestResult, run_push_test
 
 __all__ = [
     "UNRELIABLE_TASKS",
-    "Contact",
     "Execution",
+    "ExecutionJob",
     "ExecutionPool",
-    "Job",
+    "PushOutcome",
+    "PushTestJob",
+    "PushTestResult",
     "Reason",
-    "Scenes",
-    "Touch",
-    "TouchJob",
+    "SceneCache",
     "execute",
     "execute_batch",
     "follow_trace",
-    "touch_box",
+    "run_push_test",
 ]

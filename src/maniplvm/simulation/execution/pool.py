@@ -1,4 +1,4 @@
-"""Traces and boxes by the thousand: a pool of workers that no bad answer can stop."""
+"""A pool of worker processes for executions and push tests. It survives crashes and hangs."""
 
 from __future__ import annotations
 
@@ -6,36 +6,42 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.closing import Closing
-from maniplvm.simulation.execution.outcome import Execution, Reason
-from maniplvm.simulation.execution.push_test import Contact, Touch
-from maniplvm.simulation.execution.worker import Done, Order, Refused, lost
-from maniplvm.simulation.execution.worker_process import Member
+from maniplvm.simulation.execution.executor import Execution, Reason
+from maniplvm.simulation.execution.push_test import PushOutcome, PushTestResult
+from maniplvm.simulation.execution.worker import (
+    Kind,
+    WorkerError,
+    WorkerProcess,
+    WorkerRequest,
+    WorkerResult,
+    failed_outcome,
+)
 from maniplvm.simulation.provenance import Provenance
+from maniplvm.simulation.worlds.base import Closeable
 from maniplvm.tasks.sample import Sample
 
 TIMEOUT = 20.0
-"""Most seconds for one motion; an ordinary one takes a tenth of a second."""
-_SCENES_EACH = 4
-_STARTS = 3
+"""Time limit of one motion [s]. Most motions take a tenth of a second."""
+_SCENES_PER_WORKER = 4
+_MAX_FAILED_STARTS = 3
 
 Progress = Callable[[int], None]
 """Called with the number of executions finished since the last call."""
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """A trace for a sample.
+class ExecutionJob:
+    """A trace to follow.
 
     Attributes:
-        sample: A simulated sample; its image is not needed.
-        trace: `(N, 2)` [px of the original image], or None where there is no readable answer.
+        sample: A simulated sample. Its image is not needed.
+        trace: `(N, 2)` [px of the original image], or None for an invalid answer.
     """
 
     sample: Sample
@@ -43,34 +49,34 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class TouchJob:
-    """A box for a sample.
+class PushTestJob:
+    """A box to test.
 
     Attributes:
-        sample: A simulated sample; its image is not needed.
-        box: `(4,)` xyxy [px of the original image], or None where there is no readable answer.
+        sample: A simulated sample. Its image is not needed.
+        box: `(4,)` xyxy [px of the original image], or None for an invalid answer.
     """
 
     sample: Sample
     box: ArrayLike | None
 
 
-class ExecutionPool(Closing):
-    """Worker processes that follow traces, touch boxes, and keep their compiled scenes between batches.
+class ExecutionPool(Closeable):
+    """Worker processes that keep their compiled scenes between batches.
 
-    Use it as a context manager, or call `close`. Workers are spawned, so a script that makes a
-    pool must do so under `if __name__ == "__main__":`.
+    Use it as a context manager, or call `close`. Workers are spawned, so a script must create the
+    pool under `if __name__ == "__main__":`.
     """
 
     def __init__(self, workers: int = 2, timeout: float = TIMEOUT) -> None:
         """Start the workers.
 
         Args:
-            workers: Processes.
-            timeout: Most seconds for one motion.
+            workers: Number of processes.
+            timeout: Time limit of one motion [s].
 
         Raises:
-            UserError: not at least one worker and a time limit above zero.
+            UserError: `workers` is below 1, or `timeout` is not above 0.
         """
         if workers < 1:
             raise UserError(f"--workers must be at least 1, got {workers}")
@@ -78,168 +84,173 @@ class ExecutionPool(Closing):
             raise UserError(f"--timeout must be above 0 seconds, got {timeout}")
         self._timeout = timeout
         self._failed_starts = 0
-        self._members = [Member(_SCENES_EACH) for _ in range(workers)]
+        self._workers = [WorkerProcess(_SCENES_PER_WORKER) for _ in range(workers)]
 
     def run(
-        self, jobs: Sequence[Job], progress: Progress = lambda finished: None
+        self, jobs: Sequence[ExecutionJob], progress: Progress = lambda finished: None
     ) -> list[Execution]:
         """Follow all traces.
 
         Args:
-            jobs: In any order; those of one task are done together, so that its scene is reused.
-            progress: Told about every execution.
+            jobs: Jobs in any order. Jobs of one task run together to reuse its scene.
+            progress: Called with the number of executions since the last call.
 
         Returns:
-            One execution for each job, in the jobs' order. A trace that cannot be followed, runs
-            out of time or takes its worker down is reported as such.
+            One execution for each job, in the order of the jobs. Invalid traces, timeouts and
+            crashes are reported as such.
 
         Raises:
-            UserError: a world cannot be opened on this machine.
-            ValueError: a sample does not come from simulation.
-            RuntimeError: the pool is closed; a batch that was interrupted closes it.
+            UserError: A world cannot be opened on this machine.
+            ValueError: A sample does not come from simulation.
+            RuntimeError: The pool is closed. An interrupted batch closes it.
         """
-        unread = Execution(Reason.INVALID, detail="no readable answer")
-        batch = _Batch("follow", len(jobs), self._timeout)
+        invalid = Execution(Reason.INVALID, detail="no readable answer")
+        batch = _Batch("execution", len(jobs), self._timeout)
         for number, job in enumerate(jobs):
-            batch.add(number, job.sample, job.trace, unread)
-        return self._work(batch, progress)
+            batch.add(number, job.sample, job.trace, invalid)
+        return self._run_batch(batch, progress)
 
-    def touch(
-        self, jobs: Sequence[TouchJob], progress: Progress = lambda finished: None
-    ) -> list[Touch]:
-        """Touch the centres of all boxes; see `touch_box`, else as `run`."""
-        batch = _Batch("touch", len(jobs), self._timeout)
+    def run_push_tests(
+        self, jobs: Sequence[PushTestJob], progress: Progress = lambda finished: None
+    ) -> list[PushTestResult]:
+        """Run the push test (`run_push_test`) for all boxes; otherwise the same as `run`."""
+        batch = _Batch("push_test", len(jobs), self._timeout)
         for number, job in enumerate(jobs):
-            batch.add(number, job.sample, job.box, Touch(Contact.NOTHING))
-        return self._work(batch, progress)
+            batch.add(number, job.sample, job.box, PushTestResult(PushOutcome.NOTHING))
+        return self._run_batch(batch, progress)
 
-    def _work(self, batch: _Batch, progress: Progress) -> list[Any]:
-        if not self._members:
-            raise RuntimeError("execution pool: it is closed")
+    def _run_batch(self, batch: _Batch, progress: Progress) -> list[Any]:
+        if not self._workers:
+            raise RuntimeError("the execution pool is closed")
         progress(batch.count - batch.left)
         try:
             while batch.left:
                 self._advance(batch, progress)
         except BaseException:
-            self.close()  # workers are still busy with orders that nobody waits for
+            self.close()  # workers are still busy with this batch
             raise
         return batch.results()
 
     def close(self) -> None:
-        """End the workers."""
-        while self._members:
-            self._members.pop().dismiss()
+        """Terminate the workers."""
+        while self._workers:
+            self._workers.pop().terminate()
 
     def _advance(self, batch: _Batch, progress: Progress) -> None:
-        """Hand out what can be, wait for news, and deal with it."""
-        self._hand_out(batch)
-        lines = {member.line: member for member in self._members}
-        patience = max(0.0, min(member.seconds_left for member in self._members))
+        """Submit requests, then wait for messages and handle them."""
+        self._submit(batch)
+        workers = {worker.connection: worker for worker in self._workers}
+        timeout = max(0.0, min(worker.seconds_left for worker in self._workers))
         before = batch.left
-        for line in wait(list(lines), None if patience == float("inf") else patience):
-            self._listen(lines[line], batch)  # type: ignore[index]
-        for member in list(self._members):
-            if member.seconds_left <= 0:
-                self._replace(member, batch, Reason.TIMEOUT, "the worker was stuck")
+        for connection in wait(list(workers), None if timeout == float("inf") else timeout):
+            self._receive(workers[connection], batch)  # type: ignore[index]
+        for worker in list(self._workers):
+            if worker.seconds_left <= 0:
+                self._replace(worker, batch, Reason.TIMEOUT, "the worker was stuck")
         progress(before - batch.left)
 
-    def _hand_out(self, batch: _Batch) -> None:
-        for member in list(self._members):
-            if member.ready and member.order is None:
-                order = batch.next_for(member.scene, [m.scene for m in self._members if m.order])
-                if order is None:
+    def _submit(self, batch: _Batch) -> None:
+        for worker in list(self._workers):
+            if worker.ready and worker.request is None:
+                busy = [other.scene for other in self._workers if other.request]
+                request = batch.next_for(worker.scene, busy)
+                if request is None:
                     return
                 try:
-                    member.give(order)
+                    worker.submit(request)
                 except OSError:
-                    self._replace(member, batch, Reason.CRASHED, "the worker had died")
+                    self._replace(worker, batch, Reason.CRASHED, "the worker had died")
 
-    def _listen(self, member: Member, batch: _Batch) -> None:
+    def _receive(self, worker: WorkerProcess, batch: _Batch) -> None:
         try:
-            message = member.hear()
+            message = worker.receive()
         except (EOFError, OSError):
-            self._replace(member, batch, Reason.CRASHED, "the worker died")
+            self._replace(worker, batch, Reason.CRASHED, "the worker died")
             return
-        if isinstance(message, Done):
+        if isinstance(message, WorkerResult):
             self._failed_starts = 0
-            member.order = None
+            worker.request = None
             batch.finish(message.number, message.outcome)
-        elif isinstance(message, Refused):
+        elif isinstance(message, WorkerError):
             raise UserError(message.message)
 
-    def _replace(self, member: Member, batch: _Batch, reason: Reason, detail: str) -> None:
-        if not member.ready:
+    def _replace(self, worker: WorkerProcess, batch: _Batch, reason: Reason, detail: str) -> None:
+        if not worker.ready:
             self._failed_starts += 1
-            if self._failed_starts >= _STARTS:
+            if self._failed_starts >= _MAX_FAILED_STARTS:
                 raise UserError(
-                    "execution workers end before they start; a script that makes a pool must do "
-                    'so under `if __name__ == "__main__":`'
+                    "execution workers end before they start; create the pool under "
+                    '`if __name__ == "__main__":` in a script'
                 )
-        if member.order is not None:
-            batch.finish(member.order.number, lost(batch.kind, reason, detail))
-        member.dismiss()
-        self._members[self._members.index(member)] = Member(_SCENES_EACH)
+        if worker.request is not None:
+            batch.finish(worker.request.number, failed_outcome(batch.kind, reason, detail))
+        worker.terminate()
+        self._workers[self._workers.index(worker)] = WorkerProcess(_SCENES_PER_WORKER)
 
 
 def execute_batch(
-    jobs: Sequence[Job],
+    jobs: Sequence[ExecutionJob],
     workers: int = 2,
     timeout: float = TIMEOUT,
     progress: Progress = lambda finished: None,
 ) -> list[Execution]:
-    """One batch in a pool of its own; see `ExecutionPool.run`."""
+    """Run one batch in a new pool; see `ExecutionPool.run`."""
     with ExecutionPool(workers, timeout) as pool:
         return pool.run(jobs, progress)
 
 
 class _Batch:
-    """Orders by scene, and the answers so far."""
+    """Pending requests by scene, and the results so far."""
 
-    def __init__(self, kind: Literal["follow", "touch"], count: int, timeout: float) -> None:
-        self._results: list[Execution | Touch | None] = [None] * count
-        self._waiting: dict[tuple[str, str], deque[Order]] = {}
+    def __init__(self, kind: Kind, count: int, timeout: float) -> None:
+        self._results: list[Execution | PushTestResult | None] = [None] * count
+        self._pending: dict[tuple[str, str], deque[WorkerRequest]] = {}
         self._timeout = timeout
-        self.kind: Literal["follow", "touch"] = kind
+        self.kind: Kind = kind
         self.count = self.left = count
 
     def add(
-        self, number: int, sample: Sample, answer: ArrayLike | None, unread: Execution | Touch
+        self,
+        number: int,
+        sample: Sample,
+        answer: ArrayLike | None,
+        invalid: Execution | PushTestResult,
     ) -> None:
-        """Add an order; one without an answer is finished at once.
+        """Add a request. Without an answer it is finished at once.
 
         Raises:
-            ValueError: the sample does not come from simulation.
+            ValueError: The sample does not come from simulation.
         """
         reference = Provenance.from_json(sample.provenance)
         if answer is None:
-            self.finish(number, unread)
+            self.finish(number, invalid)
             return
-        order = Order(number, sample.provenance, _plain(answer), self._timeout, self.kind)
-        self._waiting.setdefault((reference.world, reference.task), deque()).append(order)
+        request = WorkerRequest(number, sample.provenance, _plain(answer), self._timeout, self.kind)
+        self._pending.setdefault((reference.world, reference.task), deque()).append(request)
 
     def next_for(
         self, held: tuple[str, str] | None, busy: Sequence[tuple[str, str] | None]
-    ) -> Order | None:
-        """The best order for a worker: its own scene, else one that nobody works on."""
-        if not self._waiting:
+    ) -> WorkerRequest | None:
+        """The best request for a worker: of its own scene, else of a scene without a worker."""
+        if not self._pending:
             return None
 
         def preference(scene: tuple[str, str]) -> tuple[bool, bool, int]:
-            return scene == held, scene not in busy, len(self._waiting[scene])
+            return scene == held, scene not in busy, len(self._pending[scene])
 
-        scene = max(self._waiting, key=preference)
-        order = self._waiting[scene].popleft()
-        if not self._waiting[scene]:
-            del self._waiting[scene]
-        return order
+        scene = max(self._pending, key=preference)
+        request = self._pending[scene].popleft()
+        if not self._pending[scene]:
+            del self._pending[scene]
+        return request
 
-    def finish(self, number: int, outcome: Execution | Touch) -> None:
-        """Note an answer."""
+    def finish(self, number: int, outcome: Execution | PushTestResult) -> None:
+        """Store a result."""
         self._results[number] = outcome
         self.left -= 1
 
     def results(self) -> list[Any]:
-        """All answers, in the order of the jobs."""
+        """All results, in the order of the jobs."""
         return [result for result in self._results if result is not None]
 
 

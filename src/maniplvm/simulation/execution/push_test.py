@@ -1,15 +1,16 @@
-"""Would a touch inside this box help? A finger that only physics knows, sent to one pixel.
+"""The push test: does a push inside a predicted box bring the task nearer to its goal?
 
-No demonstration is used, and no target: only the scene in its first state, the camera, and the
-task's own distance to its goal. The ray through the box's centre finds a surface that the image
-shows. If it belongs to something that can move, an invisible finger pushes and pulls at that point
-in ten directions, harder and harder until it gives way, always from the same first state. The
-touch helps if one of them brings the task nearer to its goal than doing nothing does; in a world
-that measures no distance, if the point gives way.
+The test uses the scene's initial state, the camera and the task's own distance to its goal. It
+uses no demonstration and no target.
 
-How well the box fits what it touches: its IoU with the tight bound of the touched surface as the
-camera sees it, within a finger's pad around the touch, or all of a geom no larger than a hand (the
-same sizes as in `simulation.affordance`).
+A ray through the box's centre finds the visible surface. If its body can move, an external probe
+force pushes and pulls at that point in ten directions. The force grows until the point moves, and
+each push starts from the initial state. The box helps if one push reduces the distance to the
+goal, compared to no push. In a world without a distance, it helps if the point moves.
+
+The fit of a box is its IoU with the tight bound of the touched surface in the image. That surface
+is the region around the point, or the whole geom if it is no larger than a hand. The sizes are
+those of `simulation.labels.affordance`.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from maniplvm.geometry import iou
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.simulation.execution.executor import Scenes
+from maniplvm.simulation.execution.executor import SceneCache
 from maniplvm.simulation.labels.affordance import HAND_SIZE, PATCH_RADIUS
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.simulation.scene.cameras import Camera
 from maniplvm.simulation.worlds.base import Scene
 
-NEARER = 0.005
-"""How much nearer to the goal a touch must bring the task [m]."""
-STROKE = 0.04
-"""How far the finger takes the touched point [m]; a quarter of it counts as giving way."""
-LONGEST = 160
-"""Physics steps of one push."""
-WEAKEST, STRONGEST = 0.05, 50.0
-"""Where the finger's force starts, and where it ends [N]."""
+MIN_IMPROVEMENT = 0.005
+"""Minimum reduction of the distance to the goal [m]."""
+MAX_STROKE = 0.04
+"""Maximum displacement of the point [m]. A quarter of it counts as moved."""
+MAX_STEPS = 160
+"""Maximum number of physics steps of one push."""
+MIN_FORCE, MAX_FORCE = 0.05, 50.0
+"""First and largest probe force [N]."""
 _GROWTH = 1.08
-_AT_SPEED, _TOO_FAST = 0.12, 0.25
+_TARGET_SPEED, _MAX_SPEED = 0.12, 0.25
 _STRIDE = 2
-_SHOWN = np.array([1, 1, 1, 0, 0, 0], dtype=np.uint8)
+_VISIBLE_GROUPS = np.array([1, 1, 1, 0, 0, 0], dtype=np.uint8)
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
@@ -54,94 +55,101 @@ def _directions() -> list[FloatArray]:
 _DIRECTIONS = _directions()
 
 
-class Contact(StrEnum):
-    """What a touch came to."""
+class PushOutcome(StrEnum):
+    """Outcome of a push test."""
 
     HELPS = "helps"
-    """It brings the task nearer to its goal."""
+    """A push brings the task nearer to its goal."""
     MOVES_ONLY = "moves_only"
-    """The touched thing can move, but that does not help."""
+    """The body can move, but no push helps."""
     FIXED = "fixed"
-    """The touched thing belongs to the room."""
+    """The body is fixed to the world."""
     ROBOT = "robot"
-    """The robot itself is in front."""
+    """The visible surface belongs to the robot."""
     NOTHING = "nothing"
-    """There is nothing to touch, or no box."""
+    """There is no surface, or no valid box."""
     TIMEOUT = "timeout"
-    """The allowed seconds ran out."""
+    """The allowed seconds were used up."""
     CRASHED = "crashed"
-    """The simulator failed; says nothing about the box."""
+    """The simulator failed. This says nothing about the box."""
 
 
 @dataclass(frozen=True)
-class Touch:
-    """What became of one box.
+class PushTestResult:
+    """The result of one push test.
 
     Attributes:
-        contact: Of its centre.
-        fit: IoU with the touched surface as the camera sees it, 0..1; 0 unless the touch helps.
+        outcome: Outcome for the centre of the box.
+        fit: IoU with the touched surface in the image, 0..1; 0 unless a push helps.
     """
 
-    contact: Contact
+    outcome: PushOutcome
     fit: float = 0.0
 
     @property
     def helps(self) -> bool:
-        """Whether the touch brings the task nearer to its goal."""
-        return self.contact is Contact.HELPS
+        """Whether a push brings the task nearer to its goal."""
+        return self.outcome is PushOutcome.HELPS
 
 
-def touch_box(
-    reference: Provenance, box: ArrayLike, scenes: Scenes, timeout: float | None = None
-) -> Touch:
-    """Touch the centre of a box in the scene's first state; a pure function but for the timeout.
+def run_push_test(
+    reference: Provenance, box: ArrayLike, scenes: SceneCache, timeout: float | None = None
+) -> PushTestResult:
+    """Push at the centre of a box in the scene's initial state.
+
+    The result is a pure function of the arguments unless the time limit is reached.
 
     Args:
-        reference: Of the sample that asked for the box: world, task, seed and camera are used.
+        reference: Provenance of the sample. World, task, seed and camera are used.
         box: `(4,)` xyxy [px of the original image].
-        scenes: Where compiled scenes are kept.
-        timeout: Most seconds to spend on pushing.
+        scenes: Cache of compiled scenes.
+        timeout: Time limit [s].
     """
     xyxy = np.asarray(box, dtype=np.float64)
     if xyxy.shape != (4,) or not np.isfinite(xyxy).all():
-        return Touch(Contact.NOTHING)
+        return PushTestResult(PushOutcome.NOTHING)
     scene = scenes.get(reference.world, reference.task)
     scene.reset(reference.seed)
     centre = (xyxy[:2] + xyxy[2:]) / 2
-    geom, point = _seen(scene, reference.camera, centre[None])
-    contact = _contact(scene, int(geom[0]), point[0], timeout)
-    if contact is not Contact.HELPS:
-        return Touch(contact)
+    geom, point = _cast_rays(scene, reference.camera, centre[None])
+    outcome = _push_all_directions(scene, int(geom[0]), point[0], timeout)
+    if outcome is not PushOutcome.HELPS:
+        return PushTestResult(outcome)
     surface = _bound(scene, reference.camera, int(geom[0]), point[0])
-    return Touch(contact, 0.0 if surface is None else float(iou(xyxy[None], surface[None])[0]))
+    fit = 0.0 if surface is None else float(iou(xyxy[None], surface[None])[0])
+    return PushTestResult(outcome, fit)
 
 
-def _contact(scene: Scene, geom: int, point: FloatArray, timeout: float | None) -> Contact:
+def _push_all_directions(
+    scene: Scene, geom: int, point: FloatArray, timeout: float | None
+) -> PushOutcome:
     if geom < 0:
-        return Contact.NOTHING
+        return PushOutcome.NOTHING
     body = int(scene.model.geom_bodyid[geom])
     if body in scene.robot_bodies:
-        return Contact.ROBOT
+        return PushOutcome.ROBOT
     if int(scene.model.body_weldid[body]) == 0:
-        return Contact.FIXED
+        return PushOutcome.FIXED
     deadline = float("inf") if timeout is None else time.monotonic() + timeout
-    finger = _Finger(scene, body, point)
-    finger.push(np.zeros(3))
+    probe = _ProbeForce(scene, body, point)
+    probe.push(np.zeros(3))
     at_rest = scene.goal_distance()
     for direction in _DIRECTIONS:
         if time.monotonic() > deadline:
-            return Contact.TIMEOUT
-        moved = finger.push(direction)
+            return PushOutcome.TIMEOUT
+        moved = probe.push(direction)
         now = scene.goal_distance()
-        gave_way = at_rest is None and moved > STROKE / 4
-        if gave_way or (at_rest is not None and now is not None and at_rest - now > NEARER):
-            finger.undo()
-            return Contact.HELPS
-    return Contact.MOVES_ONLY
+        has_moved = at_rest is None and moved > MAX_STROKE / 4
+        if has_moved or (
+            at_rest is not None and now is not None and at_rest - now > MIN_IMPROVEMENT
+        ):
+            probe.reset()
+            return PushOutcome.HELPS
+    return PushOutcome.MOVES_ONLY
 
 
-class _Finger:
-    """Pushes one point of a body, each time from the state in which it was made."""
+class _ProbeForce:
+    """An external force on one point of a body. Each push starts from the initial state."""
 
     def __init__(self, scene: Scene, body: int, point: FloatArray) -> None:
         self._model, self._data, self._body = scene.model, scene.data, body
@@ -151,24 +159,24 @@ class _Finger:
         self._local = rotation.T @ (point - self._data.xpos[body])
 
     def push(self, direction: FloatArray) -> float:
-        """Push for a while; how far the point has gone that way [m].
+        """Push in a direction and return the displacement along it [m].
 
-        The force grows while the point hardly moves, and is off while it moves too fast, so that
-        a cube of ten grams and a door are both taken along without being thrown.
+        The force grows while the point is slow, and is off while the point is too fast. Light
+        cubes and heavy doors therefore both move without being thrown.
         """
         model, data = self._model, self._data
-        self.undo()
+        self.reset()
         first = before = self._point()
-        force = WEAKEST
-        for _ in range(LONGEST):
+        force = MIN_FORCE
+        for _ in range(MAX_STEPS):
             here = self._point()
-            if (here - first) @ direction > STROKE:
+            if (here - first) @ direction > MAX_STROKE:
                 break
             speed = float((here - before) @ direction) / model.opt.timestep
             before = here
-            if speed < _AT_SPEED:
-                force = min(STRONGEST, force * _GROWTH)
-            applied = direction * (force if speed < _TOO_FAST else 0.0)
+            if speed < _TARGET_SPEED:
+                force = min(MAX_FORCE, force * _GROWTH)
+            applied = direction * (force if speed < _MAX_SPEED else 0.0)
             data.xfrc_applied[self._body, :3] = applied
             data.xfrc_applied[self._body, 3:] = np.cross(here - data.xipos[self._body], applied)
             mujoco.mj_step(model, data)
@@ -176,8 +184,8 @@ class _Finger:
         mujoco.mj_forward(model, data)
         return float((self._point() - first) @ direction)
 
-    def undo(self) -> None:
-        """Back to the first state."""
+    def reset(self) -> None:
+        """Restore the initial state."""
         mujoco.mj_setState(self._model, self._data, self._start, _STATE)
         mujoco.mj_forward(self._model, self._data)
 
@@ -187,11 +195,11 @@ class _Finger:
 
 
 def _bound(scene: Scene, camera: Camera, geom: int, point: FloatArray) -> FloatArray | None:
-    """The tight bound of a geom's surface around a point of it, `(4,)` xyxy [px]."""
+    """The tight bound of a geom's surface around a point, `(4,)` xyxy [px]."""
     width, height = camera.size
     columns, rows = (np.arange(_STRIDE / 2, side, _STRIDE) for side in (width, height))
     pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
-    geoms, points = _seen(scene, camera, pixels)
+    geoms, points = _cast_rays(scene, camera, pixels)
     own = geoms == geom
     if 2 * float(scene.model.geom_rbound[geom]) > HAND_SIZE:
         own &= np.linalg.norm(points - point, axis=1) <= PATCH_RADIUS
@@ -201,8 +209,10 @@ def _bound(scene: Scene, camera: Camera, geom: int, point: FloatArray) -> FloatA
     return np.concatenate([low - _STRIDE / 2, high + _STRIDE / 2])
 
 
-def _seen(scene: Scene, camera: Camera, pixels: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
-    """The geoms in front at pixels `(N, 2)`, -1 for none, and where the rays meet them [m]."""
+def _cast_rays(
+    scene: Scene, camera: Camera, pixels: FloatArray
+) -> tuple[NDArray[np.int32], FloatArray]:
+    """The visible geoms at pixels `(N, 2)`, -1 for none, and the `(N, 3)` hit points [m, world]."""
     count = len(pixels)
     rays = camera.unproject(pixels, np.ones(count)) - camera.position
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
@@ -212,7 +222,7 @@ def _seen(scene: Scene, camera: Camera, pixels: FloatArray) -> tuple[NDArray[np.
         d=scene.data,
         pnt=camera.position,
         vec=np.ascontiguousarray(rays).reshape(-1),
-        geomgroup=_SHOWN,
+        geomgroup=_VISIBLE_GROUPS,
         flg_static=1,
         bodyexclude=-1,
         geomid=geoms,

@@ -1,4 +1,4 @@
-"""Data sets out of simulation: the same bytes for any number of workers and shards."""
+"""Generates data sets from simulation: the same bytes for any number of workers and shards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pathlib import Path
 
 from maniplvm.data import DatasetWriter, open_dataset
 from maniplvm.errors import UserError
-from maniplvm.simulation.generation.jobs import Drops, Parts
-from maniplvm.simulation.generation.plan import Job, Plan, shard_of
-from maniplvm.simulation.generation.sampler import Studio
-from maniplvm.simulation.generation.splits import SPLITS
-from maniplvm.simulation.worlds.registry import world
+from maniplvm.simulation.generation.jobs import Drops, JobStore
+from maniplvm.simulation.generation.plan import SPLITS, GenerationJob, Plan, shard_of
+from maniplvm.simulation.generation.sampler import SceneSampler
+from maniplvm.simulation.worlds import load_world
 from maniplvm.tasks.sample import Sample
 
 DESCRIPTION = (
@@ -26,17 +25,17 @@ DESCRIPTION = (
 LICENSE = "MIT (images of Meta-World and robosuite assets, both MIT)"
 
 Progress = Callable[[int], None]
-"""Called with the number of images tried since the last call."""
+"""Called with the number of images since the last call, dropped images included."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a run came to.
+class GenerationReport:
+    """The result of a run.
 
     Attributes:
-        samples: In the data set; 0 while it is incomplete.
-        drops: Images given up, by split and cause.
-        missing: Jobs that are left to other shards.
+        samples: Number of samples in the data set; 0 while it is incomplete.
+        drops: Number of dropped images, by split and cause.
+        missing: Number of jobs that other shards still have to finish.
     """
 
     samples: int
@@ -44,17 +43,19 @@ class Report:
     missing: int
 
 
-def make(job: Job, plan: Plan) -> tuple[list[Sample], Drops]:
-    """Do one job, here and now."""
-    origin = world(job.world)
+def generate_job(job: GenerationJob, plan: Plan) -> tuple[list[Sample], Drops]:
+    """Generate the samples of one job in this process."""
+    world = load_world(job.world)
     samples: list[Sample] = []
     drops: defaultdict[str, Counter[str]] = defaultdict(Counter)
     size = (plan.size, plan.size)
-    with Studio(origin.open(job.task), size, plan.variety, origin.versions()) as studio:
+    with SceneSampler(world.open(job.task), size, plan.randomization, world.versions()) as sampler:
         for name, index in job.scenes:
             split = SPLITS[name]
-            made, dropped = studio.samples(split, split.scene_seed(plan.seed, index), plan.views)
-            samples += made
+            scene_samples, dropped = sampler.samples(
+                split, split.scene_seed(plan.seed, index), plan.views
+            )
+            samples += scene_samples
             drops[name] += dropped
     return samples, {name: dict(counts) for name, counts in drops.items() if counts}
 
@@ -67,23 +68,23 @@ def generate(
     workers: int = 1,
     shard: str = "1/1",
     progress: Progress = lambda images: None,
-) -> Report:
-    """Make a data set, or one shard of it.
+) -> GenerationReport:
+    """Generate a data set, or one shard of it.
 
-    Finished jobs are kept in a folder beside `out`, whose name ends in `.parts`. A run that is
-    started again goes on where it stopped. Shards share that folder (or its contents are copied
-    together); the shard that finds all jobs finished writes the data set and removes the parts.
+    Finished jobs are kept in a folder beside `out` whose name ends in `.parts`. A restarted run
+    resumes there. Shards share that folder, or their folders are copied together. The shard that
+    finds all jobs finished writes the data set and removes the folder.
 
     Args:
-        plan: What to make.
-        out: Where the data set goes; it must not exist.
-        name: The data set's name.
-        workers: Processes.
-        shard: `i/n`: make every n-th job, from the i-th on.
-        progress: Told how many images were tried.
+        plan: Settings of the data set.
+        out: Folder of the new data set. It must not exist.
+        name: Name of the data set.
+        workers: Number of processes.
+        shard: `i/n` generates every n-th job, from the i-th on.
+        progress: Called with the number of images since the last call.
 
     Raises:
-        UserError: `out` exists, the parts are those of another plan, or a world's simulator or
+        UserError: `out` exists, the folder holds jobs of another plan, or a world's simulator or
             OpenGL is missing.
     """
     if out.exists():
@@ -92,58 +93,58 @@ def generate(
         raise UserError(f"--workers must be at least 1, got {workers}")
     jobs = plan.jobs()
     if not jobs:
-        raise UserError("nothing to make: no scene was asked for")
+        raise UserError("nothing to generate: no scenes are requested; raise --per-task")
     mine = shard_of(jobs, shard)
-    for origin in sorted({job.world for job in mine}):
-        world(origin)
-    parts = Parts(out, plan)
-    waiting = [job for job in mine if not parts.has(job)]
-    progress(sum(len(job.scenes) for job in mine if parts.has(job)) * plan.views)
-    for job, samples, drops in _made(waiting, plan, workers):
-        parts.save(job, samples, drops)
+    for world in sorted({job.world for job in mine}):
+        load_world(world)
+    store = JobStore(out, plan)
+    pending = [job for job in mine if not store.has(job)]
+    progress(sum(len(job.scenes) for job in mine if store.has(job)) * plan.views)
+    for job, samples, drops in _run_jobs(pending, plan, workers):
+        store.save(job, samples, drops)
         progress(len(job.scenes) * plan.views)
-    missing = sum(not parts.has(job) for job in jobs)
-    drops = _total(parts.drops(job) for job in jobs if parts.has(job))
+    missing = sum(not store.has(job) for job in jobs)
+    drops = _total(store.drops(job) for job in jobs if store.has(job))
     if missing:
-        return Report(0, drops, missing)
-    by_task = {job.name: parts.drops(job) for job in jobs if parts.drops(job)}
+        return GenerationReport(0, drops, missing)
+    by_task = {job.name: store.drops(job) for job in jobs if store.drops(job)}
     extra = {"plan": plan.to_json(), "drops": drops, "drops_by_job": by_task}
     with DatasetWriter(
         out, name=name, description=DESCRIPTION, license=LICENSE, extra=extra
     ) as writer:
-        for sample in parts.samples(jobs):
+        for sample in store.samples(jobs):
             writer.add(sample)
-    parts.remove()
-    return Report(len(open_dataset(out)), drops, 0)
+    store.remove()
+    return GenerationReport(len(open_dataset(out)), drops, 0)
 
 
-def _made(
-    jobs: Sequence[Job], plan: Plan, workers: int
-) -> Iterator[tuple[Job, list[Sample], Drops]]:
+def _run_jobs(
+    jobs: Sequence[GenerationJob], plan: Plan, workers: int
+) -> Iterator[tuple[GenerationJob, list[Sample], Drops]]:
     if workers == 1 or len(jobs) < 2:
         for job in jobs:
-            yield job, *make(job, plan)
+            yield job, *generate_job(job, plan)
         return
-    # Fork would copy a live OpenGL context; a fresh process has none.
+    # A forked process would inherit the OpenGL context.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_one_thread_each) as pool:
-        running = {pool.submit(make, job, plan): job for job in jobs}
+    with ProcessPoolExecutor(workers, context, initializer=_limit_threads) as pool:
+        running = {pool.submit(generate_job, job, plan): job for job in jobs}
         try:
             for future in as_completed(running):
-                yield running.pop(future), *future.result()  # forget it: images are large
+                yield running.pop(future), *future.result()  # free it, because images are large
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread_each() -> None:
-    """Software rendering would start a thread for each core in every worker."""
+def _limit_threads() -> None:
+    """Software rendering would start one thread per core in every worker."""
     os.environ.setdefault("LP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def _total(parts: Iterator[Drops]) -> Drops:
+def _total(each_job: Iterator[Drops]) -> Drops:
     total: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for drops in parts:
+    for drops in each_job:
         for name, counts in drops.items():
             total[name].update(counts)
     return {name: dict(sorted(total[name].items())) for name in SPLITS if name in total}

@@ -1,4 +1,4 @@
-"""Finished jobs on disk, so that an interrupted run goes on where it stopped."""
+"""Finished jobs on disk, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from typing import Any
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.files import write_json
-from maniplvm.simulation.generation.plan import Job, Plan
-from maniplvm.simulation.generation.splits import SPLITS
+from maniplvm.simulation.generation.plan import SPLITS, GenerationJob, Plan
 from maniplvm.tasks.sample import Sample
 
 Drops = dict[str, dict[str, int]]
-"""Images given up: split -> cause -> count."""
+"""Number of dropped images: split -> cause -> count."""
 
 _PLAN = "plan.json"
 
 
-class Parts:
-    """The finished jobs of one plan, in a folder beside the data set to be.
+class JobStore:
+    """The finished jobs of one plan, in a folder beside the future data set.
 
     Args:
-        out: Where the data set will be.
-        plan: What is being made.
+        out: Folder of the future data set.
+        plan: The plan of the run.
 
     Raises:
-        UserError: the folder holds the parts of another plan.
+        UserError: The folder holds the jobs of another plan.
     """
 
     def __init__(self, out: Path, plan: Plan) -> None:
@@ -43,39 +42,39 @@ class Parts:
             write_json(path, wanted)
         elif json.loads(path.read_text(encoding="utf-8")) != wanted:
             raise UserError(
-                f"{self.folder}: holds an unfinished run with other settings; finish that one with "
+                f"{self.folder}: holds an unfinished run with other settings; resume that run with "
                 "its own settings, or remove the folder"
             )
 
-    def has(self, job: Job) -> bool:
+    def has(self, job: GenerationJob) -> bool:
         """Whether a job is finished."""
         return self._summary(job).exists()
 
-    def save(self, job: Job, samples: Sequence[Sample], drops: Mapping[str, Any]) -> None:
-        """Keep what a job made; the summary is written last and marks it as finished."""
+    def save(self, job: GenerationJob, samples: Sequence[Sample], drops: Mapping[str, Any]) -> None:
+        """Save the samples of a job. The summary is written last and marks the job as finished."""
         if samples:
             write_dataset(self.folder / job.name, samples, name=job.name, overwrite=True)
         write_json(self._summary(job), {"samples": len(samples), "drops": drops})
 
-    def drops(self, job: Job) -> Drops:
-        """What a finished job gave up."""
+    def drops(self, job: GenerationJob) -> Drops:
+        """The dropped images of a finished job."""
         return json.loads(self._summary(job).read_text(encoding="utf-8"))["drops"]
 
-    def samples(self, jobs: Sequence[Job]) -> Iterator[Sample]:
-        """All samples: split by split, and scene by scene with the tasks taking turns."""
+    def samples(self, jobs: Sequence[GenerationJob]) -> Iterator[Sample]:
+        """All samples: split by split, then scene by scene, with the tasks interleaved."""
         for name in SPLITS:
             for _, block in groupby(jobs, key=lambda job: job.block):
                 streams = [self._stream(job, name) for job in block]
-                yield from heapq.merge(*streams, key=_turn)
+                yield from heapq.merge(*streams, key=_order)
 
     def remove(self) -> None:
-        """Forget the parts: the data set is complete."""
+        """Remove the folder after the data set is complete."""
         shutil.rmtree(self.folder)
 
-    def _summary(self, job: Job) -> Path:
+    def _summary(self, job: GenerationJob) -> Path:
         return self.folder / f"{job.name}.json"
 
-    def _stream(self, job: Job, split: str) -> Iterator[Sample]:
+    def _stream(self, job: GenerationJob, split: str) -> Iterator[Sample]:
         folder = self.folder / job.name
         if not folder.exists():
             return
@@ -84,6 +83,6 @@ class Parts:
             yield from dataset.samples(split)
 
 
-def _turn(sample: Sample) -> tuple[int, str, int, str]:
+def _order(sample: Sample) -> tuple[int, str, int, str]:
     record = sample.provenance
     return record["seed"], record["task"], record["view"], str(sample.task)

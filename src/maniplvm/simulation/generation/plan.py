@@ -1,4 +1,4 @@
-"""What to generate, cut into jobs that can be made in any order, anywhere."""
+"""What to generate: the splits, and a plan that is divided into independent jobs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,119 @@ from typing import Any
 
 import maniplvm
 from maniplvm.errors import UserError
-from maniplvm.simulation.generation.splits import SPLITS, split
-from maniplvm.simulation.randomization.appearance import Variety
+from maniplvm.simulation.labels.instructions import described_tasks
+from maniplvm.simulation.randomization.domain_randomization import DomainRandomization
 
 SCENES_PER_JOB = 16
-SMALLEST, LARGEST = 64, 1024
+MIN_SIZE, MAX_SIZE = 64, 1024
+"""Bounds of the image side [px]."""
+
+ADAPT_TASKS = (
+    "button-press-topdown-wall-v3",
+    "coffee-push-v3",
+    "door-close-v3",
+    "handle-press-side-v3",
+    "plate-slide-side-v3",
+    "sweep-into-v3",
+)
+"""Task types for reinforcement learning only: prompts and a verifier, no demonstrations."""
+
+OOD_TASKS = (
+    "button-press-wall-v3",
+    "door-unlock-v3",
+    "drawer-close-v3",
+    "faucet-open-v3",
+    "pick-place-wall-v3",
+    "push-wall-v3",
+    "stick-push-v3",
+    "window-close-v3",
+)
+"""Task types that are never trained on. Each is the counterpart of a training task."""
+
+SEEDS_PER_SPLIT = 1_000_000
+"""Each split draws its scenes from its own range of seeds."""
+SCENES_PER_SEED = 10_000
+"""Maximum number of scenes of one task for one `--seed`."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """A block of scenes of one task, for every split that has it.
+class Split:
+    """The tasks and the scene seeds of a split.
+
+    Attributes:
+        name: Name in the data set.
+        world: Name of the world.
+        tasks: Task types, sorted.
+        first_seed: First scene seed.
+        is_training: Whether a policy may be trained on it. Training splits use only the seen
+            phrasings and the training textures.
+    """
+
+    name: str
+    world: str
+    tasks: tuple[str, ...]
+    first_seed: int
+    is_training: bool
+
+    def scene_seed(self, seed: int, index: int) -> int:
+        """The seed of scene number `index` in a run with `--seed seed`.
+
+        Raises:
+            UserError: The seed is outside of the split's range.
+        """
+        last = SEEDS_PER_SPLIT // SCENES_PER_SEED - 1
+        if not 0 <= seed <= last:
+            raise UserError(f"--seed must be 0 to {last} so that splits share no scene, got {seed}")
+        if not 0 <= index < SCENES_PER_SEED:
+            raise UserError(
+                f"at most {SCENES_PER_SEED} scenes of a task for one --seed; use another --seed"
+            )
+        return self.first_seed + seed * SCENES_PER_SEED + index
+
+
+def _splits() -> dict[str, Split]:
+    train_tasks = tuple(
+        task
+        for task in described_tasks("metaworld")
+        if task not in ADAPT_TASKS and task not in OOD_TASKS
+    )
+    definitions = (
+        ("train", "metaworld", train_tasks, True),
+        ("id_test", "metaworld", train_tasks, False),
+        ("adapt", "metaworld", ADAPT_TASKS, True),
+        ("adapt_test", "metaworld", ADAPT_TASKS, False),
+        ("ood_tasks", "metaworld", OOD_TASKS, False),
+        ("ood_robot", "robosuite", described_tasks("robosuite"), False),
+    )
+    return {
+        name: Split(name, world, tuple(sorted(tasks)), number * SEEDS_PER_SPLIT, is_training)
+        for number, (name, world, tasks, is_training) in enumerate(definitions)
+    }
+
+
+SPLITS = _splits()
+"""All splits by name, in the order of the data set."""
+
+
+def split(name: str) -> Split:
+    """The split of a name.
+
+    Raises:
+        UserError: The name is unknown.
+    """
+    if name not in SPLITS:
+        raise UserError(f"unknown split {name!r}; choose from {', '.join(SPLITS)}")
+    return SPLITS[name]
+
+
+@dataclass(frozen=True)
+class GenerationJob:
+    """A block of scenes of one task, for all splits with that task.
 
     Attributes:
         world: Name of the world.
         task: Name of the task.
-        block: Number of the block.
+        block: Index of the block.
         scenes: `(split, index)` of every scene, in order.
     """
 
@@ -33,24 +131,24 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Unique in a plan, and fit to name a file."""
+        """Unique in a plan, and a valid file name."""
         return f"{self.world}-{self.task}-{self.block:04d}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole data set to be.
+    """The settings of a data set to generate.
 
     Attributes:
-        scenes: How many initial states to try for each task, by split.
-        tasks: Names of the tasks, or empty for all.
-        views: Images of each initial state.
+        scenes: Number of initial states of each task, by split.
+        tasks: Names of the tasks; empty for all.
+        views: Number of images of each initial state.
         size: Side of the square images [px].
-        seed: Another one gives other scenes.
-        variety: What may vary.
+        seed: Seed of the run. Another seed gives other scenes.
+        randomization: Kinds of randomization.
 
     Raises:
-        UserError: a split or task that does not exist, or a number out of range.
+        UserError: A split or task is unknown, or a number is out of range.
     """
 
     scenes: Mapping[str, int]
@@ -58,13 +156,13 @@ class Plan:
     views: int = 2
     size: int = 192
     seed: int = 0
-    variety: Variety = field(default_factory=Variety)
+    randomization: DomainRandomization = field(default_factory=DomainRandomization)
 
     def __post_init__(self) -> None:
         for name, count in self.scenes.items():
             split(name).scene_seed(self.seed, max(count - 1, 0))
-        if not SMALLEST <= self.size <= LARGEST:
-            raise UserError(f"--size must be {SMALLEST} to {LARGEST} pixels, got {self.size}")
+        if not MIN_SIZE <= self.size <= MAX_SIZE:
+            raise UserError(f"--size must be {MIN_SIZE} to {MAX_SIZE} pixels, got {self.size}")
         if self.views < 1:
             raise UserError(f"--views must be at least 1, got {self.views}")
         offered = {task for name in self.scenes for task in SPLITS[name].tasks}
@@ -76,11 +174,11 @@ class Plan:
 
     @property
     def images(self) -> int:
-        """How many images are tried."""
+        """Number of images that the run tries to render."""
         return sum(len(job.scenes) for job in self.jobs()) * self.views
 
-    def jobs(self) -> list[Job]:
-        """All jobs: block by block, tasks in order, so that an unfinished run covers all tasks."""
+    def jobs(self) -> list[GenerationJob]:
+        """All jobs, block by block. An unfinished run therefore covers all tasks."""
         blocks: dict[tuple[int, str, str], list[tuple[str, int]]] = {}
         for name in SPLITS:
             for task in SPLITS[name].tasks if self.scenes.get(name) else ():
@@ -90,17 +188,18 @@ class Plan:
                     key = (index // SCENES_PER_JOB, SPLITS[name].world, task)
                     blocks.setdefault(key, []).append((name, index))
         return [
-            Job(world, task, block, tuple(scenes))
+            GenerationJob(world, task, block, tuple(scenes))
             for (block, world, task), scenes in sorted(blocks.items())
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything that decides the bytes, as plain data."""
+        """All settings that decide the bytes of the data set, JSON-ready."""
         plain = asdict(self) | {"tasks": list(self.tasks), "scenes": dict(self.scenes)}
+        plain["variety"] = plain.pop("randomization")  # the key in stored data sets
         return plain | {"maniplvm": maniplvm.__version__}
 
 
-def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:
+def shard_of(jobs: Sequence[GenerationJob], shard: str) -> list[GenerationJob]:
     """The jobs of one shard.
 
     Args:
@@ -108,7 +207,7 @@ def shard_of(jobs: Sequence[Job], shard: str) -> list[Job]:
         shard: `i/n`, from `1/n` to `n/n`.
 
     Raises:
-        UserError: not of that form.
+        UserError: `shard` does not have that form.
     """
     first, slash, count = shard.partition("/")
     if not (slash and first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):

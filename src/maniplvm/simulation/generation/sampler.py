@@ -1,4 +1,4 @@
-"""From one seed to finished samples: demonstrate, find the part, choose a view, take the image."""
+"""Samples of one scene: run the expert, find the touched part, choose a view, render it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.simulation.closing import Closing
-from maniplvm.simulation.generation.splits import Split
+from maniplvm.simulation.generation.plan import Split
 from maniplvm.simulation.labels.affordance import (
     PATCH_RADIUS,
-    Part,
     PartView,
-    touched_part,
+    TouchedPart,
+    find_touched_part,
     view_part,
 )
 from maniplvm.simulation.labels.demonstrations import Demonstration, demonstrate
 from maniplvm.simulation.labels.instructions import instructions
 from maniplvm.simulation.labels.traces import Waypoints, waypoints
 from maniplvm.simulation.provenance import Provenance
-from maniplvm.simulation.randomization.appearance import Appearance, Variety, any_framing
-from maniplvm.simulation.randomization.distractors import Distractor, draw, scatter
-from maniplvm.simulation.scene.cameras import Camera, frame
+from maniplvm.simulation.randomization.appearance import Appearance
+from maniplvm.simulation.randomization.distractors import (
+    Distractor,
+    add_distractors,
+    place_distractors,
+)
+from maniplvm.simulation.randomization.domain_randomization import (
+    DomainRandomization,
+    sample_framing,
+)
+from maniplvm.simulation.scene.cameras import Camera, fit_camera
 from maniplvm.simulation.scene.rendering import Renderer
-from maniplvm.simulation.worlds.base import Scene
+from maniplvm.simulation.worlds.base import Closeable, Scene
 from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 EXPERT_FAILED = "expert failed"
@@ -41,45 +48,57 @@ OUT_OF_FRAME = "no view frames it"
 HIDDEN = "part hidden"
 TOO_SMALL = "part too small"
 
-LEAST_VISIBLE = 0.6
-"""Least share of the part that must be in sight; otherwise the camera is aimed again."""
-LEAST_SIDE = 0.02
-LEAST_MEAN_SIDE = 0.04
+MIN_VISIBLE = 0.6
+"""Minimum visible fraction of the part. Below it, another camera pose is tried."""
+MIN_SIDE = 0.02
+"""Minimum side of the box, as a share of the image."""
+MIN_MEAN_SIDE = 0.04
+"""Minimum mean side of the box, as a share of the image."""
 HELD_OUT_SHARE = 0.5
-"""How often a test sample uses a wording that no teaching split uses."""
+"""Probability that a test sample uses a phrasing that no training split uses."""
 JPEG_QUALITY = 90
-_TRIES = (0, 0, 1, 0, 2, 1, 3, 0)
+_AZIMUTH_CHOICES = (0, 0, 1, 0, 2, 1, 3, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
-    """A usable view of a demonstration."""
+class View:
+    """A usable view of a demonstration.
+
+    Attributes:
+        camera: The camera.
+        part: The touched part in the image.
+        distractors: The distractors in the scene.
+    """
 
     camera: Camera
-    view: PartView
-    things: list[Distractor]
+    part: PartView
+    distractors: list[Distractor]
 
 
-class Studio(Closing):
-    """A scene with everything needed to photograph it; close it, or use it in a `with` block.
+class SceneSampler(Closeable):
+    """Generates the samples of a scene. Close it, or use it in a `with` block.
 
     Args:
-        scene: It belongs to the studio from now on, and is closed with it.
+        scene: The scene. The sampler closes it.
         size: `(width, height)` of the images [px].
-        variety: What may vary.
-        versions: Of the packages that decide the physics, for provenance.
+        randomization: Kinds of randomization.
+        versions: Versions of the packages that decide the physics, for provenance.
     """
 
     def __init__(
-        self, scene: Scene, size: tuple[int, int], variety: Variety, versions: Mapping[str, str]
+        self,
+        scene: Scene,
+        size: tuple[int, int],
+        randomization: DomainRandomization,
+        versions: Mapping[str, str],
     ) -> None:
         self.scene = scene
         self._size = size
-        self._variety = variety
+        self._randomization = randomization
         self._versions = versions
-        self._said = instructions(scene.world, scene.task)
+        self._instructions = instructions(scene.world, scene.task)
         for site in range(scene.model.nsite):
-            if not (self._said.marker and site in scene.goal_sites):
+            if not (self._instructions.marker and site in scene.goal_sites):
                 scene.model.site_rgba[site, 3] = 0.0
         self._appearance = Appearance(scene)
         self._renderer = Renderer(scene.model, size)
@@ -92,141 +111,154 @@ class Studio(Closing):
     def samples(self, split: Split, seed: int, views: int) -> tuple[list[Sample], Counter[str]]:
         """All samples of one initial state, two for each image.
 
-        The outcome depends on the arguments alone, never on what the studio did before.
+        The result depends on the arguments only, not on earlier calls.
 
         Args:
-            split: Decides on wordings and textures.
-            seed: Of the initial state.
-            views: How many images to take.
+            split: The split. It decides on phrasings and textures.
+            seed: Seed of the initial state.
+            views: Number of images.
 
         Returns:
-            The samples, affordance before trajectory, and how many images were given up for
-            which cause.
+            The samples, affordance before trajectory, and the number of dropped images by cause.
         """
         demonstration = demonstrate(self.scene, seed)
         if not demonstration.success:
             return [], Counter({EXPERT_FAILED: views})
-        part = touched_part(self.scene.model, demonstration)
+        part = find_touched_part(self.scene.model, demonstration)
         if part is None:
             return [], Counter({NOTHING_TOUCHED: views})
         path = waypoints(demonstration, part)
-        made: list[Sample] = []
+        samples: list[Sample] = []
         dropped: Counter[str] = Counter()
         name = zlib.crc32(f"{self.scene.world}/{self.scene.task}".encode())
         for number in range(views):
             rng = np.random.default_rng([seed, number, name])
-            wording = self._wording(rng, split)
-            look = self._appearance.dress(rng, self._variety, split.teaches, self._renderer)
-            shot = self._shot(rng, demonstration, part, path)
-            if isinstance(shot, str):
-                dropped[shot] += 1
+            instruction = self._choose_instruction(rng, split)
+            look = self._appearance.apply(
+                rng, self._randomization, split.is_training, self._renderer
+            )
+            view = self._find_view(rng, demonstration, part, path)
+            if isinstance(view, str):
+                dropped[view] += 1
                 continue
-            made += self._developed(split, number, wording, look, demonstration, part, path, shot)
-        return made, dropped
+            image = self._render(demonstration.initial, view)
+            record = self._provenance(number, look, demonstration, part, path, view)
+            samples += self._samples_of_view(split, instruction, image, record, view)
+        return samples, dropped
 
-    def _wording(self, rng: np.random.Generator, split: Split) -> str:
-        unusual, choice = rng.uniform() < HELD_OUT_SHARE, rng.uniform()
-        said = self._said.held_out if unusual and not split.teaches else self._said.seen
-        return said[int(choice * len(said))]
+    def _choose_instruction(self, rng: np.random.Generator, split: Split) -> str:
+        is_held_out, choice = rng.uniform() < HELD_OUT_SHARE, rng.uniform()
+        known = self._instructions
+        phrasings = known.held_out if is_held_out and not split.is_training else known.seen
+        return phrasings[int(choice * len(phrasings))]
 
-    def _shot(
-        self, rng: np.random.Generator, demonstration: Demonstration, part: Part, path: Waypoints
-    ) -> Shot | str:
-        """The first usable view, or the cause that the last try failed for."""
+    def _find_view(
+        self,
+        rng: np.random.Generator,
+        demonstration: Demonstration,
+        part: TouchedPart,
+        path: Waypoints,
+    ) -> View | str:
+        """The first usable view, or the cause of the last failure."""
+        initial = demonstration.initial
         traced = demonstration.path + path.offset
-        things = (
-            scatter(rng, self.scene, demonstration.initial, np.vstack([demonstration.path, traced]))
-            if self._variety.distractors
+        distractors = (
+            place_distractors(rng, self.scene, initial, np.vstack([demonstration.path, traced]))
+            if self._randomization.distractors
             else []
         )
         subject = np.vstack([traced, part.points - PATCH_RADIUS, part.points + PATCH_RADIUS])
-        if self._said.marker:
-            subject = np.vstack([subject, self._goals(demonstration.initial)])
+        if self._instructions.marker:
+            subject = np.vstack([subject, initial.site_xpos[sorted(self.scene.goal_sites)]])
         azimuths = self.scene.viewpoint.azimuths
         cause = OUT_OF_FRAME
-        for choice in _TRIES:
+        for choice in _AZIMUTH_CHOICES:
             azimuth = azimuths[choice % len(azimuths)]
-            framing = any_framing(rng, self.scene.viewpoint, azimuth, self._variety)
-            camera = frame(subject, framing, self._size)
+            framing = sample_framing(rng, self.scene.viewpoint, azimuth, self._randomization)
+            camera = fit_camera(subject, framing, self._size)
             if camera is None:
                 continue
-            view = self._look(demonstration.initial, camera, part, things)
-            if view is None or view.visible < LEAST_VISIBLE:
+            part_view = self._view_part(initial, camera, part, distractors)
+            if part_view is None or part_view.visible < MIN_VISIBLE:
                 cause = HIDDEN
-            elif _is_small(view.box, self._size):
+            elif _is_small(part_view.box, self._size):
                 cause = TOO_SMALL
             else:
-                return Shot(camera, view, things)
+                return View(camera, part_view, distractors)
         return cause
 
-    def _look(
-        self, initial: mujoco.MjData, camera: Camera, part: Part, things: list[Distractor]
-    ) -> PartView | None:
-        front = self._renderer.surfaces(initial, camera, lambda drawn: draw(things, drawn))
-        return view_part(self._renderer, self.scene.model, initial, camera, part, front)
-
-    def _decorate(self, drawn: mujoco.MjvScene, things: list[Distractor]) -> None:
-        self._appearance.aim_lights(drawn)
-        draw(things, drawn)
-
-    def _goals(self, initial: mujoco.MjData) -> FloatArray:
-        return initial.site_xpos[sorted(self.scene.goal_sites)]
-
-    def _developed(
+    def _view_part(
         self,
-        split: Split,
+        initial: mujoco.MjData,
+        camera: Camera,
+        part: TouchedPart,
+        distractors: list[Distractor],
+    ) -> PartView | None:
+        segmentation = self._renderer.segmentation(
+            initial, camera, lambda visual: add_distractors(distractors, visual)
+        )
+        return view_part(self._renderer, self.scene.model, initial, camera, part, segmentation)
+
+    def _render(self, initial: mujoco.MjData, view: View) -> bytes:
+        def change(visual: mujoco.MjvScene) -> None:
+            self._appearance.rotate_lights(visual)
+            add_distractors(view.distractors, visual)
+
+        return _jpeg(self._renderer.image(initial, view.camera, change))
+
+    def _provenance(
+        self,
         number: int,
-        wording: str,
         look: dict[str, Any],
         demonstration: Demonstration,
-        part: Part,
+        part: TouchedPart,
         path: Waypoints,
-        shot: Shot,
-    ) -> list[Sample]:
+        view: View,
+    ) -> Provenance:
         scene = self.scene
-        picture = self._renderer.image(
-            demonstration.initial, shot.camera, lambda drawn: self._decorate(drawn, shot.things)
-        )
-        pixels, depth = shot.camera.project(path.points)
-        trace = np.round(pixels, 3)
-        record = Provenance(
+        pixels, depth = view.camera.project(path.points)
+        return Provenance(
             world=scene.world,
             task=scene.task,
             seed=demonstration.seed,
             view=number,
-            camera=shot.camera,
-            part=self._said.part,
-            goal_marker=self._said.marker,
+            camera=view.camera,
+            part=self._instructions.part_name,
+            goal_marker=self._instructions.marker,
             touched_body=scene.model.body(part.body).name or f"#{part.body}",
             touched_geoms=part.geoms,
-            visible_fraction=round(shot.view.visible, 4),
-            trace=trace,
+            visible_fraction=round(view.part.visible, 4),
+            trace=np.round(pixels, 3),
             waypoint_depths=np.round(depth, 5),
             gripper=np.round(path.gripper, 4),
             contact_waypoint=int(np.argmin(np.abs(path.steps - part.first_step))),
             traced_offset=np.round(path.offset, 5),
             expert_steps=demonstration.steps,
-            look=look | {"distractors": [thing.shape for thing in shot.things]},
+            look=look | {"distractors": [distractor.shape for distractor in view.distractors]},
             versions=self._versions,
-        ).to_json()
+        )
+
+    def _samples_of_view(
+        self, split: Split, instruction: str, image: bytes, record: Provenance, view: View
+    ) -> list[Sample]:
+        provenance = record.to_json()
         targets: dict[Task, Target] = {
-            Task.AFFORDANCE: BoxTarget(shot.view.box),
-            Task.TRAJECTORY: TraceTarget(trace),
+            Task.AFFORDANCE: BoxTarget(view.part.box),
+            Task.TRAJECTORY: TraceTarget(record.trace),
         }
-        image = _jpeg(picture)
         return [
             Sample(
-                id=f"{scene.world}/{scene.task}/{demonstration.seed}/{number}/{task}",
+                id=f"{record.world}/{record.task}/{record.seed}/{record.view}/{task}",
                 task=task,
-                instruction=wording,
+                instruction=instruction,
                 image_size=self._size,
                 target=target,
                 image=image,
                 split=split.name,
-                category=scene.task,
-                scene=f"{scene.world}/{scene.task}/{demonstration.seed}",
-                part=self._said.part,
-                provenance=record,
+                category=record.task,
+                scene=f"{record.world}/{record.task}/{record.seed}",
+                part=record.part,
+                provenance=provenance,
             )
             for task, target in targets.items()
         ]
@@ -234,7 +266,7 @@ class Studio(Closing):
 
 def _is_small(box: FloatArray, size: tuple[int, int]) -> bool:
     sides = (box[2:] - box[:2]) / np.array(size)
-    return bool(sides.min() < LEAST_SIDE or sides.mean() < LEAST_MEAN_SIDE)
+    return bool(sides.min() < MIN_SIDE or sides.mean() < MIN_MEAN_SIDE)
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -1,1 +1,1 @@
-"""Labels from simulation: demonstrations, contacts, affordance boxes and traces."""
+"""Labels: demonstrations, affordance boxes, traces and instructions."""

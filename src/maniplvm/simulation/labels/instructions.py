@@ -1,4 +1,4 @@
-"""How a person asks for each task, read from `instructions.yaml`."""
+"""The instructions of each task, read from `instructions.yaml`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import yaml
 
 from maniplvm.errors import UserError
 
-FEWEST_WORDINGS = 6
+MIN_PHRASINGS = 6
+"""Minimum number of different phrasings of a task."""
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """What can be said about one task.
+    """The instructions of one task.
 
     Attributes:
-        part: The thing to touch, as a noun.
-        marker: Whether the goal must be drawn, because nothing else in the image shows it.
-        seen: Wordings for the splits that teach.
-        held_out: Wordings that only test splits use.
+        part_name: Name of the part to touch, a noun.
+        marker: Whether a marker must show the goal, because nothing else in the image does.
+        seen: Phrasings for training and test splits.
+        held_out: Phrasings that only test splits use.
     """
 
-    part: str
+    part_name: str
     marker: bool
     seen: tuple[str, ...]
     held_out: tuple[str, ...]
@@ -41,7 +42,7 @@ def _all() -> Mapping[str, Mapping[str, Instructions]]:
     return {
         world: {
             task: Instructions(
-                part=entry["part"],
+                part_name=entry["part"],
                 marker=entry["marker"],
                 seen=tuple(entry["seen"]),
                 held_out=tuple(entry["held_out"]),
@@ -53,15 +54,15 @@ def _all() -> Mapping[str, Mapping[str, Instructions]]:
 
 
 def described_tasks(world: str) -> tuple[str, ...]:
-    """The tasks of a world that have instructions: those that data is made of, sorted."""
+    """The tasks of a world that have instructions, sorted. Data sets contain only these."""
     return tuple(sorted(_all().get(world, {})))
 
 
 def instructions(world: str, task: str) -> Instructions:
-    """What can be said about a task.
+    """The instructions of a task.
 
     Raises:
-        UserError: nothing is written about it.
+        UserError: The task has no instructions.
     """
     tasks = _all().get(world, {})
     if task not in tasks:

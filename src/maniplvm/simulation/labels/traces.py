@@ -1,4 +1,4 @@
-"""From an expert's dense path to a few waypoints that a person would draw."""
+"""Traces: the expert's dense path, simplified to a few waypoints."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from numpy.typing import NDArray
 
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.simplify import thin_out
-from maniplvm.simulation.labels.affordance import Part
+from maniplvm.simulation.labels.affordance import TouchedPart
 from maniplvm.simulation.labels.demonstrations import Demonstration
 from maniplvm.tasks.parsing.reading import POINT_RANGE
 
 FEWEST, MOST = POINT_RANGE
 SWITCH = 0.05
-"""Least change of the gripper's command that counts as switching it."""
-_SETTLING = 30
-_STILL = 0.004
-_APART = 3
+"""Minimum change of the gripper command that counts as a switch."""
+_MAX_SETTLING_STEPS = 30
+_MAX_DESCENT = 0.004
+_MIN_GAP = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Waypoints:
-    """The path of the gripper's touching point, thinned out.
+    """The simplified path of the gripper's contact point.
 
     Attributes:
         steps: `(N,)` index of each waypoint on the demonstration's path.
         points: `(N, 3)` [m, world].
-        gripper: `(N,)` command that holds from each waypoint on, -1 open to 1 closed.
+        gripper: `(N,)` gripper command from each waypoint on, -1 open to 1 closed.
         offset: `(3,)` from the end effector to the traced point [m, world axes].
     """
 
@@ -38,19 +38,19 @@ class Waypoints:
     offset: FloatArray
 
 
-def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
-    """Between 3 and 10 waypoints of a demonstration.
+def waypoints(demonstration: Demonstration, part: TouchedPart | None) -> Waypoints:
+    """Simplify a demonstration to 3 to 10 waypoints.
 
-    Start, first touch, gripper switches and end are always among them; then the point that
-    strays most from the straight lines is added, until none strays more than 1 cm (`thin_out`). The
-    traced point is the one that touches: the finger tips for a grasp, the palm or a knuckle
-    where that is what pushes, so that the trace runs through the part.
+    Start, first contact, gripper switches and end are always waypoints. The simplification then
+    adds the point that deviates most from the straight segments, until no point deviates more
+    than 1 cm. The traced point is the gripper's contact point: the finger tips for a grasp, the
+    palm or a knuckle for a push. The trace therefore runs through the part.
 
     Args:
-        demonstration: At least two steps long.
-        part: What it touches, if anything.
+        demonstration: A demonstration of at least two steps.
+        part: The touched part, if any.
     """
-    offset = np.zeros(3) if part is None else part.reach
+    offset = np.zeros(3) if part is None else part.offset
     path = demonstration.path + offset
     last = demonstration.steps
     switches = _switches(demonstration.gripper)
@@ -58,7 +58,7 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
     anchors = [0, last, *(step for step in settled.values() if step < last)]
     if part is not None:
         anchors.append(min(part.first_step, last))
-    anchors = _apart(sorted(set(anchors)), last)
+    anchors = _with_min_gap(sorted(set(anchors)), last)
     steps = thin_out(path, anchors, fewest=FEWEST, most=MOST)
     return Waypoints(
         steps=np.array(steps),
@@ -69,31 +69,31 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
 
 
 def _switches(gripper: FloatArray) -> list[int]:
-    """Steps after which the gripper's command is another, as indices on the path."""
+    """Path indices after which the gripper command changes."""
     return [int(step) for step in np.flatnonzero(np.abs(np.diff(gripper)) > SWITCH) + 1]
 
 
 def _settled(demonstration: Demonstration, step: int, switches: list[int]) -> int:
-    """Where the closing fingers touch and the hand has come to rest, or else is slowest.
+    """The step at which the closing fingers touch while the hand rests, or the slowest step.
 
-    An opening hand needs no such pause.
+    An opening gripper needs no pause.
     """
     gripper, path = demonstration.gripper, demonstration.path
     if gripper[step] < gripper[step - 1]:
         return step
     later = [other for other in switches if other > step]
-    end = min([demonstration.steps, step + _SETTLING, *(other - 1 for other in later)])
-    for touch in np.unique(demonstration.contacts.step):
-        if step < touch < end and path[touch, 2] - path[touch + 1, 2] < _STILL:
-            return int(touch)
+    end = min([demonstration.steps, step + _MAX_SETTLING_STEPS, *(other - 1 for other in later)])
+    for contact in np.unique(demonstration.contacts.step):
+        if step < contact < end and path[contact, 2] - path[contact + 1, 2] < _MAX_DESCENT:
+            return int(contact)
     speed = np.linalg.norm(np.diff(path, axis=0), axis=1)[step:end]
     return step + int(np.argmin(speed)) if len(speed) else step
 
 
-def _apart(anchors: list[int], last: int) -> list[int]:
+def _with_min_gap(anchors: list[int], last: int) -> list[int]:
     kept = [anchors[0]]
     for step in anchors[1:-1]:
-        if step - kept[-1] >= _APART and last - step >= _APART:
+        if step - kept[-1] >= _MIN_GAP and last - step >= _MIN_GAP:
             kept.append(step)
     while len(kept) > MOST - 1:
         kept.pop(len(kept) // 2)
@@ -103,6 +103,6 @@ def _apart(anchors: list[int], last: int) -> list[int]:
 def _command_from(step: int, gripper: FloatArray, settled: dict[int, int]) -> float:
     command = float(gripper[0])
     for switch, when in settled.items():
-        if step >= when - _APART + 1:
+        if step >= when - _MIN_GAP + 1:
             command = float(gripper[switch])
     return command

@@ -1,9 +1,10 @@
-"""How an image may differ from the plain scene: six kinds of variety, each with a switch."""
+"""Random lights, colours and procedural textures of a scene."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -11,194 +12,148 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.simulation.randomization.distractors import is_backdrop
-from maniplvm.simulation.randomization.textures import BANK_SIZE, texture
-from maniplvm.simulation.scene.cameras import Framing
+from maniplvm.simulation.randomization.distractors import is_background
+from maniplvm.simulation.randomization.domain_randomization import DomainRandomization
 from maniplvm.simulation.scene.rendering import Renderer
-from maniplvm.simulation.worlds.base import Scene, Viewpoint
+from maniplvm.simulation.worlds.base import Scene
 
-PLAIN_FILL = 0.74
-TEXTURE_SIDE = 256
-"""Textures of the room are made this coarse [px], because changing them takes time."""
+Pattern = Callable[[np.random.Generator, int], FloatArray]
 
-
-@dataclass(frozen=True)
-class Variety:
-    """What may vary from image to image.
-
-    Attributes:
-        camera: Azimuth, elevation, distance and where the action lies in the image.
-        field_of_view: Of the camera.
-        light: Strength, warmth and direction.
-        colours: Of table, walls and objects; no instruction names a colour.
-        textures: Of table, walls and floor; teaching and testing splits share none.
-        distractors: Things on the table that have no part in the task.
-    """
-
-    camera: bool = True
-    field_of_view: bool = True
-    light: bool = True
-    colours: bool = True
-    textures: bool = True
-    distractors: bool = True
-
-    @classmethod
-    def without(cls, names: Iterable[str]) -> Variety:
-        """Everything varies but the named kinds; `all` names every kind.
-
-        Raises:
-            UserError: there is no such kind.
-        """
-        kinds = [field.name for field in fields(cls)]
-        off: set[str] = set()
-        for name in names:
-            if name != "all" and name not in kinds:
-                raise UserError(
-                    f"unknown variety {name!r}; choose from {', '.join([*kinds, 'all'])}"
-                )
-            off.update(kinds if name == "all" else [name])
-        return cls(**{kind: kind not in off for kind in kinds})
-
-
-def any_framing(
-    rng: np.random.Generator, viewpoint: Viewpoint, azimuth: float, variety: Variety
-) -> Framing:
-    """How to look at a scene, near one of its good directions.
-
-    Args:
-        rng: Source of chance; the draws do not depend on the switches.
-        viewpoint: Of the scene.
-        azimuth: The direction to stay close to [deg].
-        variety: What may vary.
-    """
-    turn, tilt = rng.uniform(-25, 25), rng.uniform(-8, 8)
-    fill, widen = rng.uniform(0.62, 0.84), rng.uniform(-9, 9)
-    across, down = rng.uniform(0, 1), rng.uniform(0, 1)
-    moves = variety.camera
-    return Framing(
-        azimuth=round(azimuth + (turn if moves else 0.0), 3),
-        elevation=round(viewpoint.elevation + (tilt if moves else 0.0), 3),
-        fovy=round(viewpoint.fovy + (widen if variety.field_of_view else 0.0), 3),
-        fill=fill if moves else PLAIN_FILL,
-        shift=(across, down) if moves else (0.5, 0.5),
-    )
+MAX_TEXTURE_SIDE = 256
+"""Maximum side of the room's textures [px]. Larger textures take long to change."""
+BANK_SIZE = 8
+"""Number of textures for training splits, and of those for test splits. They share none."""
+_TILE = 128
 
 
 class Appearance:
-    """Dresses a scene's model in new light, colours and textures.
+    """Changes the lights, colours and textures of a scene's model.
 
-    Make it before the scene's renderer, which copies the textures once and for all.
+    Create it before the scene's renderer, because the renderer copies the textures once.
     """
 
     _FIELDS = ("light_diffuse", "light_ambient", "mat_rgba", "geom_rgba")
 
     def __init__(self, scene: Scene) -> None:
         self._model = scene.model
-        self._plain = {name: getattr(scene.model, name).copy() for name in self._FIELDS}
+        self._original = {name: getattr(scene.model, name).copy() for name in self._FIELDS}
         self._headlight = tuple(
             np.array(getattr(scene.model.vis.headlight, name)) for name in ("ambient", "diffuse")
         )
-        self._painted = _painted_parts(scene)
-        self._images = {number: self._coarsened(number) for number in self._painted.textures}
-        self._swing: FloatArray | None = None
-        self._worn: dict[int, tuple[int, bool] | None] = dict.fromkeys(self._images)
+        self._recolourable = _find_recolourable(scene)
+        self._original_textures = {
+            number: self._shrink(number) for number in self._recolourable.textures
+        }
+        self._light_rotation: FloatArray | None = None
+        self._applied: dict[int, tuple[int, bool] | None] = dict.fromkeys(self._original_textures)
 
-    def dress(
-        self, rng: np.random.Generator, variety: Variety, teaches: bool, renderer: Renderer
+    def apply(
+        self,
+        rng: np.random.Generator,
+        randomization: DomainRandomization,
+        is_training: bool,
+        renderer: Renderer,
     ) -> dict[str, Any]:
-        """Put a new look on; it starts from the plain one, whatever was worn before.
+        """Apply a new random appearance. It always starts from the original appearance.
 
         Args:
-            rng: Source of chance.
-            variety: What may vary.
-            teaches: Whether to use the textures of the teaching splits.
-            renderer: Of the same scene.
+            rng: Random generator.
+            randomization: Kinds of randomization.
+            is_training: Whether to use the textures of the training splits.
+            renderer: Renderer of the same scene.
 
         Returns:
-            What was chosen, ready for JSON.
+            The chosen values, JSON-ready.
         """
-        light, colour, cloth = (np.random.default_rng(rng.integers(2**32)) for _ in range(3))
-        self._undress()
+        light_rng, colour_rng, texture_rng = (
+            np.random.default_rng(rng.integers(2**32)) for _ in range(3)
+        )
+        self._reset()
         look: dict[str, Any] = {}
-        if variety.light:
-            look["light"] = self._change_light(light)
-        if variety.colours:
-            look["recoloured"] = self._change_colours(colour)
-        chosen = self._choose_textures(cloth, teaches) if variety.textures else {}
-        for number in self._images:
-            self._wear(number, chosen.get(number), renderer)
-        if variety.textures:
+        if randomization.light:
+            look["light"] = self._change_light(light_rng)
+        if randomization.colours:
+            look["recoloured"] = self._change_colours(colour_rng)
+        chosen = self._choose_textures(texture_rng, is_training) if randomization.textures else {}
+        for number in self._original_textures:
+            self._set_texture(number, chosen.get(number), renderer)
+        if randomization.textures:
             look["textures"] = {str(number): pick[0] for number, pick in chosen.items()}
         return look
 
-    def aim_lights(self, drawn: mujoco.MjvScene) -> None:
-        """Turn the lamps of a scene that is about to be rendered."""
-        if self._swing is None:
+    def rotate_lights(self, visual: mujoco.MjvScene) -> None:
+        """Rotate the lights of the visual scene; a scene callback of `Renderer`."""
+        if self._light_rotation is None:
             return
-        lamps = [light for light in drawn.lights[: drawn.nlight] if not light.headlight]
-        for lamp, swing in zip(lamps, self._swing, strict=False):
-            turned = np.asarray(lamp.dir) + swing
-            lamp.dir[:] = turned / np.linalg.norm(turned)
+        lights = [light for light in visual.lights[: visual.nlight] if not light.headlight]
+        for light, change in zip(lights, self._light_rotation, strict=False):
+            direction = np.asarray(light.dir) + change
+            light.dir[:] = direction / np.linalg.norm(direction)
 
-    def _undress(self) -> None:
-        for name, values in self._plain.items():
+    def _reset(self) -> None:
+        for name, values in self._original.items():
             getattr(self._model, name)[:] = values
         headlight = self._model.vis.headlight
         headlight.ambient[:], headlight.diffuse[:] = self._headlight
-        self._swing = None
+        self._light_rotation = None
 
     def _change_light(self, rng: np.random.Generator) -> dict[str, float]:
         model = self._model
         brightness, warmth = rng.uniform(0.65, 1.25), rng.uniform(-0.08, 0.08)
-        lamps, ambient, front = rng.uniform(0.6, 1.3), rng.uniform(0.8, 1.2), rng.uniform(0.6, 1.3)
+        diffuse, ambient, headlight = (
+            rng.uniform(0.6, 1.3),
+            rng.uniform(0.8, 1.2),
+            rng.uniform(0.6, 1.3),
+        )
         tint = brightness * np.array([1 + warmth, 1.0, 1 - warmth])
-        model.light_diffuse[:] *= lamps * tint
+        model.light_diffuse[:] *= diffuse * tint
         model.light_ambient[:] *= ambient * tint
         model.vis.headlight.ambient[:] *= ambient * tint
-        model.vis.headlight.diffuse[:] *= front * tint
-        self._swing = rng.normal(0, 0.3, model.light_dir.shape)
+        model.vis.headlight.diffuse[:] *= headlight * tint
+        self._light_rotation = rng.normal(0, 0.3, model.light_dir.shape)
         return {"brightness": round(brightness, 3), "warmth": round(warmth, 3)}
 
     def _change_colours(self, rng: np.random.Generator) -> int:
-        """Shade every material a little, and give some objects a new colour altogether."""
-        model, painted = self._model, self._painted
+        """Shade every material slightly, and replace the colour of some objects."""
+        model = self._model
         shade = rng.uniform(0.8, 1.15, (model.nmat, 1)) * rng.uniform(0.9, 1.1, (model.nmat, 3))
         model.mat_rgba[:, :3] = np.clip(model.mat_rgba[:, :3] * shade, 0, 1)
         recoloured = 0
-        for materials, geoms in painted.objects:
-            fresh, colour = rng.uniform() < 0.35, rng.uniform(0.15, 0.95, 3)
-            if fresh:
+        for materials, geoms in self._recolourable.objects:
+            is_recoloured, colour = rng.uniform() < 0.35, rng.uniform(0.15, 0.95, 3)
+            if is_recoloured:
                 recoloured += 1
                 model.mat_rgba[materials, :3] = colour
                 model.geom_rgba[geoms, :3] = colour
         return recoloured
 
     def _choose_textures(
-        self, rng: np.random.Generator, teaches: bool
+        self, rng: np.random.Generator, is_training: bool
     ) -> dict[int, tuple[int, bool]]:
         chosen = {}
-        for number in self._images:
-            changed, pick = rng.uniform() < 0.6, int(rng.integers(BANK_SIZE))
-            if changed:
-                chosen[number] = (pick, teaches)
+        for number in self._original_textures:
+            is_changed, pick = rng.uniform() < 0.6, int(rng.integers(BANK_SIZE))
+            if is_changed:
+                chosen[number] = (pick, is_training)
         return chosen
 
-    def _wear(self, number: int, pick: tuple[int, bool] | None, renderer: Renderer) -> None:
-        if self._worn[number] == pick:
+    def _set_texture(self, number: int, pick: tuple[int, bool] | None, renderer: Renderer) -> None:
+        if self._applied[number] == pick:
             return
         data = self._texture_data(number)
-        data[:] = self._images[number] if pick is None else texture(*pick, *data.shape)
+        data[:] = self._original_textures[number] if pick is None else texture(*pick, *data.shape)
         renderer.upload_texture(number)
-        self._worn[number] = pick
+        self._applied[number] = pick
 
-    def _coarsened(self, number: int) -> NDArray[np.uint8]:
-        """Shrink a texture in the model; returns a copy of what it then looks like."""
+    def _shrink(self, number: int) -> NDArray[np.uint8]:
+        """Shrink a texture in the model and return a copy of the result."""
         model, data = self._model, self._texture_data(number)
-        if max(data.shape[:2]) > TEXTURE_SIDE and data.shape[2] == 3:
-            small = Image.fromarray(data).resize((TEXTURE_SIDE, TEXTURE_SIDE), Image.Resampling.BOX)
-            model.tex_width[number] = model.tex_height[number] = TEXTURE_SIDE
+        if max(data.shape[:2]) > MAX_TEXTURE_SIDE and data.shape[2] == 3:
+            small = Image.fromarray(data).resize(
+                (MAX_TEXTURE_SIDE, MAX_TEXTURE_SIDE), Image.Resampling.BOX
+            )
+            model.tex_width[number] = model.tex_height[number] = MAX_TEXTURE_SIDE
             self._texture_data(number)[:] = np.asarray(small)
         return self._texture_data(number).copy()
 
@@ -213,14 +168,14 @@ class Appearance:
 
 
 @dataclass(frozen=True)
-class _PaintedParts:
-    """Textures of the room, and the materials and geoms of each object in it."""
+class _Recolourable:
+    """The room's textures, and the materials and geoms of each object."""
 
     textures: tuple[int, ...]
     objects: tuple[tuple[list[int], list[int]], ...]
 
 
-def _painted_parts(scene: Scene) -> _PaintedParts:
+def _find_recolourable(scene: Scene) -> _Recolourable:
     model = scene.model
     room: set[int] = set()
     robot: set[int] = set()
@@ -229,7 +184,7 @@ def _painted_parts(scene: Scene) -> _PaintedParts:
         body, material = int(model.geom_bodyid[geom]), int(model.geom_matid[geom])
         if body in scene.robot_bodies:
             robot.add(material)
-        elif is_backdrop(model, geom):
+        elif is_background(model, geom):
             room.add(material)
         else:
             bodies.setdefault(material, []).append(geom)
@@ -244,8 +199,87 @@ def _painted_parts(scene: Scene) -> _PaintedParts:
         for material, geoms in sorted(bodies.items())
         if material >= 0 and material not in robot and material not in room
     )
-    return _PaintedParts(tuple(sorted(textures)), objects)
+    return _Recolourable(tuple(sorted(textures)), objects)
 
 
 def _has_default_colour(model: mujoco.MjModel, geom: int) -> bool:
     return bool(np.allclose(model.geom_rgba[geom], (0.5, 0.5, 0.5, 1.0)))
+
+
+@functools.lru_cache(maxsize=64)
+def texture(
+    number: int, is_training: bool, height: int, width: int, channels: int
+) -> NDArray[np.uint8]:
+    """A procedural texture.
+
+    Args:
+        number: 0 to `BANK_SIZE - 1`.
+        is_training: Whether the texture is for training splits or for test splits.
+        height: Height [px].
+        width: Width [px].
+        channels: 1, 3 or 4. The fourth channel is opaque.
+
+    Returns:
+        `(height, width, channels)`.
+    """
+    rng = np.random.default_rng([int(is_training), number])
+    pattern = _PATTERNS[number % len(_PATTERNS)](rng, _TILE)
+    dark, light = _dark_and_light(rng)
+    tile = dark + pattern[..., None] * (light - dark)
+    rows, columns = (np.arange(side) * _TILE // side for side in (height, width))
+    image = np.full((height, width, channels), 255, dtype=np.uint8)
+    colour = np.clip(tile[rows][:, columns] * 255, 0, 255).astype(np.uint8)
+    image[..., : min(channels, 3)] = colour[..., : min(channels, 3)]
+    return image
+
+
+def _dark_and_light(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    base = rng.uniform(0.35, 0.75, 3)
+    base = base.mean() + 0.6 * (
+        base - base.mean()
+    )  # muted colours, so that objects are easy to see
+    contrast = rng.uniform(0.06, 0.20)
+    return np.clip(base - contrast, 0, 1), np.clip(base + contrast, 0, 1)
+
+
+def _planks(rng: np.random.Generator, side: int) -> FloatArray:
+    count = int(rng.integers(3, 7))
+    shade = np.repeat(rng.uniform(0, 1, count), side // count + 1)[:side]
+    grain = _smooth(rng, side, 2, 32)
+    return np.clip(0.6 * shade[:, None] + 0.4 * grain, 0, 1)
+
+
+def _checks(rng: np.random.Generator, side: int) -> FloatArray:
+    period = side // int(rng.integers(2, 5))
+    rows, columns = np.indices((side, side)) // period
+    return ((rows + columns) % 2).astype(np.float64)
+
+
+def _marble(rng: np.random.Generator, side: int) -> FloatArray:
+    return 0.6 * _smooth(rng, side, 6, 6) + 0.4 * _smooth(rng, side, 16, 16)
+
+
+def _speckle(rng: np.random.Generator, side: int) -> FloatArray:
+    return (rng.uniform(0, 1, (side, side)) > 0.75).astype(np.float64)
+
+
+def _tiles(rng: np.random.Generator, side: int) -> FloatArray:
+    period = side // int(rng.integers(2, 6))
+    inside = np.indices((side, side)) % period > 2
+    return (inside[0] & inside[1]).astype(np.float64) * 0.8
+
+
+_PATTERNS: tuple[Pattern, ...] = (_planks, _checks, _marble, _speckle, _tiles)
+
+
+def _smooth(rng: np.random.Generator, side: int, rows: int, columns: int) -> FloatArray:
+    """Interpolated noise on a grid of cells. It is periodic, so tiles connect smoothly."""
+    coarse = rng.uniform(0, 1, (rows, columns))
+    return _interpolated(_interpolated(coarse, side).T, side).T
+
+
+def _interpolated(values: FloatArray, side: int) -> FloatArray:
+    place = np.arange(side) * len(values) / side
+    low = place.astype(np.int64)
+    share = (place - low)[:, None]
+    return values[low] * (1 - share) + values[(low + 1) % len(values)] * share

@@ -1,4 +1,4 @@
-"""Things that lie about: drawn into the image, unknown to physics, never in the way."""
+"""Distractors: rendered objects without physics, beside the path of the hand."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.worlds.base import Scene
 
-MOST = 4
+MAX_DISTRACTORS = 4
+"""Maximum number of distractors in an image."""
 _CLEARANCE = 0.07
 _GAP = 0.015
 _NEARBY = 0.22
 _TRIES = 12
 
-# No cube, ball, cylinder or stick among them: a distractor must not answer to an instruction.
+# Instructions name cubes, balls, cylinders and sticks, so distractors have other shapes.
 _SHAPES = {
     "pebble": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
     "slab": mujoco.mjtGeom.mjGEOM_BOX,
@@ -27,13 +28,13 @@ _SHAPES = {
 
 @dataclass(frozen=True, eq=False)
 class Distractor:
-    """One thing on the table.
+    """One distractor on the table.
 
     Attributes:
         shape: `pebble`, `slab` or `bottle`.
-        size: `(3,)` half extents; a bottle uses radius and half length [m].
-        position: `(3,)` of its centre [m, world].
-        turn: Around the vertical [rad].
+        size: `(3,)` half extents; radius and half length for a bottle [m].
+        position: `(3,)` position of the centre [m, world].
+        turn: Rotation around the vertical axis [rad].
         colour: `(3,)` RGB, 0..1.
     """
 
@@ -45,7 +46,7 @@ class Distractor:
 
     @property
     def radius(self) -> float:
-        """Of the circle on the table that holds it [m]."""
+        """Radius of the enclosing circle on the table [m]."""
         return (
             float(np.linalg.norm(self.size[:2]))
             if self.shape == "slab"
@@ -53,16 +54,16 @@ class Distractor:
         )
 
 
-def scatter(
+def place_distractors(
     rng: np.random.Generator, scene: Scene, initial: mujoco.MjData, path: FloatArray
 ) -> list[Distractor]:
-    """Up to four things near the action but clear of it.
+    """Draw one to four distractors that stay clear of the hand's path and of all objects.
 
     Args:
-        rng: Source of chance.
-        scene: Whose table they lie on.
-        initial: The state that they join.
-        path: `(T, 3)` where the hand will go [m, world].
+        rng: Random generator.
+        scene: The scene.
+        initial: Initial state of the scene.
+        path: `(T, 3)` path of the hand [m, world].
     """
     low, high = scene.workspace
     near = np.stack(
@@ -71,37 +72,37 @@ def scatter(
             np.minimum(high[:2], path[:, :2].max(0) + _NEARBY),
         ]
     )
-    taken = _footprints(scene, initial)
+    occupied = _footprints(scene, initial)
     placed: list[Distractor] = []
-    for _ in range(int(rng.integers(1, MOST + 1))):
+    for _ in range(int(rng.integers(1, MAX_DISTRACTORS + 1))):
         for _ in range(_TRIES):
-            thing = _any(rng, near, float(low[2]))
-            if _is_clear(thing, path, taken, placed):
-                placed.append(thing)
+            distractor = _sample(rng, near, float(low[2]))
+            if _is_clear(distractor, path, occupied, placed):
+                placed.append(distractor)
                 break
     return placed
 
 
-def draw(things: Sequence[Distractor], drawn: mujoco.MjvScene) -> None:
-    """Add things to a scene that is about to be rendered."""
-    for thing in things:
-        geom = drawn.geoms[drawn.ngeom]
-        cosine, sine = np.cos(thing.turn), np.sin(thing.turn)
+def add_distractors(distractors: Sequence[Distractor], visual: mujoco.MjvScene) -> None:
+    """Add distractors to the visual scene before it is rendered."""
+    for distractor in distractors:
+        geom = visual.geoms[visual.ngeom]
+        cosine, sine = np.cos(distractor.turn), np.sin(distractor.turn)
         turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
         mujoco.mjv_initGeom(
             geom,
-            _SHAPES[thing.shape],
-            thing.size,
-            thing.position,
+            _SHAPES[distractor.shape],
+            distractor.size,
+            distractor.position,
             turn.reshape(-1),
-            np.append(thing.colour, 1.0).astype(np.float32),
+            np.append(distractor.colour, 1.0).astype(np.float32),
         )
-        geom.segid = drawn.ngeom  # without an id it would be left out of the id image
+        geom.segid = visual.ngeom  # geoms without an id are missing in the segmentation
         geom.objtype = mujoco.mjtObj.mjOBJ_UNKNOWN
-        drawn.ngeom += 1
+        visual.ngeom += 1
 
 
-def _any(rng: np.random.Generator, area: FloatArray, table: float) -> Distractor:
+def _sample(rng: np.random.Generator, area: FloatArray, table: float) -> Distractor:
     shape = str(rng.choice(list(_SHAPES)))
     if shape == "pebble":
         size = np.append(rng.uniform(0.018, 0.034, 2), rng.uniform(0.009, 0.015))
@@ -124,26 +125,26 @@ def _any(rng: np.random.Generator, area: FloatArray, table: float) -> Distractor
 
 
 def _is_clear(
-    thing: Distractor, path: FloatArray, taken: FloatArray, placed: Sequence[Distractor]
+    distractor: Distractor, path: FloatArray, occupied: FloatArray, placed: Sequence[Distractor]
 ) -> bool:
-    centre = thing.position[:2]
-    if np.linalg.norm(path[:, :2] - centre, axis=1).min() < thing.radius + _CLEARANCE:
+    centre = distractor.position[:2]
+    if np.linalg.norm(path[:, :2] - centre, axis=1).min() < distractor.radius + _CLEARANCE:
         return False
-    outside = np.maximum(np.maximum(taken[:, 0] - centre, centre - taken[:, 1]), 0.0)
-    if len(taken) and np.linalg.norm(outside, axis=1).min() < thing.radius + _GAP:
+    outside = np.maximum(np.maximum(occupied[:, 0] - centre, centre - occupied[:, 1]), 0.0)
+    if len(occupied) and np.linalg.norm(outside, axis=1).min() < distractor.radius + _GAP:
         return False
     return all(
-        np.linalg.norm(other.position[:2] - centre) > thing.radius + other.radius + _GAP
+        np.linalg.norm(other.position[:2] - centre) > distractor.radius + other.radius + _GAP
         for other in placed
     )
 
 
 def _footprints(scene: Scene, initial: mujoco.MjData) -> FloatArray:
-    """Rectangles on the table under everything but the robot and the table, `(G, 2, 2)` [m]."""
+    """Bounding rectangles on the table of all objects, `(G, 2, 2)` [m]."""
     model = scene.model
     rectangles = []
     for geom in range(model.ngeom):
-        if int(model.geom_bodyid[geom]) in scene.robot_bodies or is_backdrop(model, geom):
+        if int(model.geom_bodyid[geom]) in scene.robot_bodies or is_background(model, geom):
             continue
         centre, half = model.geom_aabb[geom][:3], model.geom_aabb[geom][3:]
         rotation = initial.geom_xmat[geom].reshape(3, 3)
@@ -153,8 +154,8 @@ def _footprints(scene: Scene, initial: mujoco.MjData) -> FloatArray:
     return np.array(rectangles).reshape(-1, 2, 2)
 
 
-def is_backdrop(model: mujoco.MjModel, geom: int) -> bool:
-    """Whether a geom is part of the room: large, and fixed to the world."""
+def is_background(model: mujoco.MjModel, geom: int) -> bool:
+    """Whether a geom belongs to the room: it is large and fixed to the world."""
     fixed = int(model.body_weldid[model.geom_bodyid[geom]]) == 0
     plane = int(model.geom_type[geom]) == int(mujoco.mjtGeom.mjGEOM_PLANE)
     return fixed and (plane or float(model.geom_rbound[geom]) >= 0.35)

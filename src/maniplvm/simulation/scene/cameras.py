@@ -1,7 +1,7 @@
-"""A pinhole camera in closed form, and the search for a view that frames what matters.
+"""A pinhole camera, and the search for a camera pose that shows a set of points.
 
-The geometry is that of MuJoCo's free camera, so an image rendered through `mujoco_camera` and
-the points projected here agree to a fraction of a pixel.
+The geometry is that of MuJoCo's free camera. Rendered images and projected points therefore agree
+to a fraction of a pixel.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from numpy.typing import ArrayLike
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.camera import Pinhole
 
-NEAREST, FARTHEST = 0.40, 2.20
-"""Bounds of the distance between a camera and what it looks at [m]."""
+MIN_DISTANCE, MAX_DISTANCE = 0.40, 2.20
+"""Bounds of the distance between a camera and its lookat point [m]."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where an image is taken from and how large it is.
+    """Pose, field of view and image size of a camera.
 
     Attributes:
         lookat: The point in the image's centre, `(3,)` [m, world].
-        distance: From that point [m].
-        azimuth: Direction of the gaze around the vertical [deg].
-        elevation: Of the gaze; negative looks down [deg].
+        distance: Distance from that point [m].
+        azimuth: Viewing direction around the vertical axis [deg].
+        elevation: Elevation of the viewing direction; negative looks down [deg].
         fovy: Vertical field of view [deg].
         size: `(width, height)` [px].
     """
@@ -43,7 +43,7 @@ class Camera:
 
     @cached_property
     def axes(self) -> FloatArray:
-        """Rows right, up, forward: orthonormal, `(3, 3)`, world coordinates."""
+        """Rows right, up, forward; orthonormal, `(3, 3)`, world coordinates."""
         azimuth, elevation = np.deg2rad(self.azimuth), np.deg2rad(self.elevation)
         forward = np.array(
             [
@@ -62,7 +62,7 @@ class Camera:
 
     @property
     def focal(self) -> float:
-        """Focal length [px]; pixels are square."""
+        """Focal length [px]. Pixels are square."""
         return self.size[1] / 2 / float(np.tan(np.deg2rad(self.fovy) / 2))
 
     @cached_property
@@ -77,7 +77,7 @@ class Camera:
         )
 
     def project(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Where points appear.
+        """Project points into the image.
 
         Args:
             points: `(N, 3)` [m, world].
@@ -107,7 +107,7 @@ class Camera:
         return self.position + np.stack([x * z, y * z, z], axis=1) @ self.axes
 
     def to_json(self) -> dict[str, Any]:
-        """Pose and intrinsics as plain data; `from_json` reads it back exactly."""
+        """Pose and intrinsics as JSON-ready values. `from_json` restores them exactly."""
         width, height = self.size
         return {
             "lookat": list(self.lookat),
@@ -123,7 +123,7 @@ class Camera:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Camera:
-        """The camera that `to_json` described."""
+        """The inverse of `to_json`."""
         x, y, z = plain["lookat"]
         width, height = plain["size"]
         return cls(
@@ -138,14 +138,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Framing:
-    """How to look at something, before it is known where it is.
+    """Viewing direction of a camera and placement of the subject in the image.
 
     Attributes:
         azimuth: See `Camera` [deg].
         elevation: See `Camera` [deg].
         fovy: See `Camera` [deg].
-        fill: Share of the image's side that the subject should span.
-        shift: `(2,)` where the subject sits in the free room, each 0..1; .5 is the middle.
+        fill: Share of the image's side that the subject spans.
+        shift: `(2,)` position of the subject within the free margin, each 0..1; 0.5 is centred.
     """
 
     azimuth: float
@@ -155,26 +155,26 @@ class Framing:
     shift: tuple[float, float]
 
 
-def frame(
+def fit_camera(
     points: ArrayLike, framing: Framing, size: tuple[int, int], margin: float = 0.04
 ) -> Camera | None:
     """The nearest camera that shows all points.
 
     Args:
-        points: `(N, 3)` what must be in the image [m, world].
-        framing: How to look.
+        points: `(N, 3)` points that must be in the image [m, world].
+        framing: Viewing direction and placement.
         size: `(width, height)` [px].
-        margin: Share of each side to keep free of the points at the image's edge.
+        margin: Share of each side that stays free at the image's edge.
 
     Returns:
-        The camera, or None where no distance between `NEAREST` and `FARTHEST` will do.
+        The camera, or None if no distance from `MIN_DISTANCE` to `MAX_DISTANCE` fits.
     """
     subject = np.asarray(points, dtype=np.float64).reshape(-1, 3)
     centre = (subject.min(0) + subject.max(0)) / 2
     sides = np.array(size, dtype=np.float64)
     camera = Camera(
         lookat=_triple(centre),
-        distance=FARTHEST,
+        distance=MAX_DISTANCE,
         azimuth=framing.azimuth,
         elevation=framing.elevation,
         fovy=framing.fovy,
@@ -182,7 +182,7 @@ def frame(
     )
     if _span(camera, subject) > framing.fill:
         return None
-    near, far = NEAREST, FARTHEST
+    near, far = MIN_DISTANCE, MAX_DISTANCE
     while far - near > 0.005:
         middle = (near + far) / 2
         if _span(replace(camera, distance=middle), subject) > framing.fill:
@@ -190,7 +190,7 @@ def frame(
         else:
             far = middle
     camera = replace(camera, distance=far)
-    for _ in range(3):  # shifting the gaze changes the perspective a little, so settle
+    for _ in range(3):  # a shifted camera changes the perspective slightly, so repeat
         pixels, depth = camera.project(subject)
         low, high = pixels.min(0), pixels.max(0)
         room = (1 - 2 * margin) * sides - (high - low)

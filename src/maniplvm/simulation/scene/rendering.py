@@ -1,4 +1,4 @@
-"""Images and per-pixel ids of a scene, off screen."""
+"""Offscreen rendering of images and segmentations of a scene."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.closing import Closing
 from maniplvm.simulation.scene.cameras import Camera
+from maniplvm.simulation.worlds.base import Closeable
 
 _HIDDEN_GROUP = 5
 _MAX_GEOMS = 2000
-_DISABLED = ("disable", "disabled", "off", "false", "0")
+_UNSET_VALUES = ("disable", "disabled", "off", "false", "0")
 
-Decorate = Callable[[mujoco.MjvScene], None]
+SceneCallback = Callable[[mujoco.MjvScene], None]
+"""Changes the visual scene before it is rendered, for example adds geoms."""
 
 
 @dataclass(frozen=True, eq=False)
-class Surfaces:
-    """What each pixel of an image shows.
+class Segmentation:
+    """Geom id and depth of each pixel.
 
     Attributes:
-        geom: `(H, W)` id of the geom in front, -1 where there is none.
-        depth: `(H, W)` along the optical axis [m].
+        geom: `(H, W)` id of the visible geom, -1 for the background.
+        depth: `(H, W)` depth along the optical axis [m].
     """
 
     geom: NDArray[np.int64]
     depth: NDArray[np.float64]
 
 
-class Renderer(Closing):
-    """One OpenGL context for one model; close it, or use it in a `with` block.
+class Renderer(Closeable):
+    """One OpenGL context for one model. Close it, or use it in a `with` block.
 
-    Shadows and mirrors are switched off: on a CPU they cost most of the time.
+    Shadows and reflections are off, because they take most of the time on a CPU.
 
     Raises:
-        UserError: there is no OpenGL to render with.
+        UserError: OpenGL is not available.
     """
 
     def __init__(self, model: mujoco.MjModel, size: tuple[int, int]) -> None:
@@ -71,50 +72,54 @@ class Renderer(Closing):
             self._gl = None
 
     def image(
-        self, data: mujoco.MjData, camera: Camera, decorate: Decorate | None = None
+        self, data: mujoco.MjData, camera: Camera, scene_callback: SceneCallback | None = None
     ) -> NDArray[np.uint8]:
-        """The scene as the camera sees it.
+        """Render an image.
 
         Args:
-            data: The state to draw.
-            camera: Its size must be the renderer's.
-            decorate: Adds things to the drawn scene that physics does not know.
+            data: The state to render.
+            camera: The camera. Its size must be the renderer's size.
+            scene_callback: Changes the visual scene before rendering. Physics is not affected.
 
         Returns:
-            `(H, W, 3)` RGB.
+            `(H, W, 3)` RGB image.
         """
-        self._update(data, camera, decorate)
+        self._update(data, camera, scene_callback)
         width, height = self._size
         pixels = np.empty((height, width, 3), dtype=np.uint8)
         mujoco.mjr_render(self._rect, self._scene, self._context)
         mujoco.mjr_readPixels(pixels, None, self._rect, self._context)
         return np.flipud(pixels)
 
-    def surfaces(
-        self, data: mujoco.MjData, camera: Camera, decorate: Decorate | None = None
-    ) -> Surfaces:
-        """Which geom is in front at each pixel, and how far away."""
-        self._update(data, camera, decorate)
-        return self._read_surfaces()
+    def segmentation(
+        self, data: mujoco.MjData, camera: Camera, scene_callback: SceneCallback | None = None
+    ) -> Segmentation:
+        """Render the visible geom and the depth of each pixel."""
+        self._update(data, camera, scene_callback)
+        return self._read_segmentation()
 
-    def surfaces_of(self, data: mujoco.MjData, camera: Camera, geoms: Iterable[int]) -> Surfaces:
-        """The same for some geoms alone, as if nothing hid them; collision geoms are shown."""
+    def segmentation_of(
+        self, data: mujoco.MjData, camera: Camera, geoms: Iterable[int]
+    ) -> Segmentation:
+        """Render only the given geoms, without occlusion by others. Collision geoms are shown."""
         self._model.geom_group[:] = _HIDDEN_GROUP
         self._model.geom_group[list(geoms)] = 0
         try:
             self._update(data, camera, None)
         finally:
             self._model.geom_group[:] = self._groups
-        return self._read_surfaces()
+        return self._read_segmentation()
 
     def upload_texture(self, texture: int) -> None:
-        """Make changed texture data visible."""
+        """Upload changed texture data to OpenGL."""
         self._gl.make_current()
         mujoco.mjr_uploadTexture(self._model, self._context, texture)
 
-    def _update(self, data: mujoco.MjData, camera: Camera, decorate: Decorate | None) -> None:
+    def _update(
+        self, data: mujoco.MjData, camera: Camera, scene_callback: SceneCallback | None
+    ) -> None:
         if camera.size != self._size:
-            raise ValueError(f"camera of {camera.size} px, renderer of {self._size} px")
+            raise ValueError(f"the camera has {camera.size} px, the renderer has {self._size} px")
         self._gl.make_current()
         self._model.vis.global_.fovy = camera.fovy
         mujoco.mjv_updateScene(
@@ -126,10 +131,10 @@ class Renderer(Closing):
             mujoco.mjtCatBit.mjCAT_ALL,
             self._scene,
         )
-        if decorate is not None:
-            decorate(self._scene)
+        if scene_callback is not None:
+            scene_callback(self._scene)
 
-    def _read_surfaces(self) -> Surfaces:
+    def _read_segmentation(self) -> Segmentation:
         width, height = self._size
         colour = np.empty((height, width, 3), dtype=np.uint8)
         depth = np.empty((height, width), dtype=np.float32)
@@ -141,10 +146,10 @@ class Renderer(Closing):
         self._scene.flags[:] = flags
         index = colour.astype(np.int64) @ np.array([1, 1 << 8, 1 << 16])
         geom_of = np.full(self._scene.ngeom + 1, -1, dtype=np.int64)
-        for drawn in self._scene.geoms[: self._scene.ngeom]:
-            if drawn.segid >= 0 and drawn.objtype == mujoco.mjtObj.mjOBJ_GEOM:
-                geom_of[drawn.segid + 1] = drawn.objid
-        return Surfaces(geom=np.flipud(geom_of[index]), depth=np.flipud(self._metres(depth)))
+        for visual in self._scene.geoms[: self._scene.ngeom]:
+            if visual.segid >= 0 and visual.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                geom_of[visual.segid + 1] = visual.objid
+        return Segmentation(geom=np.flipud(geom_of[index]), depth=np.flipud(self._metres(depth)))
 
     def _metres(self, buffer: NDArray[np.float32]) -> NDArray[np.float64]:
         extent = self._model.stat.extent
@@ -155,7 +160,7 @@ class Renderer(Closing):
 
 
 def mujoco_camera(camera: Camera) -> mujoco.MjvCamera:
-    """The same view as MuJoCo's free camera; the field of view is the model's to set."""
+    """Convert to MuJoCo's free camera. The field of view is a setting of the model."""
     free = mujoco.MjvCamera()
     free.type = mujoco.mjtCamera.mjCAMERA_FREE
     free.lookat[:] = camera.lookat
@@ -166,15 +171,15 @@ def mujoco_camera(camera: Camera) -> mujoco.MjvCamera:
 
 
 def _open_gl(width: int, height: int) -> Any:
-    """An OpenGL context, made current: MuJoCo's default would need a display on Linux."""
+    """Create an OpenGL context. MuJoCo's default would need a display on Linux."""
     wanted = os.environ.get("MUJOCO_GL", "").lower()
-    backend = _default_backend() if wanted in ("", *_DISABLED) else wanted
+    backend = _default_backend() if wanted in ("", *_UNSET_VALUES) else wanted
     try:
         context = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
         context.make_current()
     except (ImportError, AttributeError, OSError, RuntimeError, mujoco.FatalError) as error:
         raise UserError(
-            f"no OpenGL to render with (MuJoCo backend {backend!r}: {_first_line(error)}); "
+            f"OpenGL is not available (MuJoCo backend {backend!r}: {_first_line(error)}); "
             "on Debian or Ubuntu run: apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
         ) from error
     return context

@@ -1,6 +1,25 @@
-"""Simulated worlds behind one interface."""
+"""Simulated worlds (Meta-World, robosuite) behind one interface."""
 
-from maniplvm.simulation.worlds.base import CLOSED, OPEN, Command, Scene, Viewpoint, World
-from maniplvm.simulation.worlds.registry import WORLD_NAMES, world
+from maniplvm.simulation.worlds.base import (
+    CLOSED,
+    OPEN,
+    WORLD_NAMES,
+    Command,
+    Scene,
+    Viewpoint,
+    World,
+    load_world,
+    require_mujoco,
+)
 
-__all__ = ["CLOSED", "OPEN", "WORLD_NAMES", "Command", "Scene", "Viewpoint", "World", "world"]
+__all__ = [
+    "CLOSED",
+    "OPEN",
+    "WORLD_NAMES",
+    "Command",
+    "Scene",
+    "Viewpoint",
+    "World",
+    "load_world",
+    "require_mujoco",
+]

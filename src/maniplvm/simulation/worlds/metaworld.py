@@ -37,7 +37,7 @@ _EXPERTS = _experts()
 
 
 class MetaWorldScene(Scene):
-    """One Meta-World task; a step moves the hand by at most 1 cm on each axis."""
+    """One Meta-World task. A step moves the hand by at most 1 cm on each axis."""
 
     world = "metaworld"
     viewpoint = _VIEWPOINT
@@ -84,10 +84,10 @@ class MetaWorldScene(Scene):
         return bool(info["success"])
 
     def goal_distance(self) -> float | None:
-        """See `Scene.goal_distance`; five tasks call it 0 at all times, which says nothing."""
+        """See `Scene.goal_distance`. Five tasks always return 0, which counts as no distance."""
         env = self._env
         before = env._prev_obs
-        observation = env._get_obs()  # leaves itself behind as the previous one
+        observation = env._get_obs()  # overwrites `_prev_obs`
         env._prev_obs = before
         _, info = env.evaluate_state(observation, np.zeros(4, dtype=np.float32))
         return float(info["obj_to_target"]) or None
@@ -97,7 +97,7 @@ class MetaWorldScene(Scene):
         policy = _EXPERTS[self.task]()
         while True:
             with warnings.catch_warnings():
-                # The experts ask for more than full speed and are told so at every step.
+                # The experts exceed full speed, and Meta-World warns about that at every step.
                 warnings.simplefilter("ignore", UserWarning)
                 action = np.clip(policy.get_action(self._observation), -1.0, 1.0)
             yield Command(action[:3].astype(np.float64), float(action[3]))
@@ -107,7 +107,7 @@ class MetaWorldScene(Scene):
         self._env.close()
 
     def _place_goal_sites(self) -> None:
-        # Goals live beside the model: a forward pass puts their sites back to where the XML says.
+        # A forward pass moves the goal sites back to their positions in the XML file.
         for name, position in self._env._target_site_config:
             self.data.site(name).xpos = position[:3]
 

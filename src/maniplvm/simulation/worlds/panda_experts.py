@@ -1,4 +1,4 @@
-"""Scripted experts for the Panda arm: a few places to go and what to do with the fingers."""
+"""Scripted experts for the Panda arm: target positions and gripper commands."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from maniplvm.geometry.arrays import FloatArray
 from maniplvm.simulation.worlds.base import CLOSED, OPEN, Command, Scene
 
 TOLERANCE = 0.008
-"""How close to a place counts as there [m]."""
-PATIENCE = 60
-"""Steps after which a place counts as reached all the same."""
+"""Distance at which a position counts as reached [m]."""
+MAX_STEPS = 60
+"""Number of steps after which a position counts as reached in any case."""
 FINGER_STEPS = 12
-"""What the fingers need to close or open."""
+"""Number of steps that the fingers need to close or open."""
 
 UP = np.array([0.0, 0.0, 1.0])
 _LATCH_TURN = 1.45
 _DOOR_TURN = 0.45
 
 Expert = Callable[[Scene, Any], Iterator[Command]]
-"""Given the scene and robosuite's own environment, the commands to the end of the episode."""
+"""Takes the scene and the robosuite environment, yields the commands of one episode."""
 
 
 def lift(scene: Scene, env: Any) -> Iterator[Command]:
@@ -35,7 +35,7 @@ def lift(scene: Scene, env: Any) -> Iterator[Command]:
 
 
 def stack(scene: Scene, env: Any) -> Iterator[Command]:
-    """Grasp the small cube, set it on the large one and let go."""
+    """Grasp the small cube, place it on the large one and release it."""
     small, large = _body(scene, "cubeA_main"), _body(scene, "cubeB_main")
     yield from _grasp(scene, small)
     yield from _go(scene, small + 0.15 * UP, CLOSED)
@@ -45,7 +45,7 @@ def stack(scene: Scene, env: Any) -> Iterator[Command]:
 
 
 def pick_place_can(scene: Scene, env: Any) -> Iterator[Command]:
-    """Grasp the can, carry it over the edge into its compartment and let go."""
+    """Grasp the can, carry it into its compartment and release it."""
     can = _body(scene, "Can_main")
     place = np.array(env.target_bin_placements[env.object_to_id["can"]])
     place[2] = can[2]
@@ -57,14 +57,14 @@ def pick_place_can(scene: Scene, env: Any) -> Iterator[Command]:
 
 
 def door(scene: Scene, env: Any) -> Iterator[Command]:
-    """Clasp the lever, turn it down until the latch is free, then swing the door open."""
+    """Grasp the lever, turn it down until the latch is free, then open the door."""
     latch, latch_axis = _joint(scene, "Door_latch_joint")
     hinge, _ = _joint(scene, "Door_hinge")
     lever = scene.data.geom("Door_handle").xpos - latch
     outwards = float(lever @ latch_axis) * latch_axis
     along = lever - outwards
     along = along / np.linalg.norm(along)
-    # The hand is wide and the door close behind the lever: keep to the near side of its middle.
+    # The door is close behind the lever and the hand is wide: grasp in front of its centre.
     centre = latch + outwards + 0.015 * outwards / np.linalg.norm(outwards)
     grip = centre + 0.10 * along
     yield from _go(scene, grip + 0.12 * UP, OPEN)
@@ -72,16 +72,16 @@ def door(scene: Scene, env: Any) -> Iterator[Command]:
     yield from _stay(scene, CLOSED)
     for turn in np.linspace(0.0, _LATCH_TURN, 6)[1:]:
         down = 0.10 * (np.cos(turn) * along - np.sin(turn) * UP)
-        yield from _go(scene, centre + down - 0.005 * UP, CLOSED, patience=30)
+        yield from _go(scene, centre + down - 0.005 * UP, CLOSED, max_steps=30)
     arm = scene.end_effector() - hinge
     for turn in np.linspace(0.0, _DOOR_TURN, 6)[1:]:
-        yield from _go(scene, hinge + _turned(arm, turn), CLOSED, patience=30)
+        yield from _go(scene, hinge + _turned(arm, turn), CLOSED, max_steps=30)
 
 
 EXPERTS: Mapping[str, Expert] = MappingProxyType(
     {"Door": door, "Lift": lift, "PickPlaceCan": pick_place_can, "Stack": stack}
 )
-"""The expert of every task."""
+"""The expert of each task."""
 
 
 def _grasp(scene: Scene, place: FloatArray) -> Iterator[Command]:
@@ -91,9 +91,9 @@ def _grasp(scene: Scene, place: FloatArray) -> Iterator[Command]:
 
 
 def _go(
-    scene: Scene, place: FloatArray, gripper: float, patience: int = PATIENCE
+    scene: Scene, place: FloatArray, gripper: float, max_steps: int = MAX_STEPS
 ) -> Iterator[Command]:
-    for _ in range(patience):
+    for _ in range(max_steps):
         error = place - scene.end_effector()
         if np.linalg.norm(error) < TOLERANCE:
             return
@@ -116,12 +116,12 @@ def _body(scene: Scene, name: str) -> FloatArray:
 
 
 def _joint(scene: Scene, name: str) -> tuple[FloatArray, FloatArray]:
-    """Where a joint is and its axis [world]."""
+    """Position and axis of a joint [world]."""
     joint = mujoco.mj_name2id(scene.model, mujoco.mjtObj.mjOBJ_JOINT, name)
     return np.array(scene.data.xanchor[joint]), np.array(scene.data.xaxis[joint])
 
 
 def _turned(arm: FloatArray, angle: float) -> FloatArray:
-    """Around the vertical [rad]."""
+    """Rotated around the vertical axis [rad]."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.array([cosine * arm[0] - sine * arm[1], sine * arm[0] + cosine * arm[1], arm[2]])

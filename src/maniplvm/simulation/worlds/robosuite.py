@@ -1,4 +1,4 @@
-"""robosuite: a Panda arm and four tasks, the robot that no training image shows."""
+"""robosuite: a Panda arm and four tasks. No training image shows this robot."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from maniplvm.simulation.worlds.base import OPEN, Command, Scene, Viewpoint, Wor
 from maniplvm.simulation.worlds.panda_experts import EXPERTS
 
 
-def _quietly_imported() -> Any:
-    """The package warns about optional parts at import and logs every environment it makes.
+def _import_quietly() -> Any:
+    """Import robosuite without its warnings, and restore `MUJOCO_GL` afterwards.
 
-    It also sets `MUJOCO_GL` for good, which child processes would inherit: without that backend
-    they could not even import MuJoCo. So the variable is put back.
+    robosuite sets `MUJOCO_GL` at import. Child processes would inherit it, and without that
+    backend they could not import MuJoCo.
     """
     backend = os.environ.get("MUJOCO_GL")
     logging.disable(logging.WARNING)
@@ -35,7 +35,7 @@ def _quietly_imported() -> Any:
     return robosuite
 
 
-robosuite = _quietly_imported()
+robosuite = _import_quietly()
 
 _VIEWPOINTS = {
     "Door": Viewpoint(azimuths=(-70.0, -110.0, -50.0, -130.0), elevation=-28.0, fovy=45.0),
@@ -49,18 +49,18 @@ _WORKSPACES = {
     "PickPlaceCan": ((-0.05, -0.45, 0.80), (0.25, -0.05, 0.80)),
     "Stack": ((-0.30, -0.35, 0.80), (0.35, 0.35, 0.80)),
 }
-_COLLISION_GROUP, _UNSEEN_GROUP = 0, 3
+_COLLISION_GROUP, _HIDDEN_GROUP = 0, 3
 
-_DOWNWARDS = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
-_LEANING = {"Door": 28.0}
-"""How far the hand leans back from straight down [deg]: upright, it would not fit between the
-door and its lever."""
+_POINTING_DOWN = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+_HAND_TILT = {"Door": 28.0}
+"""Tilt of the hand from straight down [deg]. An upright hand does not fit between the door and
+its lever."""
 _SETTLING_STEPS = 30
 _RADIANS_PER_STEP = 0.5
 
 
 class RobosuiteScene(Scene):
-    """One robosuite task; a step moves the hand's goal by at most 5 cm on each axis."""
+    """One robosuite task. A step moves the hand's target by at most 5 cm on each axis."""
 
     world = "robosuite"
     gain = 40.0
@@ -83,22 +83,22 @@ class RobosuiteScene(Scene):
         self.model = self._env.sim.model._model
         self.data = self._env.sim.data._data
         groups = self.model.geom_group
-        groups[groups == _COLLISION_GROUP] = _UNSEEN_GROUP
+        groups[groups == _COLLISION_GROUP] = _HIDDEN_GROUP
         self.robot_bodies = subtree(self.model, self.model.body("robot0_base").id)
         self.hand_bodies = subtree(self.model, self.model.body("robot0_right_hand").id)
         self.goal_sites = frozenset()
         self.viewpoint = _VIEWPOINTS[task]
         self.workspace = np.array(_WORKSPACES[task])
         self._site = self.model.site("gripper0_right_grip_site").id
-        self._facing = _tilted(_DOWNWARDS, _LEANING.get(task, 0.0))
+        self._target_rotation = _tilted(_POINTING_DOWN, _HAND_TILT.get(task, 0.0))
         self.reset(0)
 
     def reset(self, seed: int) -> None:
         """See `Scene.reset`."""
-        # The samplers of initial states hold on to this one generator.
+        # The samplers of initial states keep a reference to this generator.
         self._env.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
         self._env.reset()
-        if self.task in _LEANING:
+        if self.task in _HAND_TILT:
             start = self.end_effector()
             for _ in range(_SETTLING_STEPS):
                 self.move_towards(start, OPEN)
@@ -110,7 +110,7 @@ class RobosuiteScene(Scene):
     def apply(self, command: Command) -> bool:
         """See `Scene.apply`."""
         motion = np.clip(command.motion, -1.0, 1.0)
-        self._env.step(np.concatenate([motion, self._righting(), [command.gripper]]))
+        self._env.step(np.concatenate([motion, self._rotation_command(), [command.gripper]]))
         return bool(self._env._check_success())
 
     def expert(self) -> Iterator[Command]:
@@ -121,18 +121,18 @@ class RobosuiteScene(Scene):
         """See `Scene.close`."""
         self._env.close()
 
-    def _righting(self) -> FloatArray:
-        """The turn that keeps the hand's orientation, -1..1 of the fastest in one step."""
-        facing = self.data.site_xmat[self._site].reshape(3, 3)
-        # Half the sum of the axes' cross products is the turn's axis times the sine of its angle.
-        turn = np.cross(facing.T, self._facing.T).sum(axis=0) / 2
-        return np.clip(turn / _RADIANS_PER_STEP, -1.0, 1.0)
+    def _rotation_command(self) -> FloatArray:
+        """The rotation that keeps the hand's orientation, -1..1 of the fastest in one step."""
+        rotation = self.data.site_xmat[self._site].reshape(3, 3)
+        # Half the sum of the axes' cross products is the rotation axis times the sine of its angle.
+        error = np.cross(rotation.T, self._target_rotation.T).sum(axis=0) / 2
+        return np.clip(error / _RADIANS_PER_STEP, -1.0, 1.0)
 
 
-def _tilted(facing: FloatArray, degrees: float) -> FloatArray:
-    """Turned around the world's x axis, away from what lies on the right of the robot."""
+def _tilted(rotation: FloatArray, degrees: float) -> FloatArray:
+    """Rotated around the world's x axis, away from the robot's right side."""
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.array([[1.0, 0.0, 0.0], [0.0, cosine, sine], [0.0, -sine, cosine]]) @ facing
+    return np.array([[1.0, 0.0, 0.0], [0.0, cosine, sine], [0.0, -sine, cosine]]) @ rotation
 
 
 class Robosuite(World):

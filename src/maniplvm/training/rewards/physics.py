@@ -1,8 +1,8 @@
 """Reward terms from simulation: answers are executed in the scene of their sample.
 
 A trace is followed (`simulation.execution.follow_trace`): the policy gives the path in the image,
-the sample's demonstration gives depth and gripper. A box is touched (`touch_box`) without any
-demonstration. Neither term uses the target.
+the sample's demonstration gives depth and gripper. A box is checked by a push test
+(`run_push_test`) without any demonstration. Neither term uses the target.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 
 from maniplvm.errors import UserError
 from maniplvm.rewards import Score
-from maniplvm.simulation.engine import require_mujoco
 from maniplvm.simulation.provenance import is_simulated
+from maniplvm.simulation.worlds import require_mujoco
 from maniplvm.tasks import Answer, Sample, Task
 from maniplvm.training.config.physics_settings import PhysicsSettings
 
 if TYPE_CHECKING:
-    from maniplvm.simulation.execution import Execution, ExecutionPool, Touch
+    from maniplvm.simulation.execution import Execution, ExecutionPool, PushTestResult
 
 DECIMALS = 1
 """Answers that are equal after rounding to this many decimals [px] are executed once."""
@@ -86,7 +86,7 @@ class PhysicsReward:
 
     def _execute(self, new: Mapping[_Key, tuple[Sample, Answer]]) -> dict[_Key, Terms]:
         """Execute new answers and cache the outcomes that are certain."""
-        from maniplvm.simulation.execution import Job, TouchJob
+        from maniplvm.simulation.execution import ExecutionJob, PushTestJob
 
         self.lost = 0
         if not new:
@@ -94,13 +94,15 @@ class PhysicsReward:
         traces = [key for key, (sample, _) in new.items() if sample.task is Task.TRAJECTORY]
         boxes = [key for key, (sample, _) in new.items() if sample.task is Task.AFFORDANCE]
         pool = self._open()
-        followed = pool.run([Job(new[key][0], _rounded(new[key][1])) for key in traces])
-        touched = pool.touch([TouchJob(new[key][0], _rounded(new[key][1])) for key in boxes])
+        followed = pool.run([ExecutionJob(new[key][0], _rounded(new[key][1])) for key in traces])
+        touched = pool.run_push_tests(
+            [PushTestJob(new[key][0], _rounded(new[key][1])) for key in boxes]
+        )
         found = {key: self._of_trace(own) for key, own in zip(traces, followed, strict=True)}
         found |= {key: self._of_box(own) for key, own in zip(boxes, touched, strict=True)}
         certain = [key for key, own in zip(traces, followed, strict=True) if not _is_lost(own)]
         certain += [
-            key for key, own in zip(boxes, touched, strict=True) if own.contact not in _LOST
+            key for key, own in zip(boxes, touched, strict=True) if own.outcome not in _LOST
         ]
         self.lost = len(new) - len(certain)
         if len(self._cache) + len(certain) > MAX_CACHED:
@@ -120,7 +122,7 @@ class PhysicsReward:
         values = {"solved": float(outcome.success), "progress": outcome.progress}
         return self._weighted(Task.TRAJECTORY, values)
 
-    def _of_box(self, outcome: Touch) -> Terms:
+    def _of_box(self, outcome: PushTestResult) -> Terms:
         return self._weighted(Task.AFFORDANCE, {"touch": float(outcome.helps), "fit": outcome.fit})
 
     def _weighted(self, task: Task, values: Mapping[str, float]) -> Terms:

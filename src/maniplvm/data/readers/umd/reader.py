@@ -19,6 +19,7 @@ from maniplvm.data.readers.umd.files import AFFORDANCES, SPLIT_FILES, LabelledFr
 from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
 from maniplvm.data.validation import box_target, region_target
 from maniplvm.errors import UserError
+from maniplvm.geometry.arrays import BoolArray
 from maniplvm.tasks.sample import Sample, Target, Task
 
 NAME = "umd"
@@ -186,7 +187,7 @@ def _sample(
     )
 
 
-def _to_target(mask: NDArray[np.bool_], size: tuple[int, int], task: Task) -> Target:
+def _to_target(mask: BoolArray, size: tuple[int, int], task: Task) -> Target:
     """The mask itself, or the tight box around its pixels (their outer edges)."""
     if task is Task.POINTING:
         return region_target(size, mask=mask)

@@ -1,9 +1,10 @@
 import importlib
+import sys
 
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.engine import require_mujoco
+from maniplvm.simulation.worlds import load_world, require_mujoco
 
 
 def failing(error):
@@ -13,7 +14,7 @@ def failing(error):
     return import_module
 
 
-def test_a_missing_engine_says_what_to_install(monkeypatch):
+def test_without_mujoco_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", failing(ModuleNotFoundError(name="mujoco")))
     with pytest.raises(UserError, match=r'simulation needs mujoco .*pip install "maniplvm\[sim\]"'):
         require_mujoco()
@@ -26,7 +27,7 @@ def test_a_broken_opengl_backend_is_named(monkeypatch):
         require_mujoco()
 
 
-def test_other_failures_are_not_explained_away(monkeypatch):
+def test_other_import_errors_are_raised_unchanged(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(importlib, "import_module", failing(RuntimeError("out of memory")))
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -52,5 +53,20 @@ def test_a_missing_engine_is_not_blamed_on_the_opengl_backend(monkeypatch):
 
 
 @pytest.mark.sim
-def test_the_engine_is_there():
+def test_mujoco_can_be_imported():
     require_mujoco()
+
+
+@pytest.mark.sim
+def test_an_unknown_world_lists_the_known_ones():
+    with pytest.raises(UserError, match="metaworld, robosuite"):
+        load_world("isaac")
+
+
+@pytest.mark.sim
+def test_a_missing_simulator_names_the_extra_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "maniplvm.simulation.worlds.metaworld", raising=False)
+    monkeypatch.setitem(sys.modules, "metaworld", None)
+    monkeypatch.setitem(sys.modules, "metaworld.policies", None)
+    with pytest.raises(UserError, match=r"pip install 'maniplvm\[sim\]'"):
+        load_world("metaworld")

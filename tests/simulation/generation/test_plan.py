@@ -4,14 +4,14 @@ import re
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.simulation.generation.splits import SCENES_PER_SEED, SEEDS_PER_SPLIT, SPLITS, split
-from maniplvm.simulation.labels.instructions import FEWEST_WORDINGS, described_tasks, instructions
+from maniplvm.simulation.generation.plan import SCENES_PER_SEED, SEEDS_PER_SPLIT, SPLITS, split
+from maniplvm.simulation.labels.instructions import MIN_PHRASINGS, described_tasks, instructions
 
 COLOURS = "red|green|blue|yellow|orange|purple|pink|black|white|grey|brown"
 TASKS = [(world, task) for world in ("metaworld", "robosuite") for task in described_tasks(world)]
 
 
-def test_the_splits_are_those_of_the_house():
+def test_the_splits_have_their_names_and_task_counts():
     assert list(SPLITS) == ["train", "id_test", "adapt", "adapt_test", "ood_tasks", "ood_robot"]
     assert [len(SPLITS[name].tasks) for name in SPLITS][:5] == [34, 34, 6, 6, 8]
 
@@ -24,7 +24,7 @@ def test_no_task_is_both_trained_on_and_held_out():
     assert train | adapt | ood == set(described_tasks("metaworld"))
 
 
-def test_test_splits_have_the_tasks_of_their_teaching_split():
+def test_test_splits_have_the_tasks_of_their_training_split():
     assert SPLITS["id_test"].tasks == SPLITS["train"].tasks
     assert SPLITS["adapt_test"].tasks == SPLITS["adapt"].tasks
 
@@ -57,27 +57,27 @@ def test_an_unknown_split_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(("world", "task"), TASKS)
-def test_a_task_has_enough_wordings_and_keeps_some_for_tests(world, task):
-    said = instructions(world, task)
-    assert len({*said.seen, *said.held_out}) >= FEWEST_WORDINGS
-    assert len(said.held_out) >= 2
-    assert said.part.startswith("the ")
+def test_a_task_has_enough_phrasings_and_keeps_some_for_tests(world, task):
+    known = instructions(world, task)
+    assert len({*known.seen, *known.held_out}) >= MIN_PHRASINGS
+    assert len(known.held_out) >= 2
+    assert known.part_name.startswith("the ")
 
 
-def test_no_wording_is_used_twice_or_for_two_tasks():
-    wordings = [
-        wording
+def test_no_phrasing_is_used_twice_or_for_two_tasks():
+    phrasings = [
+        phrasing
         for world, task in TASKS
-        for wording in (*instructions(world, task).seen, *instructions(world, task).held_out)
+        for phrasing in (*instructions(world, task).seen, *instructions(world, task).held_out)
     ]
-    assert len(wordings) == len(set(wordings))
+    assert len(phrasings) == len(set(phrasings))
 
 
-def test_no_wording_names_a_colour():
+def test_no_phrasing_names_a_colour():
     named = re.compile(rf"\b({COLOURS})\b")
     for world, task in TASKS:
-        said = instructions(world, task)
-        assert not named.search(" ".join((said.part, *said.seen, *said.held_out)))
+        known = instructions(world, task)
+        assert not named.search(" ".join((known.part_name, *known.seen, *known.held_out)))
 
 
 def test_a_task_without_instructions_lists_those_that_have_some():

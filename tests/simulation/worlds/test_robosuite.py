@@ -3,12 +3,11 @@ import importlib.util
 import numpy as np
 import pytest
 
-from maniplvm.simulation.execution import Reason, Scenes, execute
+from maniplvm.simulation.execution import Reason, SceneCache, execute
 from maniplvm.simulation.labels.demonstrations import demonstrate
 from maniplvm.simulation.labels.instructions import described_tasks
-from maniplvm.simulation.worlds import world
-
-from .conftest import demonstrated_sample
+from maniplvm.simulation.worlds import load_world
+from tests.simulation.execution.conftest import demonstrated_sample
 
 pytestmark = [
     pytest.mark.sim,
@@ -20,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def robosuite():
-    return world("robosuite")
+    return load_world("robosuite")
 
 
 def test_every_task_has_instructions_and_an_expert(robosuite):
@@ -36,7 +35,7 @@ def test_every_task_has_instructions_and_an_expert(robosuite):
     )
 
 
-def test_a_reset_depends_on_the_seed_alone(robosuite):
+def test_a_reset_depends_only_on_the_seed(robosuite):
     scene = robosuite.open("Lift")
     scene.reset(5)
     first = scene.data.qpos.copy()
@@ -48,7 +47,7 @@ def test_a_reset_depends_on_the_seed_alone(robosuite):
     scene.close()
 
 
-def test_the_expert_truly_opens_the_door(robosuite):
+def test_the_expert_opens_the_door(robosuite):
     scene = robosuite.open("Door")
     demonstration = demonstrate(scene, 0)
     hinge = scene.data.joint("Door_hinge").qpos[0]
@@ -63,7 +62,7 @@ def test_the_expert_truly_opens_the_door(robosuite):
 def test_a_reference_solves_its_task_and_a_shifted_one_does_not(robosuite):
     sample = demonstrated_sample(robosuite, "Lift", 3)
     points = sample.target.points
-    with Scenes(1) as scenes:
+    with SceneCache(1) as scenes:
         assert execute(sample, points, scenes=scenes).success
         shifted = execute(sample, points + [40.0, 0.0], scenes=scenes)
     assert shifted.reason in (Reason.NEVER_TOUCHED, Reason.WRONG_END)
