@@ -265,3 +265,4 @@ def test_a_data_set_without_scene_and_part_takes_them_from_the_simulators_proven
     for sample in (next(dataset.samples()), dataset.sample("a")):
         assert (sample.scene, sample.part) == (scene, part)
         assert sample.provenance == provenance
+    assert dataset.table("train").column("scene").to_pylist() == [scene]

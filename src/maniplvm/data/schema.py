@@ -8,7 +8,7 @@ images without knowing this package.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maniplvm.data._arrow import arrow
@@ -125,6 +125,11 @@ def row_of(sample: Sample) -> dict[str, Any]:
         if isinstance(value, str):
             _require_utf8(value, name, sample.id)
     return row
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows as a `pyarrow.Table` of `arrow_schema`."""
+    return arrow().Table.from_pylist(rows, schema=arrow_schema())
 
 
 def sample_of(row: Mapping[str, Any]) -> Sample:

@@ -28,6 +28,16 @@ def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
+def read_table(path: Path) -> Any:
+    """Read the whole file as a `pyarrow.Table`.
+
+    Raises:
+        UserError: as `stream_rows`.
+    """
+    with _opened(path) as file:
+        return file.read()
+
+
 def row_at(path: Path, position: int) -> Row:
     """Read one row with all its columns; of the others only its row group is touched.
 

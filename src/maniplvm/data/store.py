@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from maniplvm.data.manifest import DatasetInfo, read_manifest
-from maniplvm.data.schema import COLUMNS, COLUMNS_WITHOUT_IMAGE, sample_of
-from maniplvm.data.split_file import Row, row_at, stream_rows
+from maniplvm.data.schema import COLUMNS, COLUMNS_WITHOUT_IMAGE, row_of, sample_of, table_of
+from maniplvm.data.split_file import Row, read_table, row_at, stream_rows
 from maniplvm.data.writer import DatasetWriter, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample, Task
@@ -75,6 +76,19 @@ class Dataset:
         split, position = places[id]
         path = self._path(split)
         return _checked(row_at(path, position), path, position)
+
+    def table(self, split: str) -> Any:
+        """All rows of a split as a `pyarrow.Table`, for `DatasetWriter.add_table`.
+
+        Images stay encoded and nothing is checked. Columns that an older data set lacks are added.
+
+        Raises:
+            UserError: an unknown split, or a file that is missing or damaged.
+        """
+        table = read_table(self._path(self._known_split(split)))
+        if set(COLUMNS) <= set(table.column_names):
+            return table.select(COLUMNS)
+        return table_of([row_of(sample) for sample in self.samples(split)])
 
     def _stream(
         self, splits: tuple[str, ...], task: Task | None, columns: tuple[str, ...]

@@ -111,8 +111,8 @@ def generate(
     with DatasetWriter(
         out, name=name, description=DESCRIPTION, license=LICENSE, extra=extra
     ) as writer:
-        for sample in parts.samples(jobs):
-            writer.add(sample)
+        for split, table in parts.tables(jobs):
+            writer.add_table(split, table)
     parts.remove()
     return Report(len(open_dataset(out)), drops, 0)
 
