@@ -4,7 +4,7 @@ from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
 from maniplvm.tasks.prompts import (
     PROMPTS,
     PromptStyle,
-    fit_points,
+    answerable_trace,
     resolve_prompt,
     write_answer,
     write_completion,
@@ -24,7 +24,7 @@ __all__ = [
     "Target",
     "Task",
     "TraceTarget",
-    "fit_points",
+    "answerable_trace",
     "parse_answer",
     "resolve_prompt",
     "write_answer",

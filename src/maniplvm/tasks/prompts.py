@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
+from maniplvm.geometry.simplify import simplify
+from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
 
@@ -44,6 +46,9 @@ Reply in exactly this form: <think>your reasoning</think><answer>{shape}</answer
 _SHORT_AFFORDANCE = "{instruction}\nWhere to touch? Box:"
 _SHORT_TRAJECTORY = "{instruction}\nHow to move? Trace:"
 _SHORT_POINTING = "{instruction}\nWhere to touch? Points:"
+
+_ROUNDING_ERROR = 1e-6
+"""A point this close to a straight line lies on it [px]."""
 
 _POINT_KEY: Mapping[str, str] = {
     "qwen2_vl": "point_2d",
@@ -132,12 +137,21 @@ def write_completion(target: Target, frame: Frame, reasoning: str) -> str:
     return f"<think>{reasoning}</think><answer>{write_answer(target, frame)}</answer>"
 
 
-def fit_points(target: TraceTarget, most: int) -> TraceTarget:
-    """The trace with at most `most` points: first and last kept, the others spread evenly."""
-    if len(target.points) <= most:
-        return target
-    keep = np.round(np.linspace(0, len(target.points) - 1, most)).astype(int)
-    return TraceTarget(target.points[keep])
+def answerable_trace(target: TraceTarget) -> TraceTarget:
+    """The trace with as many points as an answer may have (`POINT_RANGE`), on the same path.
+
+    A longer trace is simplified (`geometry.simplify`). A shorter one gets the middle of its longest
+    segment.
+    """
+    fewest, most = POINT_RANGE
+    points = target.points
+    if len(points) > most:
+        points = points[simplify(points, _ROUNDING_ERROR, most, min_points=fewest)]
+    while len(points) < fewest:
+        longest = int(np.argmax(np.linalg.norm(np.diff(points, axis=0), axis=1)))
+        middle = (points[longest] + points[longest + 1]) / 2
+        points = np.insert(points, longest + 1, middle, axis=0)
+    return target if points is target.points else TraceTarget(points)
 
 
 def _thick(corners: FloatArray, target: BoxTarget, frame: Frame) -> FloatArray:

@@ -15,14 +15,12 @@ from maniplvm.models import ModelInterface
 from maniplvm.tasks import (
     PromptStyle,
     Sample,
-    Target,
     TraceTarget,
-    fit_points,
+    answerable_trace,
     resolve_prompt,
     write_completion,
     write_reasoning,
 )
-from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.data.pool import SamplePool
 from maniplvm.training.packages import datasets
@@ -103,20 +101,10 @@ def prompts_of(recipe: Recipe, interface: ModelInterface) -> PromptStyle:
 
 def taught_text(sample: Sample, frame: Frame) -> str:
     """The completion that supervision teaches for a sample."""
-    return write_completion(_in_form(sample.target), frame, write_reasoning(sample))
-
-
-def _in_form(target: Target) -> Target:
-    """A target that the form of an answer allows: a trace of few or more points on the same path."""
-    if not isinstance(target, TraceTarget):
-        return target
-    least, most = POINT_RANGE
-    points = fit_points(target, most).points
-    while len(points) < least:
-        longest = int(np.argmax(np.linalg.norm(np.diff(points, axis=0), axis=1)))
-        middle = (points[longest] + points[longest + 1]) / 2
-        points = np.insert(points, longest + 1, middle, axis=0)
-    return TraceTarget(points)
+    target = sample.target
+    if isinstance(target, TraceTarget):
+        target = answerable_trace(target)
+    return write_completion(target, frame, write_reasoning(sample))
 
 
 def _decoded(sample: Sample) -> Any:
