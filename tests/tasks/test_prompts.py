@@ -86,7 +86,7 @@ def test_a_region_is_answered_by_a_place_inside_it(family):
         ("robopoint", "[[x, y], [x, y], ...]"),
     ],
 )
-def test_points_are_asked_for_in_the_family_s_own_dialect(family, shape):
+def test_points_are_asked_for_in_the_family_s_own_format(family, shape):
     asked = PROMPTS[family].ask("hold it", "pointing", FRAMES[family].bind((640, 480)))
     assert f"<answer>{shape}</answer>" in asked
 

@@ -1,4 +1,4 @@
-"""Errors in single records of a source, by cause."""
+"""What can be wrong with one record of a source, by cause."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """Why a record was refused. The value is the text of the message."""
+    """Why a record was refused. The value is what a person reads."""
 
     NOT_JSON = "not JSON"
     WRONG_TYPE = "wrong type"
@@ -31,11 +31,11 @@ class Cause(StrEnum):
 
 
 class RecordError(Exception):
-    """Raised while one record is read. The reader adds file, place and id to make a `BadRecord`.
+    """Raised while one record is read; the reader adds file, index and id to make a `BadRecord`.
 
     Attributes:
         cause: The kind of problem.
-        detail: One line that says what is wrong and, where needed, what to do.
+        detail: One line: what is wrong, and what to do where that is not obvious.
     """
 
     def __init__(self, cause: Cause, detail: str) -> None:
@@ -49,11 +49,11 @@ class BadRecord:
     """A record that could not become a sample.
 
     Attributes:
-        file: The file that holds the record.
-        place: Place in the file: `record 3` of a JSON list (from 0) or `line 4` of JSONL (from 1).
-        id: The record's own id, or None.
+        file: The file it stands in.
+        place: Where in the file: `record 3` of a JSON list (from 0), `line 4` of JSONL (from 1).
+        id: What the record calls itself, or None.
         cause: The kind of problem.
-        detail: One line that says what is wrong.
+        detail: One line for a person.
     """
 
     file: str

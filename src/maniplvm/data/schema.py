@@ -15,8 +15,8 @@ from maniplvm.data._arrow import arrow
 from maniplvm.data.masks import decode_mask, encode_mask
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
+from maniplvm.tasks.sample import Sample, Task
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
 
 SCHEMA_VERSION = 1
 """Raised when a column changes its meaning; older packages refuse newer data sets."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from maniplvm.data.store import Dataset
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget
+from maniplvm.tasks.targets import BoxTarget, RegionTarget
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.geometry.regions import BoolArray, area_of_union, box_polygon
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, FloatArray, TraceTarget
+from maniplvm.tasks.sample import FloatArray
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, TraceTarget
 
 OVERHANG = 1.0
 """How far a coordinate may lie outside the image before it is an error [px]; it is clipped."""

@@ -90,7 +90,7 @@ def test_an_answer_without_exactly_one_trace_is_refused(answer, cause, words):
         "<think>where?</think><answer>[10, 20, 50, 60]</answer>",
     ],
 )
-def test_a_box_is_read_in_the_dialects_of_the_parser(answer):
+def test_a_box_is_read_in_the_answer_formats_of_the_parser(answer):
     assert box_in(answer, PIXELS) == BoxTarget([10, 20, 50, 60])
 
 

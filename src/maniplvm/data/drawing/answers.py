@@ -17,8 +17,8 @@ from maniplvm.data.drawing.primitives import (
     draw_outline,
     draw_trace,
 )
-from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, FloatArray, Target, Task, TraceTarget
+from maniplvm.tasks.targets import RegionTarget
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from maniplvm.data.readers._json import json_records
 from maniplvm.data.readers._json_record import Record, samples_of, text_value
 from maniplvm.data.record_errors import BadRecord, Cause, RecordError
 from maniplvm.data.validation import items, number, region_target, shown
-from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import Sample, Task
+from maniplvm.tasks.targets import RegionTarget
 
 NAME = "roboafford"
 
