@@ -144,7 +144,7 @@ def test_a_folder_with_other_things_is_never_written_to(tmp_path, overwrite):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "set").write_text("x")
-    with pytest.raises(UserError, match=r"is a file; a data set needs a folder"):
+    with pytest.raises(UserError, match=r"is a file; a data set needs its own folder"):
         write_dataset(tmp_path / "set", [box_sample()], name="x", overwrite=True)
 
 

@@ -1,4 +1,4 @@
-"""The data set store: open what a `DatasetWriter` wrote, and stream samples out of it."""
+"""The data set store: open a data set that `DatasetWriter` wrote, and stream its samples."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Dataset", "DatasetInfo", "DatasetWriter", "open_dataset", "write_dat
 
 
 class Dataset:
-    """A data set on disk. Make one with `open_dataset`.
+    """A data set on disk, opened by `open_dataset`.
 
     Attributes:
-        folder: Where it is.
-        info: What `dataset.json` says.
+        folder: Folder of the data set.
+        info: Content of `dataset.json`.
     """
 
     def __init__(self, folder: Path, info: DatasetInfo) -> None:
@@ -32,7 +32,7 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The names of the splits, in the order of writing."""
+        """Names of the splits, in the order of writing."""
         return tuple(self.info.counts)
 
     def __len__(self) -> int:
@@ -47,14 +47,13 @@ class Dataset:
         """Stream the samples, split by split in the order of writing.
 
         Args:
-            split: Only this split.
-            task: Only this task.
-            images: False leaves the images on disk (`Sample.image` is None): scoring never
-                needs them.
+            split: Stream only this split.
+            task: Stream only this task.
+            images: False leaves the images on disk (`Sample.image` is None). Scoring needs none.
 
         Raises:
-            UserError: an unknown split or task (at the call, not at the first sample; the valid
-                ones are listed), or a file that is missing, damaged or from elsewhere.
+            UserError: an unknown split or task, or a file that is missing, damaged or no file of a
+                data set. An unknown name is reported at the call, with the valid names.
         """
         splits = self.splits if split is None else (self._known_split(split),)
         wanted = None if task is None else _known_task(task)
@@ -63,10 +62,10 @@ class Dataset:
     def sample(self, id: str) -> Sample:
         """The sample with this id, with its image.
 
-        The first call reads every id; each call reads one row group.
+        The first call reads all ids. Every call reads one row group.
 
         Raises:
-            UserError: there is no such sample (similar ids are listed), or a damaged file.
+            UserError: no sample has this id (similar ids are listed), or a file is damaged.
         """
         places = self._places()
         if id not in places:
@@ -120,7 +119,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a stored data set; only `dataset.json` is read.
+    """Open a stored data set. Only `dataset.json` is read.
 
     Raises:
         UserError: the folder holds no data set, or one from a newer version of this package.

@@ -1,4 +1,4 @@
-"""Writing a data set: streaming, deterministic, and complete or not there at all."""
+"""Writing a data set: streaming, deterministic, and complete or absent."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from maniplvm.errors import UserError
 from maniplvm.files import is_unfinished, remove, unfinished_path
 from maniplvm.tasks.sample import Sample
 
-# A row group ends at the first two limits once a new image arrives, so that neighbours which
-# share an image stay together; at the last two it ends in any case.
+# A row group that reaches one of the first two limits ends at the next new image, so that rows
+# which share an image stay together. It always ends at one of the last two limits.
 _GROUP_ROWS = 1024
 _GROUP_IMAGE_BYTES = 64 * 2**20
 _GROUP_ROWS_AT_MOST = 8 * _GROUP_ROWS
@@ -46,27 +46,27 @@ _REPEATED = ("task", "split", "category", "provenance", "scene", "part")
 class DatasetWriter:
     """Writes `<split>.parquet` files and `dataset.json` into a folder, sample by sample.
 
-    Use it as a context manager. Everything goes into a hidden folder inside `out_dir` and moves
-    into place when the block ends without an error, `dataset.json` last; after an error nothing
-    of it is left. The same samples in the same order give the same bytes.
+    Use it as a context manager. The files are written into `out_dir / "dataset.unfinished"`. When
+    the block ends without an error, they move into place, `dataset.json` last. After an error,
+    they are removed. The same samples in the same order give the same bytes.
 
-    An image that several samples of one split share is stored once, provided that they are added
-    one after the other (exactly: within the same row group of 1,024 samples or 64 MiB of images).
+    Samples of one split that share an image should be added one after the other. The image is then
+    stored once; so is the provenance. (Exactly: a row group stores each value once. It has 1,024
+    samples or 64 MiB of images.)
 
     Args:
-        out_dir: Must be missing or empty, or hold a data set when `overwrite` is given. Files in
-            it that do not belong to the old data set are left alone.
-        name: The data set's name.
-        description: One paragraph for a reader.
-        license: The licence of images and labels.
-        homepage: Where the data come from.
-        extra: Anything JSON-ready to keep in `dataset.json`.
-        overwrite: Replace a data set that is already there.
+        out_dir: Folder of the data set. It must be missing or empty, or hold a data set if
+            `overwrite` is set. Files that do not belong to the old data set are kept.
+        name: Name of the data set.
+        description: One paragraph that describes the data.
+        license: Licence of images and labels.
+        homepage: Address of the data's source.
+        extra: JSON-ready data to store in `dataset.json`.
+        overwrite: Whether to replace an existing data set.
 
     Raises:
-        UserError: `out_dir` is a file, holds other things, or holds a data set and `overwrite` is
-            not given; a sample's id was used before; its split's name is no file name; or no
-            sample was added.
+        UserError: `out_dir` is a file, holds other files, or holds a data set without `overwrite`;
+            two samples have the same id; a split's name is no file name; or no sample was added.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ def write_dataset(
     extra: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write all samples with one `DatasetWriter`; see there for arguments and errors."""
+    """Write all samples with a `DatasetWriter`; see there for arguments and errors."""
     with DatasetWriter(
         out_dir,
         name=name,
@@ -286,7 +286,7 @@ def _require_free(out_dir: Path, overwrite: bool) -> None:
     if not out_dir.exists():
         return
     if not out_dir.is_dir():
-        raise UserError(f"{out_dir}: is a file; a data set needs a folder of its own")
+        raise UserError(f"{out_dir}: is a file; a data set needs its own folder")
     if (out_dir / MANIFEST_NAME).exists():
         if not overwrite:
             raise UserError(
