@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.data.split_file import row_at
 from maniplvm.errors import UserError
-from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
+from maniplvm.tasks.sample import Sample, Task
+from maniplvm.tasks.targets import BoxTarget, TraceTarget
 from tests.data.conftest import box_sample, encoded, trace_sample
 from tests.strategies import SIZE, boxes, traces
 
@@ -265,3 +266,4 @@ def test_a_data_set_without_scene_and_part_takes_them_from_the_simulators_proven
     for sample in (next(dataset.samples()), dataset.sample("a")):
         assert (sample.scene, sample.part) == (scene, part)
         assert sample.provenance == provenance
+    assert dataset.table("train").column("scene").to_pylist() == [scene]

@@ -144,7 +144,7 @@ def test_a_folder_with_other_things_is_never_written_to(tmp_path, overwrite):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "set").write_text("x")
-    with pytest.raises(UserError, match=r"is a file; a data set needs a folder"):
+    with pytest.raises(UserError, match=r"is a file; a data set needs its own folder"):
         write_dataset(tmp_path / "set", [box_sample()], name="x", overwrite=True)
 
 
@@ -213,3 +213,52 @@ def test_without_pyarrow_one_line_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r'pip install "maniplvm\[data\]"'):
         write_dataset(tmp_path / "set", [box_sample()], name="x")
     assert not (tmp_path / "set").exists()
+
+
+def repeated(count, size):
+    """Samples that share images and provenances in fours."""
+    return [
+        box_sample(
+            f"a{i}",
+            image=bytes([i // 4 % 251]) * size,
+            provenance={"view": "v" * 400 + str(i // 4)},
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "limits", [{}, {"_GROUP_ROWS": 6}, {"_GROUP_ROWS_AT_MOST": 5}, {"_GROUP_IMAGE_BYTES": 70}]
+)
+def test_tables_are_written_as_their_samples_would_be(tmp_path, monkeypatch, limits):
+    write_dataset(tmp_path / "parts", [*repeated(20, 30), box_sample("plain")], name="x")
+    for name, value in limits.items():
+        monkeypatch.setattr(f"maniplvm.data.writer.{name}", value)
+    parts = open_dataset(tmp_path / "parts")
+    write_dataset(tmp_path / "samples", parts.samples(), name="x")
+    table = parts.table("train")
+    with DatasetWriter(tmp_path / "tables", name="x") as writer:
+        writer.add(next(parts.samples()))
+        for first in range(1, 21, 7):
+            writer.add_table("train", table.slice(first, 7))
+    assert digest(tmp_path / "tables") == digest(tmp_path / "samples")
+
+
+def test_a_table_with_a_known_id_is_refused(tmp_path):
+    write_dataset(tmp_path / "parts", [box_sample("a")], name="x")
+    table = open_dataset(tmp_path / "parts").table("train")
+    with DatasetWriter(tmp_path / "set", name="x") as writer:
+        writer.add_table("train", table)
+        with pytest.raises(UserError, match="sample id 'a' is used twice"):
+            writer.add_table("train", table)
+
+
+def test_a_provenance_that_samples_share_is_stored_once(tmp_path):
+    samples = repeated(40, 3)
+    write_dataset(tmp_path / "set", samples, name="x")
+    group = pq.ParquetFile(tmp_path / "set" / "train.parquet").metadata.row_group(0)
+    columns = [group.column(index) for index in range(group.num_columns)]
+    (stored,) = [column for column in columns if column.path_in_schema == "provenance"]
+    texts = [json.dumps(sample.provenance) for sample in samples]
+    assert stored.total_uncompressed_size < 1.2 * sum(map(len, set(texts)))
+    assert stored.total_uncompressed_size < 0.4 * sum(map(len, texts))

@@ -4,15 +4,14 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from maniplvm.geometry import STRAY_TOLERANCE, thin_out
+from maniplvm.geometry import PATH_TOLERANCE, simplify
 
 
-def kept(path, anchors=None, **options):
-    anchors = [0, len(path) - 1] if anchors is None else anchors
-    return thin_out(path, anchors, **{"fewest": 3, "most": 10, **options})
+def kept(path, **options):
+    return simplify(path, **{"min_points": 3, "max_points": 10, **options})
 
 
-def stray(path, steps):
+def deviation(path, steps):
     """How far the path is from the kept lines, sampled densely."""
     dense = np.vstack([np.linspace(path[a], path[b], 200) for a, b in pairwise(steps)])
     return np.linalg.norm(path[:, None] - dense[None], axis=2).min(axis=1).max()
@@ -30,12 +29,12 @@ def test_a_straight_path_gets_its_middle():
 
 
 def test_anchors_stay():
-    assert 7 in kept(np.linspace([0.0, 0], [1, 0], 21), [0, 7, 20])
+    assert 7 in kept(np.linspace([0.0, 0], [1, 0], 21), anchors=[7])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 60), st.integers(2, 3))
 @example(350591147, 6, 2)
-def test_between_fewest_and_most_in_order_and_close_unless_the_budget_ends(seed, count, sides):
+def test_the_count_is_in_range_and_the_points_are_close_unless_the_budget_ends(seed, count, sides):
     path = np.cumsum(np.random.default_rng(seed).normal(0, 0.01, (count, sides)), axis=0)
     steps = kept(path)
     assert 3 <= len(steps) <= 10
@@ -43,5 +42,18 @@ def test_between_fewest_and_most_in_order_and_close_unless_the_budget_ends(seed,
     assert (np.diff(steps) > 0).all()
     if len(steps) < 10:
         # a middle that is added to have enough points may itself lie that far off
-        most = STRAY_TOLERANCE * (2 if len(steps) == 3 else 1)
-        assert stray(path, steps) <= most + 1e-3
+        most = PATH_TOLERANCE * (2 if len(steps) == 3 else 1)
+        assert deviation(path, steps) <= most + 1e-3
+
+
+def test_without_a_budget_the_tolerance_alone_decides():
+    zigzag = np.array([[float(i), float(i % 2)] for i in range(30)])
+    assert simplify(zigzag) == list(range(30))
+    assert simplify(zigzag, tolerance=2.0) == [0, 29]
+    assert len(simplify(zigzag, max_points=10)) == 10
+
+
+def test_a_budget_is_not_spent_on_a_resting_arm():
+    corners = np.array([[0.0, 0], [50, 10], [60, 60], [90, 20]])
+    resting = np.tile(corners[0], (40, 1))
+    assert simplify(np.vstack([resting, corners[1:]]), 0.0, 5) == [0, 40, 41, 42]

@@ -1,3 +1,6 @@
+from itertools import pairwise
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from maniplvm.tasks import (
     RegionTarget,
     Task,
     TraceTarget,
-    fit_points,
+    answerable_trace,
     parse_answer,
     resolve_prompt,
     write_answer,
@@ -83,7 +86,7 @@ def test_a_region_is_answered_by_a_place_inside_it(family):
         ("robopoint", "[[x, y], [x, y], ...]"),
     ],
 )
-def test_points_are_asked_for_in_the_family_s_own_dialect(family, shape):
+def test_points_are_asked_for_in_the_family_s_own_format(family, shape):
     asked = PROMPTS[family].ask("hold it", "pointing", FRAMES[family].bind((640, 480)))
     assert f"<answer>{shape}</answer>" in asked
 
@@ -106,13 +109,24 @@ def test_the_reasoning_must_not_hold_the_tags():
         write_completion(BoxTarget([1, 2, 3, 4]), FRAMES["pixels"].bind((9, 9)), "</think>")
 
 
-def test_a_long_trace_is_thinned_with_its_ends_kept():
-    trace = TraceTarget([[i, i] for i in range(25)])
-    short = fit_points(trace, 10)
-    assert len(short.points) == 10
-    assert short.points[0].tolist() == [0, 0]
-    assert short.points[-1].tolist() == [24, 24]
-    assert fit_points(short, 10) is short
+def test_a_long_trace_keeps_its_ends_and_its_bends():
+    bends = [[0, 0], [40, 5], [50, 60], [90, 20], [100, 80]]
+    resting = [[0, 0]] * 20
+    dense = [np.linspace(a, b, 10, endpoint=False) for a, b in pairwise(bends)]
+    short = answerable_trace(TraceTarget(np.vstack([resting, *dense, bends[-1:]])))
+    assert len(short.points) <= 10
+    assert set(map(tuple, bends)) <= set(map(tuple, short.points.tolist()))
+    assert answerable_trace(short) is short
+
+
+def test_a_straight_or_short_trace_gets_enough_points_for_an_answer():
+    straight = answerable_trace(TraceTarget([[i, i] for i in range(25)])).points
+    assert straight.tolist() == [[0, 0], [12, 12], [24, 24]]
+    assert answerable_trace(TraceTarget([[0, 0], [8, 4]])).points.tolist() == [
+        [0, 0],
+        [4, 2],
+        [8, 4],
+    ]
 
 
 def test_a_recipe_may_bring_its_own_template():

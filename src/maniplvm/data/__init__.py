@@ -1,4 +1,4 @@
-"""Data sets: one reader for each published format, one store, and images of samples."""
+"""Data sets: readers of published formats, the store, and drawings of samples."""
 
 from maniplvm.data.calibration import Calibration, read_calibration
 from maniplvm.data.drawing.answers import (

@@ -1,4 +1,4 @@
-"""Import: from a published format's files into the store, record by record."""
+"""Import of a published format into the store, record by record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from maniplvm.tasks.sample import Sample
 
 @dataclass
 class ImportReport:
-    """What an import did.
+    """The result of an import.
 
     Attributes:
-        written: The number of samples stored.
-        skipped: The records left out, in the order of the source.
+        written: Number of stored samples.
+        skipped: Skipped records, in the order of the source.
     """
 
     written: int = 0
@@ -48,13 +48,13 @@ def read_records(
     Args:
         format_name: One of `maniplvm.data.readers.FORMATS`.
         source: The file or folder to read.
-        images: What image names are relative to; None means the format's usual place.
+        images: Folder that image names are relative to. None means the format's usual folder.
         options: The format's own options by name; see `Format.options`.
-        on_bad: Takes each bad record; None means that the first one is an error.
+        on_bad: Called with each bad record. None means that the first one is an error.
 
     Raises:
-        UserError: an unknown format or option (at the call), a source that cannot be read at
-            all, or a bad record.
+        UserError: an unknown format or option (at the call), a source that cannot be read, or a
+            bad record.
     """
     items = find_format(format_name).samples(source, images, options or {})
     return _good(items, on_bad)
@@ -75,26 +75,26 @@ def import_dataset(
     license: str = UNKNOWN_LICENSE,
     progress: Callable[[ImportReport], None] | None = None,
 ) -> ImportReport:
-    """Read a source and store what it holds.
+    """Read a source and store its samples as a data set.
 
     Args:
         format_name: One of `maniplvm.data.readers.FORMATS`.
         source: The file or folder to read.
-        out_dir: The data set's folder.
-        images: What image names are relative to; None means the format's usual place.
-        options: The format's own options by name; see `Format.options`. `dataset.json` keeps
-            them (of a file its name only).
-        skip_bad: Leave bad records out and report them, instead of stopping at the first.
-        split: Put every sample into this split, whatever the source says.
-        limit: Stop after this many samples.
-        overwrite: Replace a data set in `out_dir`.
-        name: The data set's name; the format's by default.
-        license: The licence of the source's images and labels.
+        out_dir: Folder of the data set.
+        images: Folder that image names are relative to. None means the format's usual folder.
+        options: The format's own options by name; see `Format.options`. They are stored in
+            `dataset.json`, a file without its folder.
+        skip_bad: Whether to skip and report bad records instead of stopping at the first.
+        split: Split of all samples, instead of the source's own splits.
+        limit: Greatest number of samples.
+        overwrite: Whether to replace a data set in `out_dir`.
+        name: Name of the data set. None means the format's name.
+        license: Licence of the source's images and labels.
         progress: Called after every record.
 
     Raises:
-        UserError: an unknown format or option, a bad record (the first, unless `skip_bad`), no
-            sample at all, or whatever `DatasetWriter` refuses.
+        UserError: an unknown format or option, a bad record without `skip_bad`, a source without
+            samples, or an error of `DatasetWriter`.
     """
     form = find_format(format_name)
     if split is not None and not SPLIT_NAME.fullmatch(split):
@@ -117,7 +117,7 @@ def import_dataset(
         description=f"Imported from {form.description}.",
         license=license,
         homepage=form.homepage,
-        extra=_told(options or {}),
+        extra=_stored_options(options or {}),
         overwrite=overwrite,
     ) as writer:
         samples = read_records(
@@ -132,14 +132,14 @@ def import_dataset(
     return report
 
 
-def _told(options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What `dataset.json` says about the options of an import."""
+def _stored_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The options of an import as `dataset.json` stores them: paths without their folder."""
     if not options:
         return None
-    told = {
+    plain = {
         name: value.name if isinstance(value, Path) else value for name, value in options.items()
     }
-    return {"options": told}
+    return {"options": plain}
 
 
 def _good(

@@ -1,4 +1,4 @@
-"""`dataset.json`: what a stored data set says about itself."""
+"""`dataset.json`, the description of a stored data set."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from maniplvm.errors import UserError
 MANIFEST_NAME = "dataset.json"
 UNKNOWN_LICENSE = "unknown"
 SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""A split names a file, so it can be no path."""
+"""Valid names of a split. The name is also a file name, so it must not be a path."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set without opening its parquet files.
+    """The description of a data set, known without its parquet files.
 
     Attributes:
-        name: The data set's name.
-        description: One paragraph for a reader.
-        license: The licence of images and labels; `unknown` when nobody stated it.
-        homepage: Where the data come from, or an empty text.
-        counts: Samples by split, then by task, in the order of writing.
-        versions: The packages that wrote it, by name.
-        extra: Whatever the writer added (settings, seeds...): JSON-ready.
-        schema_version: The version of the columns.
+        name: Name of the data set.
+        description: One paragraph that describes the data.
+        license: Licence of images and labels, `unknown` if it is not stated.
+        homepage: Address of the data's source, or an empty string.
+        counts: Number of samples by split, then by task, in the order of writing.
+        versions: Versions of the packages that wrote it, by name.
+        extra: Additional JSON-ready data from the writer (settings, seeds...).
+        schema_version: Version of the columns; see `schema.SCHEMA_VERSION`.
     """
 
     name: str
@@ -57,14 +57,14 @@ def read_manifest(folder: Path) -> DatasetInfo:
     """Read `dataset.json`.
 
     Raises:
-        UserError: the folder or the file is missing, is not what `DatasetInfo.write` writes, or
-            comes from a newer version of this package.
+        UserError: the folder or the file is missing, the file was not written by
+            `DatasetInfo.write`, or it comes from a newer version of this package.
     """
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise UserError(
             f"{folder}: not a data set ({MANIFEST_NAME} is missing); "
-            "make one with `maniplvm data import`"
+            "create one with `maniplvm data import`"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

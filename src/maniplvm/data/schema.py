@@ -1,25 +1,25 @@
-"""The columns of a stored data set: one row of a parquet file is one `Sample`.
+"""The columns of a stored data set. One row of a parquet file is one `Sample`.
 
-The column `image` is the `Image` feature of Hugging Face `datasets`, and the file carries that
-library's description of every column, so `datasets.load_dataset("parquet", ...)` decodes the
-images without knowing this package.
+The column `image` is an `Image` feature of Hugging Face `datasets`, and the file holds that
+library's description of every column. So `datasets.load_dataset("parquet", ...)` decodes the images
+without this package.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maniplvm.data.masks import decode_mask, encode_mask
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.optional import arrow
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
+from maniplvm.tasks.sample import Sample, Task
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
 
 SCHEMA_VERSION = 1
-"""Raised when a column changes its meaning; older packages refuse newer data sets."""
+"""Increased when a column changes its meaning. Older packages refuse newer data sets."""
 
 _TEXT = {"dtype": "string", "_type": "Value"}
 _WHOLE = {"dtype": "int32", "_type": "Value"}
@@ -46,7 +46,7 @@ _FEATURES: dict[str, Mapping[str, Any]] = {
 
 _REGION_COLUMNS = ("polygons", "mask", "marks")
 ADDED_COLUMNS = (*_REGION_COLUMNS, "scene", "part")
-"""Columns that older data sets lack. A missing region reads as none; see `_migrated` for the rest."""
+"""Columns that older data sets lack. A missing region is None; `_migrated` gives the others."""
 
 COLUMNS = tuple(_FEATURES)
 COLUMNS_WITHOUT_IMAGE = tuple(name for name in COLUMNS if name != "image")
@@ -72,11 +72,11 @@ LEAVES = (
     "scene",
     "part",
 )
-"""The columns as parquet stores them: nested ones are named by their path."""
+"""The columns as parquet stores them. The name of a nested column is its path."""
 
 
 def arrow_schema() -> Any:
-    """The `pyarrow.Schema` of every split's file, with the Hugging Face description attached."""
+    """The `pyarrow.Schema` of every split's file, with the description for Hugging Face `datasets`."""
     pa = arrow()
     text, whole, numbers = pa.string(), pa.int32(), pa.list_(pa.float64())
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -102,7 +102,7 @@ def row_of(sample: Sample) -> dict[str, Any]:
     """The row that stores a sample.
 
     Raises:
-        UserError: the provenance is not JSON, or a text cannot be written as UTF-8.
+        UserError: the provenance is not JSON, or a string cannot be written as UTF-8.
     """
     target = sample.target
     row: dict[str, Any] = {
@@ -127,8 +127,13 @@ def row_of(sample: Sample) -> dict[str, Any]:
     return row
 
 
+def table_of(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows as a `pyarrow.Table` of `arrow_schema`."""
+    return arrow().Table.from_pylist(rows, schema=arrow_schema())
+
+
 def sample_of(row: Mapping[str, Any]) -> Sample:
-    """The sample that a row stores; a row without the column `image` gives a sample without one.
+    """The sample that a row stores. Without the column `image`, the sample has no image.
 
     Raises:
         ValueError: the row is not one that `row_of` could have written.
@@ -169,7 +174,7 @@ def _target_of(row: Mapping[str, Any]) -> Target:
 
 
 def _region_columns(region: RegionTarget | None) -> dict[str, Any]:
-    """A region has `polygons` in any case, an empty list where it is a mask alone."""
+    """A stored region always has `polygons`: an empty list if it is only a mask."""
     if region is None:
         return dict.fromkeys(_REGION_COLUMNS)
     mask = None if region.mask is None else {"bytes": encode_mask(region.mask), "path": None}
@@ -201,7 +206,7 @@ def _provenance_json(sample: Sample) -> str:
     except (TypeError, ValueError) as error:
         raise UserError(
             f"sample {sample.id!r}: its provenance cannot be stored as JSON ({error}); "
-            "use texts, finite numbers, lists and mappings"
+            "use strings, finite numbers, lists and mappings"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Reading one split's parquet file; whatever is wrong with the file is one clear line."""
+"""Reading the parquet file of one split. An error in the file is one clear line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCH_ROWS = 64
 
 
 def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Yield every row, holding one small batch in memory.
+    """Yield every row, with one small batch in memory at a time.
 
     Raises:
         UserError: the file is missing, damaged, or was not written by a `DatasetWriter`.
@@ -28,8 +28,18 @@ def stream_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
+def read_table(path: Path) -> Any:
+    """Read the whole file as a `pyarrow.Table`.
+
+    Raises:
+        UserError: as `stream_rows`.
+    """
+    with _opened(path) as file:
+        return file.read()
+
+
 def row_at(path: Path, position: int) -> Row:
-    """Read one row with all its columns; of the others only its row group is touched.
+    """Read one row with all its columns. Only its row group is read.
 
     Raises:
         UserError: as `stream_rows`.
@@ -61,7 +71,7 @@ def _opened(path: Path) -> Generator[Any]:
 
 
 def _present(file: Any, columns: Sequence[str]) -> list[str]:
-    """The columns without those that an older data set has not got."""
+    """The columns without those that an older data set lacks."""
     there = set(file.schema_arrow.names)
     return [name for name in columns if name in there or name not in ADDED_COLUMNS]
 

@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers: to be read before anyone trains on it."""
+"""Statistics of a data set, to be checked before training."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from maniplvm.data.store import Dataset
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget
+from maniplvm.tasks.targets import BoxTarget, RegionTarget
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How a quantity is spread over the samples: least, 5 %, median, 95 % and greatest value."""
+    """Least value, 5 %, median, 95 % and greatest value of a quantity over the samples."""
 
     least: float
     low: float
@@ -25,24 +24,24 @@ class Spread:
 
     @staticmethod
     def of(values: Sequence[float]) -> Spread:
-        """The spread of at least one value."""
+        """The spread of one or more values."""
         return Spread(*np.quantile(np.asarray(values), [0, 0.05, 0.5, 0.95, 1]).tolist())
 
 
 @dataclass
 class Statistics:
-    """The numbers of one data set.
+    """The statistics of one data set.
 
     Attributes:
-        tasks: Samples by `(split, task)`.
-        sizes: Samples by image size `(width, height)` [px].
-        categories: Samples by category; those without one are under `None`.
+        tasks: Number of samples by `(split, task)`.
+        sizes: Number of samples by image size `(width, height)` [px].
+        categories: Number of samples by category. Samples without a category are under `None`.
         box_sides: Width and height of every box [px].
-        box_shares: Area of every box, as a share of its image [0..1].
-        trace_points: The number of points of every trace.
-        trace_lengths: The length of every trace along its path [px].
-        trace_shares: The same as a share of the image's diagonal.
-        region_shares: Area of every region, as a share of its image [0..1].
+        box_shares: Area of every box, as a fraction of its image [0..1].
+        trace_points: Number of points of every trace.
+        trace_lengths: Length of every trace along its path [px].
+        trace_shares: Length of every trace, as a fraction of the image's diagonal.
+        region_shares: Area of every region, as a fraction of its image [0..1].
     """
 
     tasks: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -56,7 +55,7 @@ class Statistics:
     region_shares: list[float] = field(default_factory=list[float])
 
     def spreads(self) -> dict[str, Spread]:
-        """The spread of every quantity that occurs, under its name and unit."""
+        """The spread of every quantity that occurs, by its name and unit."""
         quantities: dict[str, Sequence[float]] = {
             "box width [px]": [width for width, _ in self.box_sides],
             "box height [px]": [height for _, height in self.box_sides],
@@ -70,7 +69,7 @@ class Statistics:
 
 
 def describe(dataset: Dataset) -> Statistics:
-    """Read every sample without its image and collect the numbers."""
+    """Compute the statistics of a data set. Images are not read."""
     found = Statistics()
     for sample in dataset.samples(images=False):
         found.tasks[sample.split, str(sample.task)] += 1

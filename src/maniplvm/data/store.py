@@ -1,14 +1,15 @@
-"""The data set store: open what a `DatasetWriter` wrote, and stream samples out of it."""
+"""The data set store: open a data set that `DatasetWriter` wrote, and stream its samples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from maniplvm.data.manifest import DatasetInfo, read_manifest
-from maniplvm.data.schema import COLUMNS, COLUMNS_WITHOUT_IMAGE, sample_of
-from maniplvm.data.split_file import Row, row_at, stream_rows
+from maniplvm.data.schema import COLUMNS, COLUMNS_WITHOUT_IMAGE, row_of, sample_of, table_of
+from maniplvm.data.split_file import Row, read_table, row_at, stream_rows
 from maniplvm.data.writer import DatasetWriter, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample, Task
@@ -17,11 +18,11 @@ __all__ = ["Dataset", "DatasetInfo", "DatasetWriter", "open_dataset", "write_dat
 
 
 class Dataset:
-    """A data set on disk. Make one with `open_dataset`.
+    """A data set on disk, opened by `open_dataset`.
 
     Attributes:
-        folder: Where it is.
-        info: What `dataset.json` says.
+        folder: Folder of the data set.
+        info: Content of `dataset.json`.
     """
 
     def __init__(self, folder: Path, info: DatasetInfo) -> None:
@@ -31,7 +32,7 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The names of the splits, in the order of writing."""
+        """Names of the splits, in the order of writing."""
         return tuple(self.info.counts)
 
     def __len__(self) -> int:
@@ -46,14 +47,13 @@ class Dataset:
         """Stream the samples, split by split in the order of writing.
 
         Args:
-            split: Only this split.
-            task: Only this task.
-            images: False leaves the images on disk (`Sample.image` is None): scoring never
-                needs them.
+            split: Stream only this split.
+            task: Stream only this task.
+            images: False leaves the images on disk (`Sample.image` is None). Scoring needs none.
 
         Raises:
-            UserError: an unknown split or task (at the call, not at the first sample; the valid
-                ones are listed), or a file that is missing, damaged or from elsewhere.
+            UserError: an unknown split or task, or a file that is missing, damaged or no file of a
+                data set. An unknown name is reported at the call, with the valid names.
         """
         splits = self.splits if split is None else (self._known_split(split),)
         wanted = None if task is None else _known_task(task)
@@ -62,10 +62,10 @@ class Dataset:
     def sample(self, id: str) -> Sample:
         """The sample with this id, with its image.
 
-        The first call reads every id; each call reads one row group.
+        The first call reads all ids. Every call reads one row group.
 
         Raises:
-            UserError: there is no such sample (similar ids are listed), or a damaged file.
+            UserError: no sample has this id (similar ids are listed), or a file is damaged.
         """
         places = self._places()
         if id not in places:
@@ -75,6 +75,19 @@ class Dataset:
         split, position = places[id]
         path = self._path(split)
         return _checked(row_at(path, position), path, position)
+
+    def table(self, split: str) -> Any:
+        """All rows of a split as a `pyarrow.Table`, for `DatasetWriter.add_table`.
+
+        Images stay encoded and nothing is checked. Columns that an older data set lacks are added.
+
+        Raises:
+            UserError: an unknown split, or a file that is missing or damaged.
+        """
+        table = read_table(self._path(self._known_split(split)))
+        if set(COLUMNS) <= set(table.column_names):
+            return table.select(COLUMNS)
+        return table_of([row_of(sample) for sample in self.samples(split)])
 
     def _stream(
         self, splits: tuple[str, ...], task: Task | None, columns: tuple[str, ...]
@@ -106,7 +119,7 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a stored data set; only `dataset.json` is read.
+    """Open a stored data set. Only `dataset.json` is read.
 
     Raises:
         UserError: the folder holds no data set, or one from a newer version of this package.

@@ -14,8 +14,7 @@ import numpy as np
 from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.geometry.regions import area_of_union, box_polygon
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, TraceTarget
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, TraceTarget
 
 OVERHANG = 1.0
 """Coordinates may lie this far outside the image and are clipped [px]; farther is an error."""

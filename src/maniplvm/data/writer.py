@@ -1,11 +1,12 @@
-"""Writing a data set: streaming, deterministic, and complete or not there at all."""
+"""Writing a data set: streaming, deterministic, and complete or absent."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,45 +19,54 @@ from maniplvm.data.manifest import (
     DatasetInfo,
     read_manifest,
 )
-from maniplvm.data.schema import IMAGE_LEAF, LEAVES, arrow_schema, row_of
+from maniplvm.data.schema import (
+    IMAGE_LEAF,
+    LEAVES,
+    arrow_schema,
+    row_of,
+    table_of,
+)
 from maniplvm.errors import UserError
 from maniplvm.files import is_unfinished, remove, unfinished_path
 from maniplvm.optional import arrow, parquet
 from maniplvm.tasks.sample import Sample
 
-# A row group ends at the first two limits once a new image arrives, so that neighbours which
-# share an image stay together; at the last two it ends in any case.
+# A row group that reaches one of the first two limits ends at the next new image, so that rows
+# which share an image stay together. It always ends at one of the last two limits.
 _GROUP_ROWS = 1024
 _GROUP_IMAGE_BYTES = 64 * 2**20
 _GROUP_ROWS_AT_MOST = 8 * _GROUP_ROWS
 _GROUP_BYTES_AT_MOST = 8 * _GROUP_IMAGE_BYTES
 _DICTIONARY_BYTES = 2**30
 
+_REPEATED = ("task", "split", "category", "provenance", "scene", "part")
+"""Columns with equal values in many rows. A row group stores each value once."""
+
 
 class DatasetWriter:
     """Writes `<split>.parquet` files and `dataset.json` into a folder, sample by sample.
 
-    Use it as a context manager. Everything goes into a hidden folder inside `out_dir` and moves
-    into place when the block ends without an error, `dataset.json` last; after an error nothing
-    of it is left. The same samples in the same order give the same bytes.
+    Use it as a context manager. The files are written into `out_dir / "dataset.unfinished"`. When
+    the block ends without an error, they move into place, `dataset.json` last. After an error,
+    they are removed. The same samples in the same order give the same bytes.
 
-    An image that several samples of one split share is stored once, provided that they are added
-    one after the other (exactly: within the same row group of 1,024 samples or 64 MiB of images).
+    Samples of one split that share an image should be added one after the other. The image is then
+    stored once; so is the provenance. (Exactly: a row group stores each value once. It has 1,024
+    samples or 64 MiB of images.)
 
     Args:
-        out_dir: Must be missing or empty, or hold a data set when `overwrite` is given. Files in
-            it that do not belong to the old data set are left alone.
-        name: The data set's name.
-        description: One paragraph for a reader.
-        license: The licence of images and labels.
-        homepage: Where the data come from.
-        extra: Anything JSON-ready to keep in `dataset.json`.
-        overwrite: Replace a data set that is already there.
+        out_dir: Folder of the data set. It must be missing or empty, or hold a data set if
+            `overwrite` is set. Files that do not belong to the old data set are kept.
+        name: Name of the data set.
+        description: One paragraph that describes the data.
+        license: Licence of images and labels.
+        homepage: Address of the data's source.
+        extra: JSON-ready data to store in `dataset.json`.
+        overwrite: Whether to replace an existing data set.
 
     Raises:
-        UserError: `out_dir` is a file, holds other things, or holds a data set and `overwrite` is
-            not given; a sample's id was used before; its split's name is no file name; or no
-            sample was added.
+        UserError: `out_dir` is a file, holds other files, or holds a data set without `overwrite`;
+            two samples have the same id; a split's name is no file name; or no sample was added.
     """
 
     def __init__(
@@ -92,21 +102,40 @@ class DatasetWriter:
 
     def add(self, sample: Sample) -> None:
         """Append one sample to the file of its split."""
+        row = row_of(sample)
+        self._register(sample.split, [sample.id], [str(sample.task)])
+        self._files[sample.split].add(row)
+
+    def add_table(self, split: str, table: Any) -> None:
+        """Append rows that another data set stores, without decoding their images.
+
+        The file is the same as if `add` had written the samples one by one.
+
+        Args:
+            split: The split that all rows belong to.
+            table: A `pyarrow.Table` from `Dataset.table`.
+        """
+        self._register(split, table.column("id").to_pylist(), table.column("task").to_pylist())
+        self._files[split].add_table(table)
+
+    def _register(self, split: str, ids: Sequence[str], tasks: Sequence[str]) -> None:
+        """Count samples of a split, and open its file at the first one."""
         if not self._is_open:
             raise RuntimeError("a DatasetWriter is a context manager: add samples inside its block")
-        if sample.id in self._ids:
-            raise UserError(f"sample id {sample.id!r} is used twice; ids must be unique")
-        row = row_of(sample)
-        if sample.split not in self._files:
-            if not SPLIT_NAME.fullmatch(sample.split):
+        seen = set[str]()
+        for id in ids:
+            if id in self._ids or id in seen:
+                raise UserError(f"sample id {id!r} is used twice; ids must be unique")
+            seen.add(id)
+        if split not in self._files:
+            if not SPLIT_NAME.fullmatch(split):
                 raise UserError(
-                    f"sample {sample.id!r}: {sample.split!r} cannot name a split; use letters, "
-                    "digits, '_', '-' and '.'"
+                    f"sample {ids[0]!r}: {split!r} cannot name a split; use letters, digits, "
+                    "'_', '-' and '.'"
                 )
-            self._files[sample.split] = _SplitFile(self._unfinished / f"{sample.split}.parquet")
-        self._files[sample.split].add(row)
-        self._ids.add(sample.id)
-        self._counts[sample.split][str(sample.task)] += 1
+            self._files[split] = _SplitFile(self._unfinished / f"{split}.parquet")
+        self._ids |= seen
+        self._counts[split].update(tasks)
 
     def __exit__(
         self,
@@ -151,7 +180,7 @@ def write_dataset(
     extra: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write all samples with one `DatasetWriter`; see there for arguments and errors."""
+    """Write all samples with a `DatasetWriter`; see there for arguments and errors."""
     with DatasetWriter(
         out_dir,
         name=name,
@@ -166,33 +195,58 @@ def write_dataset(
 
 
 class _SplitFile:
-    """One parquet file; rows wait here until a row group is full."""
+    """One parquet file. Rows wait here, in order, until a row group is full."""
 
     def __init__(self, path: Path) -> None:
-        self._schema = arrow_schema()
-        self._writer = parquet().ParquetWriter(path, self._schema, **_layout())
+        self._writer = parquet().ParquetWriter(path, arrow_schema(), **_layout())
+        self._count = 0
         self._rows: list[dict[str, Any]] = []
+        self._tables: list[Any] = []
         self._images: set[bytes] = set()
         self._image_bytes = 0
         self._bytes = 0
 
     def add(self, row: dict[str, Any]) -> None:
         image: bytes | None = None if row["image"] is None else row["image"]["bytes"]
-        is_known = image in self._images
-        if self._must_end() or (self._may_end() and not is_known):
+        if self._is_full_for(image):
             self._flush()
         self._rows.append(row)
+        self._note(image)
+
+    def add_table(self, table: Any) -> None:
+        self._rows_to_table()
+        first = 0
+        chunks = table.column("image").chunks
+        for index, image in enumerate(
+            chain.from_iterable(chunk.field("bytes") for chunk in chunks)
+        ):
+            encoded: bytes | None = image.as_py()
+            if self._is_full_for(encoded):
+                self._tables.append(table.slice(first, index - first))
+                self._flush()
+                first = index
+            self._note(encoded)
+        self._tables.append(table.slice(first))
+
+    def _rows_to_table(self) -> None:
+        if self._rows:
+            self._tables.append(table_of(self._rows))
+            self._rows = []
+
+    def _note(self, image: bytes | None) -> None:
+        self._count += 1
         if image is not None:
             self._bytes += len(image)
             if image not in self._images:
                 self._images.add(image)
                 self._image_bytes += len(image)
 
-    def _may_end(self) -> bool:
-        return len(self._rows) >= _GROUP_ROWS or self._image_bytes >= _GROUP_IMAGE_BYTES
-
-    def _must_end(self) -> bool:
-        return len(self._rows) >= _GROUP_ROWS_AT_MOST or self._bytes >= _GROUP_BYTES_AT_MOST
+    def _is_full_for(self, image: bytes | None) -> bool:
+        """Whether a row with this image belongs to the next row group."""
+        if self._count >= _GROUP_ROWS_AT_MOST or self._bytes >= _GROUP_BYTES_AT_MOST:
+            return True
+        is_large = self._count >= _GROUP_ROWS or self._image_bytes >= _GROUP_IMAGE_BYTES
+        return is_large and image not in self._images
 
     def close(self, *, is_complete: bool) -> None:
         if is_complete:
@@ -200,22 +254,24 @@ class _SplitFile:
         self._writer.close()
 
     def _flush(self) -> None:
-        table = arrow().Table.from_pylist(self._rows, schema=self._schema)
-        self._writer.write_table(table, row_group_size=len(self._rows))
-        self._rows = []
+        self._rows_to_table()
+        table = arrow().concat_tables(self._tables or [table_of([])]).combine_chunks()
+        self._writer.write_table(table, row_group_size=max(1, self._count))
+        self._tables = []
+        self._count = 0
         self._images = set()
         self._image_bytes = 0
         self._bytes = 0
 
 
 def _layout() -> dict[str, Any]:
-    """Images are kept as they are, in a dictionary that stores each one once."""
+    """Images are stored uncompressed. A dictionary stores each image and repeated value once."""
     others = [leaf for leaf in LEAVES if leaf != IMAGE_LEAF]
     return {
         "compression": {**dict.fromkeys(others, "zstd"), IMAGE_LEAF: "none"},
-        "use_dictionary": [IMAGE_LEAF, "task", "split", "category"],
+        "use_dictionary": [IMAGE_LEAF, *_REPEATED],
         "dictionary_pagesize_limit": _DICTIONARY_BYTES,
-        "write_statistics": [leaf for leaf in others if "." not in leaf],
+        "write_statistics": [leaf for leaf in others if "." not in leaf and leaf != "provenance"],
     }
 
 
@@ -230,7 +286,7 @@ def _require_free(out_dir: Path, overwrite: bool) -> None:
     if not out_dir.exists():
         return
     if not out_dir.is_dir():
-        raise UserError(f"{out_dir}: is a file; a data set needs a folder of its own")
+        raise UserError(f"{out_dir}: is a file; a data set needs its own folder")
     if (out_dir / MANIFEST_NAME).exists():
         if not overwrite:
             raise UserError(

@@ -15,11 +15,11 @@ from maniplvm.geometry.curves import (
 )
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
 from maniplvm.geometry.regions import area_of_union, box_polygon, in_mask, in_polygon, in_polygons
-from maniplvm.geometry.simplify import STRAY_TOLERANCE, thin_out
+from maniplvm.geometry.simplify import PATH_TOLERANCE, simplify
 
 __all__ = [
     "FRAMES",
-    "STRAY_TOLERANCE",
+    "PATH_TOLERANCE",
     "Frame",
     "FrameSpec",
     "Pinhole",
@@ -40,8 +40,8 @@ __all__ = [
     "resample",
     "resolve_frame",
     "rmse",
+    "simplify",
     "startpoint_distance",
-    "thin_out",
     "time_warping",
     "trace_distances",
 ]

@@ -1,62 +1,64 @@
-"""From a dense path to the few points that a person would draw."""
+"""Curve simplification by Ramer, Douglas and Peucker, with a budget of points."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
 
 from maniplvm.geometry.arrays import FloatArray
 
-STRAY_TOLERANCE = 0.010
-"""Farthest that an end effector's path may stray from the lines between its waypoints [m]."""
+PATH_TOLERANCE = 0.010
+"""Greatest distance of an end effector's path from the lines between its waypoints [m]."""
 
 
-def thin_out(
-    path: FloatArray,
-    anchors: Sequence[int],
+def simplify(
+    points: FloatArray,
+    tolerance: float = PATH_TOLERANCE,
+    max_points: int | None = None,
     *,
-    fewest: int,
-    most: int,
-    tolerance: float = STRAY_TOLERANCE,
+    min_points: int = 2,
+    anchors: Iterable[int] = (),
 ) -> list[int]:
-    """Which points of a path to keep, so that the lines between them stay near the rest.
+    """Choose the points of a curve to keep, so that straight lines between them follow the rest.
 
-    Ramer's rule (1972), adding the point that strays most first, so that a budget can be kept.
-    Where that leaves too few points, the middles of the longest gaps are added.
+    The point that deviates most is added first (Ramer 1972, Douglas and Peucker 1973), so the
+    budget goes where the curve bends. The middles of the longest gaps are added last, where the
+    rule leaves fewer than `min_points`.
 
     Args:
-        path: `(N, D)`, at least `fewest` points, in any unit.
-        anchors: Indices to keep in any case, ascending; the first and the last point among them.
-        fewest: Keep at least so many points.
-        most: Keep no more than so many, unless there are more anchors.
-        tolerance: How far a dropped point may lie from its line [unit of the path].
+        points: `(N, D)`, `N >= min_points`, in any unit.
+        tolerance: Greatest distance of a dropped point from its line [unit of the points].
+        max_points: Greatest number of kept points, unless there are more anchors. None keeps as
+            many as the tolerance needs.
+        min_points: Least number of kept points, at least 2.
+        anchors: Indices to keep in any case. The first and the last point are always kept.
 
     Returns:
         Ascending indices of the kept points.
     """
-    steps = list(anchors)
-    while len(steps) < most:
-        worst, where = max(_worst(path, a, b) for a, b in pairwise(steps))
-        if worst <= tolerance:
+    kept = sorted({0, len(points) - 1, *anchors})
+    while max_points is None or len(kept) < max_points:
+        distance, index = max(_farthest(points, a, b) for a, b in pairwise(kept))
+        if distance <= tolerance:
             break
-        steps = sorted({*steps, where})
-    while len(steps) < fewest:
-        gap = max(range(len(steps) - 1), key=lambda index: steps[index + 1] - steps[index])
-        steps.insert(gap + 1, (steps[gap] + steps[gap + 1]) // 2)
-    return steps
+        kept = sorted({*kept, index})
+    while len(kept) < min_points:
+        gap = max(range(len(kept) - 1), key=lambda index: kept[index + 1] - kept[index])
+        kept.insert(gap + 1, (kept[gap] + kept[gap + 1]) // 2)
+    return kept
 
 
-def _worst(path: FloatArray, start: int, end: int) -> tuple[float, int]:
-    """How far the path strays from the chord between two steps, and where."""
-    between = path[start + 1 : end]
+def _farthest(points: FloatArray, start: int, end: int) -> tuple[float, int]:
+    """The greatest distance from the chord between two points, and the index where it is."""
+    between = points[start + 1 : end]
     if not len(between):
         return 0.0, start
-    chord = path[end] - path[start]
+    chord = points[end] - points[start]
     length = float(chord @ chord)
-    along = (between - path[start]) @ chord / length if length > 1e-12 else np.zeros(len(between))
-    foot = path[start] + np.clip(along, 0.0, 1.0)[:, None] * chord
-    stray = np.linalg.norm(between - foot, axis=1)
-    worst = int(np.argmax(stray))
-    return float(stray[worst]), start + 1 + worst
+    along = (between - points[start]) @ chord / length if length > 1e-12 else np.zeros(len(between))
+    foot = points[start] + np.clip(along, 0.0, 1.0)[:, None] * chord
+    distances = np.linalg.norm(between - foot, axis=1)
+    index = int(np.argmax(distances))
+    return float(distances[index]), start + 1 + index

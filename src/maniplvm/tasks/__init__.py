@@ -1,17 +1,17 @@
-"""What is asked and what is answered: samples, prompts, and the one parser."""
+"""Samples and targets, prompts and reference completions, and the parser of completions."""
 
 from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
 from maniplvm.tasks.prompts import (
     PROMPTS,
     PromptStyle,
-    fit_points,
+    answerable_trace,
     resolve_prompt,
     write_answer,
     write_completion,
 )
 from maniplvm.tasks.reasoning import write_reasoning
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
+from maniplvm.tasks.sample import Sample, Task
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
 
 __all__ = [
     "PROMPTS",
@@ -24,7 +24,7 @@ __all__ = [
     "Target",
     "Task",
     "TraceTarget",
-    "fit_points",
+    "answerable_trace",
     "parse_answer",
     "resolve_prompt",
     "write_answer",

@@ -1,4 +1,4 @@
-"""What a model is asked, and how the right answer is written, in the frame that it speaks."""
+"""Prompts and reference completions, in the coordinate frame of a model family."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
-from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
+from maniplvm.geometry.simplify import simplify
+from maniplvm.tasks.parsing.reading import POINT_RANGE
+from maniplvm.tasks.sample import Task
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
 
 PLACEHOLDERS = ("instruction", "range", "shape")
-"""What a template may name: the instruction, the frame's range in words, the answer's shape."""
+"""Placeholders of a template: the instruction, the frame's range, the shape of the answer."""
 
 _AFFORDANCE = """\
 The image shows what a robot arm sees. It is told: "{instruction}"
@@ -42,24 +44,27 @@ _SHORT_AFFORDANCE = "{instruction}\nWhere to touch? Box:"
 _SHORT_TRAJECTORY = "{instruction}\nHow to move? Trace:"
 _SHORT_POINTING = "{instruction}\nWhere to touch? Points:"
 
+_ROUNDING_ERROR = 1e-6
+"""A point this close to a straight line lies on it [px]."""
+
 _POINT_KEY: Mapping[str, str] = {
     "qwen2_vl": "point_2d",
     "qwen2_5_vl": "point_2d",
     "qwen3_vl": "point_2d",
     "gemini_er": "point",
 }
-"""The key of a point object in the families that were taught one; the others write bare lists."""
+"""Key of a point object in the families that use one. Other families write bare lists."""
 
 
 @dataclass(frozen=True)
 class PromptStyle:
-    """How one model family is asked.
+    """The prompt templates of one model family.
 
     Attributes:
-        family: The family's name, which is also its frame's.
-        affordance: Template of the affordance question; see `PLACEHOLDERS`.
-        trajectory: Template of the trajectory question.
-        pointing: Template of the pointing question.
+        family: Name of the family and of its coordinate frame.
+        affordance: Template for affordance; see `PLACEHOLDERS`.
+        trajectory: Template for trajectory.
+        pointing: Template for pointing.
     """
 
     family: str
@@ -73,16 +78,16 @@ class PromptStyle:
 
     @property
     def frame(self) -> FrameSpec:
-        """The frame that the family speaks."""
+        """The coordinate frame of the family."""
         return FRAMES[self.family]
 
     def ask(self, instruction: str, task: Task | str, frame: Frame) -> str:
-        """The question about one image.
+        """The prompt for one image.
 
         Args:
-            instruction: What the robot is told.
+            instruction: The instruction to the robot.
             task: `affordance`, `trajectory` or `pointing`.
-            frame: The frame bound to the image, so that the range can be stated.
+            frame: The frame, bound to the image. The prompt states its range.
         """
         task = Task(task)
         template: str = getattr(self, task.value)
@@ -91,7 +96,7 @@ class PromptStyle:
         )
 
     def with_templates(self, templates: Mapping[str, str]) -> PromptStyle:
-        """The same style with other templates, by task.
+        """The same style with other templates.
 
         Raises:
             UserError: an unknown task or placeholder; the valid ones are listed.
@@ -106,39 +111,48 @@ class PromptStyle:
 
 
 def write_answer(target: Target, frame: Frame) -> str:
-    """A target as the JSON that the strict reading accepts, rounded to the frame's step.
+    """A target as JSON that the strict reading accepts, rounded to the frame's step.
 
-    A box thinner than a step stays one step wide, so that it never turns empty. A region is answered
-    by one place well inside it, in the family's own point objects where it has them.
+    A box thinner than a step becomes one step wide, so that it is not empty. A region becomes one
+    point well inside it, written as the family's point object where it has one.
     """
     if isinstance(target, BoxTarget):
-        return _list(_thick(frame.encode(target.points), target, frame).reshape(4))
+        return _list(_with_least_size(frame.encode(target.points), target, frame).reshape(4))
     if isinstance(target, RegionTarget):
         return _points(frame.encode(target.inside_point[None]), frame)
     return "[" + ", ".join(_list(point) for point in frame.encode(target.points)) + "]"
 
 
 def write_completion(target: Target, frame: Frame, reasoning: str) -> str:
-    """A whole completion in the form asked for: what supervised fine-tuning teaches.
+    """A complete reference completion of the exact form, for supervised fine-tuning.
 
     Raises:
-        ValueError: a reasoning that holds one of the tags.
+        ValueError: the reasoning holds one of the tags.
     """
     if any(tag in reasoning for tag in ("<think>", "</think>", "<answer>", "</answer>")):
-        raise ValueError("the reasoning must not hold the tags themselves")
+        raise ValueError("the reasoning must not contain <think> or <answer> tags")
     return f"<think>{reasoning}</think><answer>{write_answer(target, frame)}</answer>"
 
 
-def fit_points(target: TraceTarget, most: int) -> TraceTarget:
-    """The trace with at most `most` points: first and last kept, the others spread evenly."""
-    if len(target.points) <= most:
-        return target
-    keep = np.round(np.linspace(0, len(target.points) - 1, most)).astype(int)
-    return TraceTarget(target.points[keep])
+def answerable_trace(target: TraceTarget) -> TraceTarget:
+    """The trace with as many points as an answer may have (`POINT_RANGE`), on the same path.
+
+    A longer trace is simplified (`geometry.simplify`). A shorter one gets the middle of its longest
+    segment.
+    """
+    fewest, most = POINT_RANGE
+    points = target.points
+    if len(points) > most:
+        points = points[simplify(points, _ROUNDING_ERROR, most, min_points=fewest)]
+    while len(points) < fewest:
+        longest = int(np.argmax(np.linalg.norm(np.diff(points, axis=0), axis=1)))
+        middle = (points[longest] + points[longest + 1]) / 2
+        points = np.insert(points, longest + 1, middle, axis=0)
+    return target if points is target.points else TraceTarget(points)
 
 
-def _thick(corners: FloatArray, target: BoxTarget, frame: Frame) -> FloatArray:
-    """Corners at least one step apart, moved to the side on which the box really lies."""
+def _with_least_size(corners: FloatArray, target: BoxTarget, frame: Frame) -> FloatArray:
+    """Corners at least one step apart. One corner moves to the side on which the box lies."""
     flat = corners[0] == corners[1]
     middle = frame.encode(target.points, rounded=False).mean(axis=0)
     grow = (middle >= corners[1]) & (corners[1] < frame.limits) | (corners[0] < frame.step)
@@ -194,11 +208,11 @@ PROMPTS: Mapping[str, PromptStyle] = {
     **{family: PromptStyle(family) for family in FRAMES},
     "embedded": PromptStyle("embedded", _SHORT_AFFORDANCE, _SHORT_TRAJECTORY, _SHORT_POINTING),
 }
-"""The style of every family that has a frame."""
+"""The prompt style of every family that has a frame."""
 
 
 def resolve_prompt(family: str, templates: Mapping[str, str] | None = None) -> PromptStyle:
-    """A family's style, with a recipe's own templates where it gives any.
+    """The prompt style of a family, with a recipe's own templates if it has any.
 
     Raises:
         UserError: an unknown family, task or placeholder; the valid ones are listed.

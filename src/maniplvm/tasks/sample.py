@@ -1,100 +1,24 @@
-"""A sample: one image's size, one instruction and the target that answers it."""
+"""A sample: an image, an instruction and the target that answers it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from maniplvm.geometry.arrays import FloatArray
-from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
 
 
 class Task(StrEnum):
-    """What is asked of the policy."""
+    """The task that the policy must solve."""
 
     AFFORDANCE = "affordance"
     TRAJECTORY = "trajectory"
     POINTING = "pointing"
 
-
-def _frozen(values: ArrayLike, name: str) -> FloatArray:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: not an array of numbers") from error
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: every coordinate must be finite")
-    array.setflags(write=False)
-    return array
-
-
-@dataclass(frozen=True, eq=False)
-class BoxTarget:
-    """The region that the gripper must interact with.
-
-    Attributes:
-        xyxy: `(4,)` [px of the original image], `x1 < x2` and `y1 < y2`, x right, y down.
-
-    Raises:
-        ValueError: not four finite numbers, or a box without area.
-    """
-
-    xyxy: FloatArray
-
-    def __init__(self, xyxy: ArrayLike) -> None:
-        box = _frozen(xyxy, "box target")
-        if box.shape != (4,):
-            raise ValueError(
-                f"box target: expected 4 numbers x1, y1, x2, y2, got shape {box.shape}"
-            )
-        if not (box[0] < box[2] and box[1] < box[3]):
-            raise ValueError(f"box target: needs x1 < x2 and y1 < y2, got {box.tolist()}")
-        object.__setattr__(self, "xyxy", box)
-
-    @property
-    def points(self) -> FloatArray:
-        """The two corners, `(2, 2)` [px]."""
-        return self.xyxy.reshape(2, 2)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BoxTarget) and bool(np.array_equal(self.xyxy, other.xyxy))
-
-    def __hash__(self) -> int:
-        return hash(self.xyxy.tobytes())
-
-
-@dataclass(frozen=True, eq=False)
-class TraceTarget:
-    """The path of the end effector in the image, in the order of time.
-
-    Attributes:
-        points: `(N, 2)` [px of the original image], `N >= 2`.
-
-    Raises:
-        ValueError: not an `(N, 2)` array of finite numbers, or fewer than two points.
-    """
-
-    points: FloatArray
-
-    def __init__(self, points: ArrayLike) -> None:
-        trace = _frozen(points, "trace target")
-        if trace.ndim != 2 or trace.shape[1] != 2 or len(trace) < 2:
-            raise ValueError(f"trace target: expected shape (N >= 2, 2), got {trace.shape}")
-        object.__setattr__(self, "points", trace)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TraceTarget) and bool(np.array_equal(self.points, other.points))
-
-    def __hash__(self) -> int:
-        return hash(self.points.tobytes())
-
-
-Target: TypeAlias = BoxTarget | TraceTarget | RegionTarget
 
 _TARGET_OF: dict[Task, type[BoxTarget] | type[TraceTarget] | type[RegionTarget]] = {
     Task.AFFORDANCE: BoxTarget,
@@ -105,21 +29,20 @@ _TARGET_OF: dict[Task, type[BoxTarget] | type[TraceTarget] | type[RegionTarget]]
 
 @dataclass(frozen=True)
 class Sample:
-    """One question with its answer, in original pixels.
+    """One instruction with its image and its target, in pixels of the original image.
 
-    Scoring needs no image, only its size; the encoded image travels along for training,
-    prediction and display.
+    Scoring needs only the image's size. Training, prediction and drawing need the encoded image.
 
     Attributes:
-        id: Unique in its data set.
+        id: Id of the sample, unique in its data set.
         task: `affordance`, `trajectory` or `pointing`.
-        instruction: What the robot is told to do.
+        instruction: The instruction to the robot.
         image_size: `(width, height)` [px] of the original image.
         target: `BoxTarget` for affordance, `TraceTarget` for trajectory, `RegionTarget` for
             pointing; its mask has the image's size.
         image: The encoded image (JPEG or PNG bytes), or None.
-        split: The split's name, such as `train` or `id_test`.
-        category: What results are grouped by (a task type, an affordance class), or None.
+        split: Name of the split, such as `train` or `id_test`.
+        category: Group of the sample in results (a task type, an affordance class), or None.
         scene: Id of the scene. Samples with the same scene show the same situation. An empty
             string means that no other sample shows it.
         part: Name of the part that the gripper must touch, or an empty string.
@@ -174,13 +97,13 @@ class Sample:
 
     @property
     def diagonal(self) -> float:
-        """The image's diagonal [px]: the length scale of every reward."""
+        """Diagonal of the image [px], the length scale of the rewards."""
         return float(np.hypot(*self.image_size))
 
 
 def _size(size: Sequence[int], sample_id: str) -> tuple[int, int]:
     if len(size) != 2 or any(int(side) != side or side <= 0 for side in size):
         raise ValueError(
-            f"sample {sample_id}: image_size must be (width, height) in whole pixels, got {size}"
+            f"sample {sample_id}: image_size must be (width, height) as integers, got {size}"
         )
     return int(size[0]), int(size[1])

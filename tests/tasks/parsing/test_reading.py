@@ -94,7 +94,7 @@ def test_the_strict_forms_of_a_trace_earn_the_format(payload):
         "<think>a</think><answer>[10, 20, 30, 40]</answer><think>[1, 1, 2, 2]</think>",
     ],
 )
-def test_every_box_dialect_is_read_but_earns_no_format(text):
+def test_every_box_format_is_read_but_earns_no_format(text):
     answer = read(text)
     assert answer.status is ParseStatus.OK
     assert answer.value.tolist() == BOX
@@ -119,7 +119,7 @@ def test_every_box_dialect_is_read_but_earns_no_format(text):
         "Start: [1, 2], [3, 4], [5, 6]. The path is [[137, 116], [169, 94], [208, 84], [228, 80]].",
     ],
 )
-def test_every_trace_dialect_is_read(text):
+def test_every_trace_format_is_read(text):
     answer = read(text, "trajectory")
     assert answer.status is ParseStatus.OK
     assert answer.value.tolist() == TRACE
@@ -164,7 +164,7 @@ def test_the_strict_forms_of_points_earn_the_format(payload):
         '<point x="137" y="116.0" alt="rim">rim</point> and <POINT y=" 94" x="169">',
     ],
 )
-def test_every_point_dialect_is_read_but_earns_no_format(text):
+def test_every_point_format_is_read_but_earns_no_format(text):
     answer = read(text, "pointing")
     assert answer.status is ParseStatus.OK
     assert answer.value.tolist() == POINTS

@@ -13,7 +13,7 @@ from maniplvm.data.images import EncodedImage
 from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.data.validation import OVERHANG, trace_target
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.geometry.simplify import thin_out
+from maniplvm.geometry.simplify import simplify
 from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.tasks.sample import Sample, Task, TraceTarget
 
@@ -108,7 +108,7 @@ def project_path(positions: FloatArray, calibration: Calibration) -> tuple[Trace
             f"the end effector moves less than {MIN_EXTENT:g} px in the image during "
             f"{len(path)} frames; check 'position' in {calibration.path}",
         )
-    frames = thin_out(path, [0, len(path) - 1], fewest=MIN_POINTS, most=MAX_POINTS)
+    frames = simplify(path, max_points=MAX_POINTS, min_points=MIN_POINTS)
     return trace_target(pixels[frames].tolist(), calibration.image_size, "the path"), frames
 
 

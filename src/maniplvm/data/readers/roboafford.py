@@ -19,9 +19,14 @@ from typing import Any, cast
 from maniplvm.data.masks import read_mask
 from maniplvm.data.readers._json import Record, parse_json, read_samples
 from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
-from maniplvm.data.validation import as_list, as_number, as_string, region_target
-from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.data.validation import (
+    as_list,
+    as_number,
+    as_string,
+    region_target,
+)
 from maniplvm.tasks.sample import Sample, Task
+from maniplvm.tasks.targets import RegionTarget
 
 NAME = "roboafford"
 

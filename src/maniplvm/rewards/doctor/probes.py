@@ -14,8 +14,7 @@ import numpy as np
 from maniplvm.geometry import resample
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame
-from maniplvm.tasks.parsing.reading import POINT_RANGE
-from maniplvm.tasks.prompts import fit_points, write_answer
+from maniplvm.tasks.prompts import answerable_trace, write_answer
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 LEVELS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
@@ -95,11 +94,7 @@ def wrap(payload: str, reasoning: str = "The part to reach is in view.") -> str:
 def answerable(sample: Sample) -> FloatArray:
     """The target as an answer can give it, `(N, 2)` [px]: a trace gets a valid number of points."""
     target = sample.target
-    if not isinstance(target, TraceTarget):
-        return target.points
-    fewest, most = POINT_RANGE
-    points = fit_points(target, most).points
-    return points if len(points) >= fewest else resample(points, fewest)
+    return (answerable_trace(target) if isinstance(target, TraceTarget) else target).points
 
 
 def answer_probes(

@@ -112,8 +112,8 @@ def generate(
     with DatasetWriter(
         out, name=name, description=DESCRIPTION, license=LICENSE, extra=extra
     ) as writer:
-        for sample in store.samples(jobs):
-            writer.add(sample)
+        for split, table in store.tables(jobs):
+            writer.add_table(split, table)
     store.remove()
     return GenerationReport(len(open_dataset(out)), drops, 0)
 

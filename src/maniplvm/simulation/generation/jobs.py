@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,12 +59,17 @@ class JobStore:
         """The dropped images of a finished job."""
         return json.loads(self._summary(job).read_text(encoding="utf-8"))["drops"]
 
-    def samples(self, jobs: Sequence[GenerationJob]) -> Iterator[Sample]:
-        """All samples: split by split, then scene by scene, with the tasks interleaved."""
+    def tables(self, jobs: Sequence[GenerationJob]) -> Iterator[tuple[str, Any]]:
+        """All samples as tables: split by split, and scene by scene with the tasks interleaved.
+
+        Yields:
+            A split's name, and a `pyarrow.Table` with the next rows of it.
+        """
         for name in SPLITS:
             for _, block in groupby(jobs, key=lambda job: job.block):
-                streams = [self._stream(job, name) for job in block]
-                yield from heapq.merge(*streams, key=_order)
+                tables = [table for job in block if (table := self._table(job, name)) is not None]
+                for table in _interleave(tables):
+                    yield name, table
 
     def remove(self) -> None:
         """Remove the folder after the data set is complete."""
@@ -74,15 +78,28 @@ class JobStore:
     def _summary(self, job: GenerationJob) -> Path:
         return self.folder / f"{job.name}.json"
 
-    def _stream(self, job: GenerationJob, split: str) -> Iterator[Sample]:
+    def _table(self, job: GenerationJob, split: str) -> Any | None:
         folder = self.folder / job.name
         if not folder.exists():
-            return
+            return None
         dataset = open_dataset(folder)
-        if split in dataset.splits:
-            yield from dataset.samples(split)
+        return dataset.table(split) if split in dataset.splits else None
 
 
-def _order(sample: Sample) -> tuple[int, str, int, str]:
-    record = sample.provenance
-    return record["seed"], record["task"], record["view"], str(sample.task)
+def _interleave(tables: Sequence[Any]) -> Iterator[Any]:
+    """Slices of the tables, whose rows are in the order of seed, task, view and kind of target."""
+    places = list[tuple[tuple[int, str, int, str], int, int]]()
+    for number, table in enumerate(tables):
+        records = map(json.loads, table.column("provenance").to_pylist())
+        for row, (record, kind) in enumerate(
+            zip(records, table.column("task").to_pylist(), strict=True)
+        ):
+            turn = (record["seed"], record["task"], record["view"], kind)
+            places.append((turn, number, row))
+    ordered = [(number, row) for _, number, row in sorted(places)]
+    # Rows that follow each other in one table keep the same distance to their rank.
+    for (number, _), run in groupby(
+        enumerate(ordered), key=lambda at: (at[1][0], at[1][1] - at[0])
+    ):
+        rows = [row for _, (_, row) in run]
+        yield tables[number].slice(rows[0], len(rows))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.geometry.simplify import thin_out
+from maniplvm.geometry.simplify import simplify
 from maniplvm.simulation.labels.affordance import TouchedPart
 from maniplvm.simulation.labels.demonstrations import Demonstration
 from maniplvm.tasks.parsing.reading import POINT_RANGE
@@ -59,7 +59,7 @@ def waypoints(demonstration: Demonstration, part: TouchedPart | None) -> Waypoin
     if part is not None:
         anchors.append(min(part.first_step, last))
     anchors = _with_min_gap(sorted(set(anchors)), last)
-    steps = thin_out(path, anchors, fewest=FEWEST, most=MOST)
+    steps = simplify(path, max_points=MOST, min_points=FEWEST, anchors=anchors)
     return Waypoints(
         steps=np.array(steps),
         points=path[steps],

@@ -1,1 +1,1 @@
-"""From the text of a model to an answer in pixels."""
+"""The parser: from the completion of a model to an answer in pixels."""

@@ -1,4 +1,4 @@
-"""Where a completion reasons and where it answers: the `<think>` and `<answer>` tags."""
+"""The `<think>` and `<answer>` blocks of a completion."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Blocks:
-    """The best reading of a completion in any form.
+    """The blocks of a completion of any form.
 
     Attributes:
-        reasoning: The content of the first think block, closed or not; None without one.
-        payload: What is to be searched for coordinates, cut to a bounded length.
-        tagged: Whether an answer tag marked the payload.
+        reasoning: Content of the first think block, closed or not. None without one.
+        payload: The text to search for coordinates, of bounded length.
+        tagged: Whether the payload comes from an answer block.
     """
 
     reasoning: str | None
@@ -26,16 +26,17 @@ class Blocks:
 
 
 def strict_blocks(text: str) -> tuple[str, str] | None:
-    """The reasoning and the payload of one think block, one answer block and only blanks around.
+    """The reasoning and the payload of a completion of the exact form.
 
-    None for any other text; `misplaced_blocks` says what is wrong with it.
+    The form is one think block, then one answer block, with only white space around them. None for
+    any other text; `strict_blocks_error` says why.
     """
     match = _FORM.fullmatch(text)
     return (match[1], match[2]) if match else None
 
 
-def misplaced_blocks(text: str) -> str:
-    """Why `strict_blocks` refuses a text: the name of a `ParseStatus`."""
+def strict_blocks_error(text: str) -> str:
+    """Why `strict_blocks` gives None for a text: the value of a `ParseStatus`."""
     tags = ("<think>", "</think>", "<answer>", "</answer>")
     counts = [text.count(tag) for tag in tags]
     if max(counts) > 1:
@@ -48,29 +49,31 @@ def misplaced_blocks(text: str) -> str:
 
 
 def read_blocks(text: str, max_payload: int) -> Blocks:
-    """Find the answer: the last answer block that stands outside the reasoning.
+    """Find the reasoning and the answer: the last answer block outside the reasoning.
 
-    Reasoning reaches from `<think>` to the next `</think>`; a text that begins inside it (the
-    template opened the tag) reasons up to its first `</think>`. A think block that is never
-    closed ends where an answer block opens. An unclosed answer block reaches to the next tag or
-    to the end. Without any answer block, all that is not reasoning is searched.
+    - Reasoning extends from `<think>` to the next `</think>`.
+    - A text whose first think tag is `</think>` starts inside the reasoning, because the chat
+      template opened the tag.
+    - An unclosed think block ends where the next answer block opens, or at the end of the text.
+    - An unclosed answer block ends at the next tag, or at the end of the text.
+    - Without an answer block, the payload is all text outside the reasoning.
 
     Args:
         text: The completion.
-        max_payload: Longest payload; of an untagged text the end is kept, of a block the start.
+        max_payload: Greatest length of the payload. A block keeps its start, other text its end.
     """
     tags = [
         (match.start(), match.end(), match[2].lower(), bool(match[1]))
         for match in _TAG.finditer(text)
     ]
-    thoughts = _thoughts(text, tags)
-    reasoning = text[slice(*thoughts[0])] if thoughts else None
-    payload = _last_answer(text, tags, thoughts)
+    spans = _reasoning_spans(text, tags)
+    reasoning = text[slice(*spans[0])] if spans else None
+    payload = _last_answer(text, tags, spans)
     if payload is not None:
         start, end = payload
         return Blocks(reasoning, text[start : min(end, start + max_payload)], True)
     outside, position = list[str](), 0
-    for start, end in thoughts:
+    for start, end in spans:
         outside.append(text[position:start])
         position = end
     outside.append(text[position:])
@@ -80,8 +83,8 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
 _Tag = tuple[int, int, str, bool]
 
 
-def _thoughts(text: str, tags: list[_Tag]) -> list[tuple[int, int]]:
-    """The spans of reasoning, in order."""
+def _reasoning_spans(text: str, tags: list[_Tag]) -> list[tuple[int, int]]:
+    """Start and end of each reasoning block, in order."""
     thinks = [tag for tag in tags if tag[2] == "think"]
     spans = list[tuple[int, int]]()
     opened = 0 if thinks and thinks[0][3] else None
@@ -98,17 +101,17 @@ def _thoughts(text: str, tags: list[_Tag]) -> list[tuple[int, int]]:
 
 
 def _last_answer(
-    text: str, tags: list[_Tag], thoughts: list[tuple[int, int]]
+    text: str, tags: list[_Tag], spans: list[tuple[int, int]]
 ) -> tuple[int, int] | None:
-    """The content's span of the last answer block that opens outside every thought."""
-    thought = len(thoughts) - 1
+    """Start and end of the content of the last answer block that opens outside the reasoning."""
+    current = len(spans) - 1
     for index in range(len(tags) - 1, -1, -1):
         start, end, name, closing = tags[index]
         if name != "answer" or closing:
             continue
-        while thought >= 0 and thoughts[thought][0] > start:
-            thought -= 1
-        if thought >= 0 and start < thoughts[thought][1]:
+        while current >= 0 and spans[current][0] > start:
+            current -= 1
+        if current >= 0 and start < spans[current][1]:
             continue
         following = tags[index + 1][0] if index + 1 < len(tags) else len(text)
         return end, following

@@ -1,9 +1,9 @@
-"""Coordinates in free text: lists, tuples and objects as the published models write them.
+"""Coordinates in free text, in the answer formats of the published models.
 
-A grammar over brackets, numbers, names and strings, read once from left to right. What does not
-fit is skipped, and an unclosed bracket gives up what it already holds.
+The text is tokenized once from left to right into brackets, numbers, names and strings. Other
+tokens are skipped. From an unclosed bracket, the complete groups inside it are kept.
 
-| dialect | example |
+| answer format | example |
 |---|---|
 | bare list | `[10, 20, 30, 40]`, `[[1, 2], [3, 4], [5, 6]]` |
 | Python tuples | `[(1, 2), (3, 4), (5, 6)]` |
@@ -29,10 +29,10 @@ from maniplvm.tasks.parsing.point_tags import tagged_points
 from maniplvm.tasks.sample import Task
 
 MAX_NUMBER_LENGTH = 40
-"""A longer run of digits is no coordinate."""
+"""Greatest length of a number in characters. A longer number is treated as a word."""
 
 MAX_DEPTH = 16
-"""Deeper brackets hold no answer."""
+"""Greatest depth of nested brackets. Deeper brackets are skipped."""
 
 _TOKEN = re.compile(
     r"""
@@ -47,7 +47,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""Every quantifier is bounded or possessive: no text makes it backtrack."""
+"""Every quantifier is bounded or possessive, so the regular expression never backtracks."""
 
 _PARTNER = {"]": "[", ")": "(", "}": "{"}
 
@@ -61,9 +61,9 @@ class Coordinates:
     """Numbers as the model wrote them.
 
     Attributes:
-        points: Pairs in the written order; two corners for a box.
-        x_first: The keys named the axes, so the frame's order does not apply.
-        size_second: The second pair is a width and a height.
+        points: Pairs in the written order. A box has two corners.
+        x_first: Whether x comes first because keys name the axes. The frame's order is then ignored.
+        size_second: Whether the second pair is a width and a height.
     """
 
     points: list[tuple[float, float]]
@@ -73,28 +73,35 @@ class Coordinates:
 
 @dataclass
 class _Group:
-    """A bracket and what it holds: numbers, groups, and in an object the names before them."""
+    """A pair of brackets with its content.
+
+    Attributes:
+        bracket: The opening bracket.
+        items: Numbers and inner groups, in order.
+        names: The items that follow a key, by key.
+        has_words: Whether words stand between the items. It is then prose and no list of numbers.
+    """
 
     bracket: str
     items: list[float | _Group] = field(default_factory=list["float | _Group"])
     names: dict[str, float | _Group] = field(default_factory=dict[str, "float | _Group"])
-    spoiled: bool = False
+    has_words: bool = False
 
 
 _Item: TypeAlias = float | _Group
 
 
 def find_coordinates(payload: str, task: Task) -> Coordinates | None:
-    """The last box, trace or list of points in a text.
+    """Find the last box, trace or list of points in a text.
 
     Args:
-        payload: The text to search, already cut to a bounded length.
-        task: Which shape to look for.
+        payload: The text to search, of bounded length.
+        task: The task, which decides the shape.
 
     Returns:
-        The coordinates in the model's own numbers and order (possibly infinite or NaN, or of the
-        wrong count: a list of three numbers is a box without points); None when there is nothing
-        of the shape.
+        The coordinates in the model's own numbers and order, or None if nothing has the shape. They
+        may be infinite or NaN, and their count may be wrong. A list of numbers that is no box gives
+        coordinates without points.
     """
     groups = _groups(payload)
     if task is Task.AFFORDANCE:
@@ -106,7 +113,7 @@ def find_coordinates(payload: str, task: Task) -> Coordinates | None:
 
 
 def _groups(text: str) -> list[_Group | None]:
-    """The outermost groups in order; None stands for text between them."""
+    """The outermost groups in order. None stands for text between them."""
     found = list[_Group | None]()
     stack = list[_Group]()
     name: str | None = None
@@ -137,11 +144,11 @@ def _groups(text: str) -> list[_Group | None]:
             if stack and stack[-1].bracket == _PARTNER[token]:
                 place(stack.pop())
             else:
-                found.extend(_salvaged(stack))
+                found.extend(_complete_groups(stack))
                 stack.clear()
         elif kind in ("number", "infinite"):
             if len(token) > MAX_NUMBER_LENGTH:
-                _spoil(stack, found)
+                _add_word(stack, found)
             else:
                 place(float(token))
         elif kind == "name":
@@ -151,22 +158,22 @@ def _groups(text: str) -> list[_Group | None]:
         elif kind == "string":
             name = None
         elif kind == "other":
-            _spoil(stack, found)
+            _add_word(stack, found)
             name = None
-    found.extend(_salvaged(stack))
+    found.extend(_complete_groups(stack))
     return found
 
 
-def _spoil(stack: list[_Group], found: list[_Group | None]) -> None:
-    """A word: inside brackets it makes them prose, outside it separates groups."""
+def _add_word(stack: list[_Group], found: list[_Group | None]) -> None:
+    """Note a word. It marks the open group as prose, or separates two groups."""
     if stack:
-        stack[-1].spoiled = True
+        stack[-1].has_words = True
     else:
         found.append(None)
 
 
-def _salvaged(stack: Sequence[_Group]) -> list[_Group | None]:
-    """The complete groups inside brackets that never closed, outermost first."""
+def _complete_groups(stack: Sequence[_Group]) -> list[_Group | None]:
+    """The complete groups inside unclosed brackets, outermost first."""
     groups = list[_Group | None]()
     for open_group in stack:
         groups.extend(item for item in open_group.items if isinstance(item, _Group))
@@ -194,7 +201,7 @@ def _last_box(groups: Sequence[_Group | None]) -> Coordinates | None:
 def _box(group: _Group) -> Coordinates | None:
     if group.bracket == "{":
         return _object_box(group)
-    if group.spoiled:
+    if group.has_words:
         return _nested_box(group)
     numbers = _numbers(group, 4)
     if numbers:
@@ -232,7 +239,7 @@ def _object_box(group: _Group) -> Coordinates | None:
 
 
 def _last_trace(groups: Sequence[_Group | None]) -> Coordinates | None:
-    """The last trace; points that stand next to one another form one."""
+    """The last trace. Adjacent points form a trace."""
     for index in range(len(groups) - 1, -1, -1):
         group = groups[index]
         if group is None:
@@ -241,18 +248,18 @@ def _last_trace(groups: Sequence[_Group | None]) -> Coordinates | None:
         if trace:
             return trace
         if _point(group):
-            return _run_of_points(groups, index)
+            return _adjacent_points(groups, index)
     return None
 
 
 def _last_points(groups: Sequence[_Group | None]) -> Coordinates | None:
-    """The last list of points, or the last point with those that stand right before it."""
+    """The last list of points, or the last point with the points directly before it."""
     for index in range(len(groups) - 1, -1, -1):
         group = groups[index]
         if group is None:
             continue
         if _point(group):
-            return _run_of_points(groups, index)
+            return _adjacent_points(groups, index)
         points = _points(group)
         if points:
             return points
@@ -260,25 +267,25 @@ def _last_points(groups: Sequence[_Group | None]) -> Coordinates | None:
 
 
 def _points(group: _Group) -> Coordinates | None:
-    """One point or several, however deep they stand."""
+    """One point or several, at any depth."""
     found = _point(group) or _trace(group)
     if found:
         return found
     inner = [*map(group.names.get, _TRACE_KEYS), *reversed(group.items)]
-    return next((points for item in inner if (points := _grouped_points(item))), None)
+    return next((points for item in inner if (points := _points_of(item))), None)
 
 
-def _grouped_points(item: _Item | None) -> Coordinates | None:
+def _points_of(item: _Item | None) -> Coordinates | None:
     return _points(item) if isinstance(item, _Group) else None
 
 
-def _run_of_points(groups: Sequence[_Group | None], index: int) -> Coordinates:
-    """The point at a place with the points that stand right before it, in the written order."""
+def _adjacent_points(groups: Sequence[_Group | None], index: int) -> Coordinates:
+    """The point at an index with the points directly before it, in the written order."""
     run = list[Coordinates]()
     while index >= 0 and (item := groups[index]) is not None and (point := _point(item)):
         run.append(point)
         index -= 1
-    return _joined(run[::-1])
+    return _concatenated(run[::-1])
 
 
 def _trace(group: _Group) -> Coordinates | None:
@@ -292,8 +299,8 @@ def _trace(group: _Group) -> Coordinates | None:
     if not group.items:
         return None
     points = [_point(item) if isinstance(item, _Group) else None for item in group.items]
-    if all(points) and not group.spoiled:
-        return _joined([point for point in points if point])
+    if all(points) and not group.has_words:
+        return _concatenated([point for point in points if point])
     numbers = _numbers(group, len(group.items))
     if numbers and len(numbers) >= 6 and len(numbers) % 2 == 0:
         return Coordinates(list(zip(numbers[::2], numbers[1::2], strict=True)))
@@ -304,7 +311,7 @@ def _trace(group: _Group) -> Coordinates | None:
     return None
 
 
-def _joined(points: Sequence[Coordinates]) -> Coordinates:
+def _concatenated(points: Sequence[Coordinates]) -> Coordinates:
     return Coordinates([point.points[0] for point in points], points[0].x_first)
 
 
@@ -322,7 +329,7 @@ def _point(group: _Group) -> Coordinates | None:
 
 
 def _numbers(group: _Group, length: int) -> list[float] | None:
-    if group.spoiled or len(group.items) != length:
+    if group.has_words or len(group.items) != length:
         return None
     numbers = [item for item in group.items if isinstance(item, float)]
     return numbers if len(numbers) == length else None

@@ -1,10 +1,9 @@
-"""Model text in, answer in original pixels out: the only parser in the house.
+"""Parse a completion into an answer in pixels of the original image.
 
-Every text is read twice. The *strict* reading accepts one `<think>` block followed by one
-`<answer>` block whose whole content is JSON of the expected shape: it earns the format reward.
-The *tolerant* reading finds the coordinates in whatever a model wrote, in any dialect of
-`maniplvm.tasks.parsing.formats`: it is what gets scored. Both are linear in the text's length, and
-nothing in the text is ever executed.
+Every completion is read twice. The *strict* reading accepts one `<think>` block followed by one
+`<answer>` block that holds only JSON of the expected shape. It decides the format reward. The
+*tolerant* reading finds coordinates in any answer format of `maniplvm.tasks.parsing.formats`. Its
+value is scored. Both take linear time, and no text is executed.
 """
 
 from __future__ import annotations
@@ -19,23 +18,22 @@ import numpy as np
 
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, View
-from maniplvm.tasks.parsing.blocks import misplaced_blocks, read_blocks, strict_blocks
+from maniplvm.tasks.parsing.blocks import read_blocks, strict_blocks, strict_blocks_error
 from maniplvm.tasks.parsing.formats import find_coordinates
 from maniplvm.tasks.sample import Task
 
 POINT_RANGE = (3, 10)
-"""How many points a trace answer has, both ends included."""
+"""Least and greatest number of points of a trace answer."""
 
 POINTING_RANGE = (1, 100)
-"""How many points a pointing answer has."""
+"""Least and greatest number of points of a pointing answer."""
 
 MAX_PAYLOAD = 8192
-"""Characters of an answer that are read; a real one is a few hundred long."""
+"""Greatest length of an answer in characters. A normal answer has a few hundred."""
 
-MAX_REACH = 1.0
-"""How far outside its range a number may lie, in whole ranges, before it stops being a place on
-the image. A near miss past the edge is scored; two numbers run together are not."""
-
+MAX_OVERSHOOT = 1.0
+"""Greatest distance of a number outside its range, as a multiple of the range. A point somewhat
+outside the image is scored. A number far outside is a writing error and is not."""
 
 _JSON = json.JSONDecoder(parse_int=float)
 _PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
@@ -44,11 +42,11 @@ _List: TypeAlias = list[Any]
 
 
 ANY_IMAGE = Frame("pixels", View.identity((1_000_000, 1_000_000)))
-"""Original pixels of an image of unknown size: only the bound that keeps arithmetic finite."""
+"""Pixels of an image of unknown size. The bound keeps the arithmetic finite."""
 
 
 class ParseStatus(StrEnum):
-    """How a reading ended."""
+    """Outcome of a reading."""
 
     OK = "ok"
     NO_THINK_BLOCK = "no_think_block"
@@ -66,16 +64,16 @@ class ParseStatus(StrEnum):
 
 @dataclass(eq=False, slots=True)  # not frozen: that alone would cost 3 % of a batch
 class Answer:
-    """What a completion says.
+    """The parsed content of a completion.
 
     Attributes:
-        task: What it was read as.
-        value: The tolerant reading [px of the original image, float64, not writeable]: `(4,)`
-            `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory and pointing; None when it
-            failed.
-        status: How the tolerant reading ended; `ok` exactly when `value` is there.
-        format_status: How the strict reading ended; `ok` earns the format reward.
-        reasoning: What stands in the `<think>` block, stripped; None without one.
+        task: The task that it was read for.
+        value: Value of the tolerant reading [px of the original image, float64, read-only], or None
+            if it failed. Shape `(4,)` `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory and
+            pointing.
+        status: Outcome of the tolerant reading: `ok` exactly if there is a `value`.
+        format_status: Outcome of the strict reading. `ok` earns the format reward.
+        reasoning: Stripped content of the `<think>` block, or None without one.
     """
 
     task: Task
@@ -101,17 +99,17 @@ def parse_answer(
     frame: Frame | None = None,
     point_range: tuple[int, int] = POINT_RANGE,
 ) -> Answer:
-    """Read a completion.
+    """Parse a completion.
 
     Args:
-        text: The completion, whatever it is.
+        text: The completion; any string.
         task: `affordance`, `trajectory` or `pointing`.
-        frame: The frame in which the model speaks, bound to the image; None takes the numbers
-            as pixels of an image whose size is not known.
-        point_range: Fewest and most points of a trace.
+        frame: The model's coordinate frame, bound to the image. None takes the numbers as pixels of
+            an image of unknown size.
+        point_range: Least and greatest number of points of a trace.
 
     Returns:
-        The answer; a text that cannot be read is a status, never an exception.
+        The answer. A text that cannot be parsed gives a status and never an exception.
 
     Raises:
         ValueError: an unknown task.
@@ -126,7 +124,7 @@ def parse_answer(
             value = _to_pixels(numbers, task, frame)
             return Answer(task, value, ParseStatus.OK, ParseStatus.OK, reasoning.strip())
     else:
-        format_status = ParseStatus(misplaced_blocks(text))
+        format_status = ParseStatus(strict_blocks_error(text))
 
     tolerant = read_blocks(text, MAX_PAYLOAD)
     reasoning = None if tolerant.reasoning is None else tolerant.reasoning.strip()
@@ -139,7 +137,7 @@ def parse_answer(
 def _strict_numbers(
     payload: str, task: Task, frame: Frame, point_range: tuple[int, int]
 ) -> tuple[FloatArray | None, ParseStatus]:
-    """JSON of exactly the shape asked for, inside the frame: `(2, 2)` corners or `(N, 2)`."""
+    """JSON of the exact shape, inside the frame: `(2, 2)` corners or `(N, 2)` points."""
     if len(payload) > MAX_PAYLOAD:
         return None, ParseStatus.TOO_LONG
     numbers = _json_numbers(payload, task)
@@ -163,11 +161,12 @@ def _strict_numbers(
 
 
 def _json_numbers(payload: str, task: Task) -> FloatArray | None:
-    """The strict forms, `(N, 2)`: a bare list, or the objects that the Qwen family was taught.
+    """The numbers of a strict answer, `(N, 2)`: a bare list, or objects as Qwen models write them.
 
-    Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list; a list of
-    another length has no pairs. Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
-    Pointing: the same, or Gemini's `[{"point": [y, x]}, ...]`.
+    - Affordance: `[x1, y1, x2, y2]`, or one `{"bbox_2d": [...]}`, alone or in a list. A list of
+      another length gives no pairs.
+    - Trajectory: `[[x, y], ...]`, or `[{"point_2d": [x, y]}, ...]`.
+    - Pointing: the same, or Gemini's `[{"point": [y, x]}, ...]`.
     """
     payload = payload.strip()
     try:
@@ -175,7 +174,7 @@ def _json_numbers(payload: str, task: Task) -> FloatArray | None:
         if end != len(payload):
             return None
         if _PLAIN.fullmatch(payload) is None:
-            value = _unkeyed_box(value) if task is Task.AFFORDANCE else _unkeyed_points(value, task)
+            value = _box_numbers(value) if task is Task.AFFORDANCE else _point_numbers(value, task)
         numbers = np.array(value, dtype=np.float64)
     except (ValueError, TypeError, RecursionError):  # not JSON, ragged, or not of this form
         return None
@@ -188,27 +187,27 @@ def _json_numbers(payload: str, task: Task) -> FloatArray | None:
     return None if numbers.size or numbers.ndim != 1 else _NO_PAIRS
 
 
-def _unkeyed_box(value: Any) -> _List:
+def _box_numbers(value: Any) -> _List:
     items = cast("_List", value) if isinstance(value, list) else []
     wrapped = len(items) == 1 and isinstance(items[0], dict)
     return _floats(items[0] if wrapped else value, "bbox_2d")
 
 
-def _unkeyed_points(value: Any, task: Task) -> list[_List]:
+def _point_numbers(value: Any, task: Task) -> list[_List]:
     if not isinstance(value, list):
         raise TypeError("points are a list")
     return [
-        _floats(item, "point" if task is Task.POINTING and _is_short(item) else "point_2d")
+        _floats(item, "point" if task is Task.POINTING and _is_gemini_point(item) else "point_2d")
         for item in cast("_List", value)
     ]
 
 
-def _is_short(item: Any) -> bool:
+def _is_gemini_point(item: Any) -> bool:
     return isinstance(item, dict) and "point_2d" not in item
 
 
 def _floats(value: Any, key: str) -> _List:
-    """A list of numbers, bare or in an object; JSON's true, null and texts are no numbers."""
+    """A list of numbers, bare or in an object. Booleans, null and strings are no numbers."""
     numbers: Any = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else value
     if not isinstance(numbers, list):
         raise TypeError("not a list")
@@ -233,7 +232,7 @@ def _tolerant_value(
         numbers = numbers[:, ::-1]
     if not np.isfinite(numbers).all():
         return None, ParseStatus.NON_FINITE
-    if frame.reach(numbers) > MAX_REACH:
+    if frame.reach(numbers) > MAX_OVERSHOOT:
         return None, ParseStatus.OUT_OF_RANGE
     if task is Task.AFFORDANCE:
         numbers = np.sort(numbers, axis=0)

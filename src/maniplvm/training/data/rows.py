@@ -16,14 +16,12 @@ from maniplvm.optional import datasets
 from maniplvm.tasks import (
     PromptStyle,
     Sample,
-    Target,
     TraceTarget,
-    fit_points,
+    answerable_trace,
     resolve_prompt,
     write_completion,
     write_reasoning,
 )
-from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.data.pool import SamplePool
 
@@ -104,20 +102,10 @@ def recipe_prompts(recipe: Recipe, interface: ModelInterface) -> PromptStyle:
 
 def reference_completion(sample: Sample, frame: Frame) -> str:
     """The completion that SFT trains for a sample."""
-    return write_completion(_valid_target(sample.target), frame, write_reasoning(sample))
-
-
-def _valid_target(target: Target) -> Target:
-    """A target that the answer format allows: a trace gets an allowed number of points."""
-    if not isinstance(target, TraceTarget):
-        return target
-    least, most = POINT_RANGE
-    points = fit_points(target, most).points
-    while len(points) < least:
-        longest = int(np.argmax(np.linalg.norm(np.diff(points, axis=0), axis=1)))
-        middle = (points[longest] + points[longest + 1]) / 2
-        points = np.insert(points, longest + 1, middle, axis=0)
-    return TraceTarget(points)
+    target = sample.target
+    if isinstance(target, TraceTarget):
+        target = answerable_trace(target)
+    return write_completion(target, frame, write_reasoning(sample))
 
 
 def _decode_image(sample: Sample) -> Any:

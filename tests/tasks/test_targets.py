@@ -65,8 +65,8 @@ def test_regions_are_equal_by_value_and_cannot_be_changed():
         ({"polygons": [[[0, 0], [1, 1], [2, 2]]]}, "encloses no area"),
         ({"polygons": [[[0, 0], [1, np.inf], [2, 0]]]}, "finite"),
         ({"mask": np.zeros((4, 4), dtype=bool)}, "no set pixel"),
-        ({"mask": np.ones((4, 4))}, "truth values"),
-        ({"mask": np.ones(4, dtype=bool)}, "truth values"),
+        ({"mask": np.ones((4, 4))}, "array of bool"),
+        ({"mask": np.ones(4, dtype=bool)}, "array of bool"),
         ({"polygons": [U_SHAPE], "marks": [1, 2]}, "marks"),
     ],
 )

@@ -1,10 +1,11 @@
-"""The target of a pointing question: where on the image a point counts as right."""
+"""The targets of samples: a box, a trace or a region of the original image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,23 +23,86 @@ from maniplvm.geometry.regions import (
     widest_chord,
 )
 
-_CHORDS = 16
-"""Heights at which a place inside polygons is looked for."""
+_LEVELS = 31
+"""Number of horizontal lines that are searched for a point inside a polygon."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxTarget:
+    """The box around the part that the gripper must touch.
+
+    Attributes:
+        xyxy: `(4,)` [px of the original image], `x1 < x2` and `y1 < y2`, x right, y down.
+
+    Raises:
+        ValueError: not four finite numbers, or a box without area.
+    """
+
+    xyxy: FloatArray
+
+    def __init__(self, xyxy: ArrayLike) -> None:
+        box = _numbers(xyxy, "box target")
+        if box.shape != (4,):
+            raise ValueError(
+                f"box target: expected 4 numbers x1, y1, x2, y2, got shape {box.shape}"
+            )
+        if not (box[0] < box[2] and box[1] < box[3]):
+            raise ValueError(f"box target: needs x1 < x2 and y1 < y2, got {box.tolist()}")
+        object.__setattr__(self, "xyxy", box)
+
+    @property
+    def points(self) -> FloatArray:
+        """The two corners, `(2, 2)` [px]."""
+        return self.xyxy.reshape(2, 2)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BoxTarget) and bool(np.array_equal(self.xyxy, other.xyxy))
+
+    def __hash__(self) -> int:
+        return hash(self.xyxy.tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class TraceTarget:
+    """The path of the end effector in the image, in the order of time.
+
+    Attributes:
+        points: `(N, 2)` [px of the original image], `N >= 2`.
+
+    Raises:
+        ValueError: not an `(N, 2)` array of finite numbers, or fewer than two points.
+    """
+
+    points: FloatArray
+
+    def __init__(self, points: ArrayLike) -> None:
+        trace = _numbers(points, "trace target")
+        if trace.ndim != 2 or trace.shape[1] != 2 or len(trace) < 2:
+            raise ValueError(f"trace target: expected shape (N >= 2, 2), got {trace.shape}")
+        object.__setattr__(self, "points", trace)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TraceTarget) and bool(np.array_equal(self.points, other.points))
+
+    def __hash__(self) -> int:
+        return hash(self.points.tobytes())
 
 
 @dataclass(frozen=True, eq=False)
 class RegionTarget:
-    """Where to point: the union of polygons and a mask. A point on its boundary is right.
+    """The correct region of a pointing task: the union of polygons and a mask.
+
+    A point on the boundary is correct.
 
     Attributes:
-        polygons: Each `(M >= 3, 2)` [px of the original image], x right, y down.
-        mask: `(H, W)` bool, of the original image's size, or None.
-        marks: `(N, 2)` [px]: points that the data set itself gives as right, or None. They need
-            not lie inside: they are for people, and protocols read only the region.
+        polygons: Polygons, each `(M >= 3, 2)` [px of the original image], x right, y down.
+        mask: `(H, W)` bool array of the original image's size, or None.
+        marks: `(N, 2)` [px] points that the source of the data lists as correct, or None. They may
+            lie outside the region. They are drawn; protocols use only the region.
 
     Raises:
-        ValueError: neither a polygon nor a set pixel; a polygon without area; a number that is
-            not finite; or another shape.
+        ValueError: neither a polygon nor a set pixel, a polygon without area, a number that is
+            not finite, or an array of another shape.
     """
 
     polygons: tuple[FloatArray, ...] = ()
@@ -67,13 +131,13 @@ class RegionTarget:
         return cls([box_polygon(box) for box in boxes])
 
     def contains(self, points: ArrayLike) -> BoolArray:
-        """Which of the points `(N, 2)` [px] are right, `(N,)`."""
+        """Which of the points `(N, 2)` [px] are correct, `(N,)`."""
         inside = in_polygons(points, self.polygons)
         return inside if self.mask is None else inside | in_mask(points, self.mask)
 
     @cached_property
     def bounds(self) -> FloatArray:
-        """The tightest box around it, `(4,)` x1, y1, x2, y2 [px]."""
+        """The tightest box around the region, `(4,)` x1, y1, x2, y2 [px]."""
         corners = [
             corner for polygon in self.polygons for corner in (polygon.min(0), polygon.max(0))
         ]
@@ -92,12 +156,12 @@ class RegionTarget:
 
     @property
     def outlines(self) -> tuple[FloatArray, ...]:
-        """Closed outlines for drawing, each `(M, 2)` [px]: the polygons, and the mask's edges."""
+        """Closed outlines for drawing, each `(M, 2)` [px]: the polygons and the mask's edges."""
         return self.polygons + (() if self.mask is None else mask_outlines(self.mask))
 
     @cached_property
     def area_px(self) -> float:
-        """Its area [px^2]: exact for polygons; with a mask, pixels whose centres are covered."""
+        """The area [px^2]. It is exact for polygons; with a mask, covered pixel centres count."""
         if self.mask is None:
             return area_of_union(self.polygons)
         mask = self.mask
@@ -107,17 +171,18 @@ class RegionTarget:
 
     @cached_property
     def inside_point(self) -> FloatArray:
-        """A place well inside, `(2,)` [px]: the one that supervision teaches.
+        """A point well inside the region, `(2,)` [px]: the reference answer.
 
-        Of the middles of some horizontal chords through the largest polygon the one farthest from
-        its edges; of a mask alone the set pixel nearest to its centre of mass.
+        With polygons: the widest horizontal chords of the largest polygon are computed at some
+        heights, and the chord middle that is farthest from the edges is chosen. With a mask alone:
+        the set pixel nearest to the centre of mass.
         """
         if not self.polygons:
             return self._middle_pixel()
         largest = [max(self.polygons, key=lambda polygon: area_of_union([polygon]))]
         heights = largest[0][:, 1]
         low, high = float(heights.min()), float(heights.max())
-        levels = [low + (high - low) * step / (2 * _CHORDS) for step in range(1, 2 * _CHORDS)]
+        levels = [low + (high - low) * step / (_LEVELS + 1) for step in range(1, _LEVELS + 1)]
         chords = [(widest_chord(largest, y), y) for y in levels]
         middles = np.array([[sum(chord) / 2, y] for chord, y in chords if chord is not None])
         return read_only(middles[int(edge_distance(middles, largest).argmax())])
@@ -134,8 +199,8 @@ class RegionTarget:
             isinstance(other, RegionTarget)
             and len(self.polygons) == len(other.polygons)
             and all(map(np.array_equal, self.polygons, other.polygons))
-            and _same(self.mask, other.mask)
-            and _same(self.marks, other.marks)
+            and _is_same(self.mask, other.mask)
+            and _is_same(self.marks, other.marks)
         )
 
     def __hash__(self) -> int:
@@ -143,11 +208,24 @@ class RegionTarget:
         return hash((tuple(polygon.tobytes() for polygon in self.polygons), mask))
 
 
+Target: TypeAlias = BoxTarget | TraceTarget | RegionTarget
+
+
+def _numbers(values: ArrayLike, name: str) -> FloatArray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: not an array of numbers") from error
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: every coordinate must be finite")
+    return read_only(array)
+
+
 def _mask(values: ArrayLike) -> BoolArray:
     mask = np.array(values)
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise ValueError(
-            f"region target: a mask is (H, W) of truth values, got {mask.shape} of {mask.dtype}"
+            f"region target: a mask must be a (H, W) array of bool, got {mask.shape} of {mask.dtype}"
         )
     if not mask.any():
         raise ValueError("region target: the mask has no set pixel")
@@ -158,11 +236,13 @@ def _mask(values: ArrayLike) -> BoolArray:
 def _marks(values: ArrayLike) -> FloatArray:
     marks = np.array(values, dtype=np.float64)
     if marks.ndim != 2 or marks.shape[1] != 2 or not len(marks) or not np.isfinite(marks).all():
-        raise ValueError(f"region target: marks are (N >= 1, 2) finite numbers, got {marks.shape}")
+        raise ValueError(
+            f"region target: marks must be (N >= 1, 2) finite numbers, got {marks.shape}"
+        )
     return read_only(marks)
 
 
-def _same(first: NDArray[np.generic] | None, second: NDArray[np.generic] | None) -> bool:
+def _is_same(first: NDArray[np.generic] | None, second: NDArray[np.generic] | None) -> bool:
     if first is None or second is None:
         return first is second
     return np.array_equal(first, second)
