@@ -159,7 +159,7 @@ class Session:
 
 def _trust(trainer: Any) -> dict[str, Any]:
     """What a trainer that shares prefixes found out about itself, for the record."""
-    if not hasattr(trainer, "agreements"):
+    if not hasattr(trainer, "verification_results"):
         return {}
-    verified = {what: str(agreement) for what, agreement in trainer.agreements.items()}
+    verified = {part: str(result) for part, result in trainer.verification_results.items()}
     return {"shared_prefix": {"verified": verified, "fallbacks": dict(trainer.fallbacks)}}
