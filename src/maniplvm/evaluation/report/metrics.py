@@ -134,7 +134,7 @@ METRICS: Mapping[Task, tuple[Metric, ...]] = {
         Metric(
             "success",
             "boxes with IoU over .5",
-            "fraction of boxes with IoU over .5",
+            "fraction of boxes that count as a success",
             MetricFormat.PERCENT,
         ),
         _INSIDE,
@@ -175,8 +175,8 @@ METRICS: Mapping[Task, tuple[Metric, ...]] = {
             MetricFormat.PERCENT,
         ),
         *(
-            Metric(key, name, phrase, MetricFormat.PIXELS, is_advanced=True)
-            for key, name, phrase in (
+            Metric(key, name, description, MetricFormat.PIXELS, is_advanced=True)
+            for key, name, description in (
                 ("avg", "mean distance", "mean of the Fréchet and Hausdorff distance and RMSE"),
                 ("dfd", "Fréchet distance", "discrete Fréchet distance to the target"),
                 (

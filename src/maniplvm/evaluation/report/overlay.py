@@ -220,17 +220,17 @@ def _dashes(style: Style, stroke: float) -> str | None:
 def _box(box: FloatArray, style: Style, stroke: float) -> Markup:
     x1, y1, x2, y2 = box.reshape(4).tolist()
     grown = stroke / 2
-    place = {
+    attributes = {
         "x": x1 - grown,
         "y": y1 - grown,
         "width": max(0.0, x2 - x1) + stroke,
         "height": max(0.0, y2 - y1) + stroke,
         "fill": "none",
     }
-    halo = tag("rect", **place, class_="halo", stroke_width=stroke * 1.9)
+    halo = tag("rect", **attributes, class_="halo", stroke_width=stroke * 1.9)
     line = tag(
         "rect",
-        **place,
+        **attributes,
         stroke=style.colour,
         stroke_width=stroke,
         stroke_dasharray=_dashes(style, stroke),
@@ -280,12 +280,12 @@ def _outline(points: FloatArray, style: Style, stroke: float) -> Markup:
 def _points(points: FloatArray, style: Style, stroke: float) -> Markup:
     """Draw each point as a path, centred on the point."""
     arm = stroke * 2.4
-    made: list[Markup] = []
+    crosses: list[Markup] = []
     for x, y in points.tolist():
         path = {"d": f"M{x - arm:.1f} {y:.1f}h{2 * arm:.1f}M{x:.1f} {y - arm:.1f}v{2 * arm:.1f}"}
-        made.append(tag("path", **path, class_="halo", stroke_width=stroke * 2.2))
-        made.append(tag("path", **path, stroke=style.colour, stroke_width=stroke * 1.2))
-    return Markup("").join(made)
+        crosses.append(tag("path", **path, class_="halo", stroke_width=stroke * 2.2))
+        crosses.append(tag("path", **path, stroke=style.colour, stroke_width=stroke * 1.2))
+    return Markup("").join(crosses)
 
 
 _DRAW_FUNCTIONS = {"box": _box, "trace": _trace, "outline": _outline, "points": _points}

@@ -196,14 +196,14 @@ def _comparison_galleries(
     """Galleries that compare the model of the page with every other model, by task."""
     named = named_evaluations(comparison)
     own = next(name for series, name, _ in named if series == "after")
-    made: list[tuple[str, list[Gallery]]] = []
+    titled: list[tuple[str, list[Gallery]]] = []
     for task in Task:
         for series, name, other in named:
             if series != "after":
                 found = comparison_galleries(sample_pairs(other, comparison.after, task), name, own)
                 galleries = [cards.gallery(each, (name, own)) for each in found]
-                made.append((f"{TITLES[task]}; {name} compared with {own}", galleries))
-    return [(title, galleries) for title, galleries in made if galleries]
+                titled.append((f"{TITLES[task]}; {name} compared with {own}", galleries))
+    return [(title, galleries) for title, galleries in titled if galleries]
 
 
 def _evaluations(comparison: Comparison | None) -> list[ModelEvaluation]:

@@ -121,8 +121,8 @@ def matches_target(written: Any, target: Target) -> bool:
     if isinstance(target, RegionTarget):
         return bool(np.allclose(target_bounds(written), target.bounds, atol=0.01))
     points = np.asarray(written, dtype=np.float64).reshape(-1)
-    held = target.points.reshape(-1)
-    return points.size == held.size and bool(np.allclose(points, held, atol=0.01))
+    expected = target.points.reshape(-1)
+    return points.size == expected.size and bool(np.allclose(points, expected, atol=0.01))
 
 
 def scored_answer(record: ScoredSample) -> Numbers | None:
@@ -153,8 +153,11 @@ def _traces(records: Sequence[ScoredSample], diagonals: FloatArray) -> _TaskMetr
             [np.array(getattr(records[index], name), dtype=np.float64) for index in parsed]
             for name in ("answer", "target")
         )
-        found = trace_distances(answers, targets)
-        end[parsed], error[parsed] = found.end / diagonals[parsed], found.dfd / diagonals[parsed]
+        distances = trace_distances(answers, targets)
+        end[parsed], error[parsed] = (
+            distances.end / diagonals[parsed],
+            distances.dfd / diagonals[parsed],
+        )
     return end, error, end * diagonals < SUCCESS_END_PX
 
 

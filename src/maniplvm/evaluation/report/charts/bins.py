@@ -71,11 +71,11 @@ def success_by_bin(metrics: SampleMetrics, bins: IntArray, count: int) -> list[I
         bins: `(N,)` bin of each answer, -1 to leave an answer out.
         count: Number of bins.
     """
-    found: list[Interval] = []
+    rates: list[Interval] = []
     for index in range(count):
         rows = bins == index
-        found.append(bootstrap_mean(metrics.success[rows], groups=metrics.scenes_of(rows)))
-    return found
+        rates.append(bootstrap_mean(metrics.success[rows], groups=metrics.scenes_of(rows)))
+    return rates
 
 
 def bin_chart(
@@ -101,13 +101,13 @@ def bin_chart(
     if edges[0] == edges[-1]:
         return None
     count = len(edges) - 1
-    found: list[list[Interval]] = []
+    rates: list[list[Interval]] = []
     for (own, rows), own_values in zip(selections, values, strict=True):
         bins = np.full(len(own), -1, dtype=np.intp)
         bins[rows] = bin_indices(own_values, edges)
-        found.append(success_by_bin(own, bins, count))
+        rates.append(success_by_bin(own, bins, count))
     return BinChart(
-        variable.title, variable.description, _draw(variable, evaluations, edges, found, y_title)
+        variable.title, variable.description, _draw(variable, evaluations, edges, rates, y_title)
     )
 
 
@@ -115,23 +115,23 @@ def _draw(
     variable: BinnedVariable,
     evaluations: Sequence[tuple[str, str, SampleMetrics]],
     edges: FloatArray,
-    found: Sequence[Sequence[Interval]],
+    rates: Sequence[Sequence[Interval]],
     y_title: str,
 ) -> Markup:
     count = len(edges) - 1
     ticks = [
         (float(index), variable.format_edge(edge)) for index, edge in enumerate(edges.tolist())
     ]
-    notes = [(index + 0.5, _counts([own[index].count for own in found])) for index in range(count)]
+    notes = [(index + 0.5, _counts([own[index].count for own in rates])) for index in range(count)]
     across = Axis(0, count, ticks, variable.axis, notes, notes_title="n")
     up = axis_from_ticks([0, 0.25, 0.5, 0.75, 1], format_percent, y_title)
     label = "; ".join(
         f"{name}: {', '.join(f'{100 * each.mean:.0f} %' if each.count else 'none' for each in own)}"
-        for (_, name, _), own in zip(evaluations, found, strict=True)
+        for (_, name, _), own in zip(evaluations, rates, strict=True)
     )
     chart = Chart(across, up, f"{variable.title}, from left to right: {label}", height=170)
-    for place, ((series, _, _), own) in enumerate(zip(evaluations, found, strict=True)):
-        shift = 13.0 * (place - (len(evaluations) - 1) / 2)
+    for order, ((series, _, _), own) in enumerate(zip(evaluations, rates, strict=True)):
+        shift = 13.0 * (order - (len(evaluations) - 1) / 2)
         for index, share in enumerate(own):
             if share.count:
                 chart.whisker(index + 0.5, share.low, share.high, series, shift)

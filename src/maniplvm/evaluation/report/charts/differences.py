@@ -66,16 +66,16 @@ def difference_panels(series: Sequence[tuple[str, Changes]]) -> list[DifferenceP
 def _difference_panel(
     task: Task, key: str, series: Sequence[tuple[str, Changes]]
 ) -> DifferencePanel | None:
-    found: dict[str, list[tuple[int, str, Change]]] = {}
+    changes_by_split: dict[str, list[tuple[int, str, Change]]] = {}
     for index, (name, changes) in enumerate(series):
         for (split, of_task, of_key), change in changes.items():
             if (of_task, of_key) == (task, key):
-                found.setdefault(split, []).append((index, name, change))
-    if not found:
+                changes_by_split.setdefault(split, []).append((index, name, change))
+    if not changes_by_split:
         return None
     ends = [
         abs(end)
-        for own in found.values()
+        for own in changes_by_split.values()
         for _, _, change in own
         for end in (
             change.paired_difference.difference.low,
@@ -85,7 +85,7 @@ def _difference_panel(
     limit, metric = round_up(max(ends)), metric_of(task, key)
     rows = [
         (split, [_mark(index, name, change, limit) for index, name, change in own])
-        for split, own in found.items()
+        for split, own in changes_by_split.items()
     ]
     return DifferencePanel(metric, metric.format_difference_number(limit).removeprefix("+"), rows)
 

@@ -53,12 +53,12 @@ class ColourScale:
     @property
     def legend(self) -> Sequence[tuple[int, str]]:
         """Each colour level with its range of scores, the best first."""
-        shown = [self.format_score(edge) for edge in self.edges]
+        labels = [self.format_score(edge) for edge in self.edges]
         if not self.is_error:
-            shown.reverse()
+            labels.reverse()
         first, last = ("up to", "over") if self.is_error else ("from", "under")
-        between = [f"{low.removesuffix(' %')} to {high}" for low, high in pairwise(shown)]
-        return list(enumerate([f"{first} {shown[0]}", *between, f"{last} {shown[-1]}"], start=1))
+        between = [f"{low.removesuffix(' %')} to {high}" for low, high in pairwise(labels)]
+        return list(enumerate([f"{first} {labels[0]}", *between, f"{last} {labels[-1]}"], start=1))
 
 
 COLOUR_SCALES: Mapping[Task, ColourScale] = {

@@ -31,12 +31,13 @@ _DESCRIPTIONS = {
     "completion_length": "mean length of a completion [tokens]",
     "truncated": "completions truncated at the length limit",
     "groups_without_signal": "groups in which all completions have the same reward",
+    "frac_reward_zero_std": "groups in which all completions have the same reward",
     "group_spread": "standard deviation of the reward within a group",
     "entropy": "mean entropy of the policy per token",
     "kl": "KL divergence from the reference policy",
     "loss": "training loss",
     "grad_norm": "norm of the gradient",
-    "learning_rate": "learning rate",
+    "learning_rate": "learning rate of the optimizer",
     "token_accuracy": "label tokens that are the most likely token",
     "mean_token_accuracy": "label tokens that are the most likely token",
 }
@@ -64,9 +65,9 @@ class Curve:
 def learning_curves(runs: Sequence[Run]) -> tuple[list[Curve], list[Curve]]:
     """Charts of the reward and its terms, and of all other metrics, in the order of the log."""
     names = dict.fromkeys(name for run in runs for line in run.log for name in line)
-    shown = [name for name in names if name not in _HIDDEN]
-    rewards = [name for name in shown if name == "reward" or name.startswith("reward/")]
-    others = sorted((n for n in shown if n not in rewards), key=lambda name: name in _LAST)
+    logged = [name for name in names if name not in _HIDDEN]
+    rewards = [name for name in logged if name == "reward" or name.startswith("reward/")]
+    others = sorted((n for n in logged if n not in rewards), key=lambda name: name in _LAST)
     return (
         [curve for name in rewards if (curve := _curve(name, runs))],
         [curve for name in others if (curve := _curve(name, runs))],

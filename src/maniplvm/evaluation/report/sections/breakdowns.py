@@ -84,7 +84,7 @@ class Breakdown:
 def failures(comparison: Comparison) -> list[Breakdown]:
     """Parsing failures and execution failures by kind, over all splits."""
     evaluations = [e for e in (comparison.before, comparison.after) if e is not None]
-    made = [
+    breakdowns = [
         _counted(
             "Parsing failures",
             "fraction of all answers of the task, over all splits",
@@ -101,7 +101,7 @@ def failures(comparison: Comparison) -> list[Breakdown]:
             EXECUTION_DESCRIPTIONS,
         ),
     ]
-    return [breakdown for breakdown in made if breakdown.sections]
+    return [breakdown for breakdown in breakdowns if breakdown.sections]
 
 
 def _statuses(evaluation: ModelEvaluation, task: Task) -> tuple[Counter[str], int]:
@@ -156,7 +156,7 @@ def _series(columns: Sequence[object]) -> list[str]:
 
 def categories(comparison: Comparison) -> list[Breakdown]:
     """The main metric of every category, with one breakdown for each split."""
-    made: list[Breakdown] = []
+    breakdowns: list[Breakdown] = []
     for split in comparison.after.result.splits:
         evaluation = [
             (task, metric) for task in Task if (metric := _category_metric(comparison, split, task))
@@ -164,8 +164,8 @@ def categories(comparison: Comparison) -> list[Breakdown]:
         found = [_category_bars(comparison, split, task, metric) for task, metric in evaluation]
         sections = [section for section in found if section.bars]
         if sections:
-            made.append(Breakdown(split, SPLIT_DESCRIPTIONS.get(split, ""), sections))
-    return made
+            breakdowns.append(Breakdown(split, SPLIT_DESCRIPTIONS.get(split, ""), sections))
+    return breakdowns
 
 
 def _category_metric(comparison: Comparison, split: str, task: Task) -> Metric | None:

@@ -78,7 +78,7 @@ class TaskAnalysis:
 def analyze_errors(comparison: Comparison) -> list[TaskAnalysis]:
     """Analyse every task of the evaluation."""
     evaluations = named_evaluations(comparison)
-    made: list[TaskAnalysis] = []
+    task_analyses: list[TaskAnalysis] = []
     for task in Task:
         scored = [
             (series, name, own)
@@ -89,8 +89,8 @@ def analyze_errors(comparison: Comparison) -> list[TaskAnalysis]:
         if after is not None:
             scored_as = scoring_task(comparison.after, task)
             splits = list(dict.fromkeys(after.splits))
-            made.append(_analyze_task(TITLES[task], scored_as, scored, splits))
-    return made
+            task_analyses.append(_analyze_task(TITLES[task], scored_as, scored, splits))
+    return task_analyses
 
 
 def _analyze_task(

@@ -85,9 +85,9 @@ def commands(
     runs: Sequence[Run], evaluations: Sequence[ModelEvaluation], own: Sequence[str]
 ) -> list[str]:
     """Commands in the order in which they must run, with that of the page last."""
-    found: list[Any] = [run.facts.get("command") for run in runs]
-    found += [evaluation.result.command for evaluation in evaluations]
-    written = [_command(command) for command in [*found, own]]
+    values: list[Any] = [run.facts.get("command") for run in runs]
+    values += [evaluation.result.command for evaluation in evaluations]
+    written = [_command(command) for command in [*values, own]]
     return list(dict.fromkeys(visible(line) for line in written if line))
 
 
@@ -97,10 +97,10 @@ def _command(command: Any) -> str:
     return shlex.join(map(str, command)) if isinstance(command, list | tuple) else ""
 
 
-def _versions(found: Any) -> str:
-    if not isinstance(found, Mapping):
+def _versions(values: Any) -> str:
+    if not isinstance(values, Mapping):
         return ""
-    return ", ".join(f"{visible(str(name))} {visible(str(own))}" for name, own in found.items())
+    return ", ".join(f"{visible(str(name))} {visible(str(own))}" for name, own in values.items())
 
 
 def _plain(value: Any) -> str:

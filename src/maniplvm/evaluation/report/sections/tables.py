@@ -76,8 +76,8 @@ def interval_of(result: TaskResult | None, key: str) -> Interval | None:
 
 def metric_tables(comparison: Comparison) -> list[Table]:
     """Build one table for each evaluated task."""
-    made = [_table(comparison, task) for task in Task]
-    return [table for table in made if table.groups]
+    result_tables = [_table(comparison, task) for task in Task]
+    return [table for table in result_tables if table.groups]
 
 
 def _table(comparison: Comparison, task: Task) -> Table:
@@ -140,7 +140,7 @@ def all_metric_tables(comparison: Comparison) -> list[Table]:
     """Build tables of all metrics, strict and as published, and of all reward terms."""
     evaluations = [e for e in (comparison.before, comparison.after) if e is not None]
     columns = ["before", "after", "change"] if comparison.before else ["after"]
-    made: list[Table] = []
+    result_tables: list[Table] = []
     for task in Task:
         groups: list[SplitRows] = []
         for split in comparison.after.result.splits:
@@ -159,8 +159,8 @@ def all_metric_tables(comparison: Comparison) -> list[Table]:
                         ]
                     groups.append(SplitRows(f"{split}, {name}", description, "", rows))
         if groups:
-            made.append(Table(TITLES[task], columns, groups))
-    return made
+            result_tables.append(Table(TITLES[task], columns, groups))
+    return result_tables
 
 
 _BLOCKS: Sequence[tuple[str, str, Callable[[TaskResult], Intervals]]] = (
