@@ -1,15 +1,18 @@
-"""What sharing the prompt of a group saves, side by side with stock TRL.
+"""Time and memory of GRPO with a shared prefix, compared with stock TRL.
 
-Run by `make bench-grpo`. Tiny Qwen2.5-VL and Qwen3-VL with random weights, one prompt of `G`
-completions a step; A B A B in one run, median of the ratios. Every rollout goes to the full
-length; completions are then cut to lengths between half and all of it, the same on both sides.
-With `--gpu`: the shape of Qwen2.5-VL-3B in bfloat16 with an image of 640x480, without TRL; a step
-is then rollout and policy pass. Writes results/shared_prefix.json.
+Run by `make bench-grpo`. Tiny Qwen2.5-VL and Qwen3-VL with random weights train on one prompt with
+`G` completions per step. The two implementations alternate in one run, and the median of the ratios
+is reported. Every rollout samples the full length. The completions are then truncated to lengths
+between half and all of it, equally for both implementations. With `--gpu` the model has the shape of
+Qwen2.5-VL-3B in bfloat16 with an image of 640x480. TRL is not used, and a step is rollout and policy
+pass. Writes results/shared_prefix.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import platform
 import statistics
@@ -25,9 +28,13 @@ import torch
 import transformers
 
 from maniplvm.models import load_model
-from shared_prefix_contestants import Bare, Contestant, by_trl, lengths_of
-from shared_prefix_memory import peak_bytes
-from shared_prefix_shapes import Size, ideal_ratio, random_model
+from shared_prefix_implementations import (
+    Implementation,
+    WithoutTrainer,
+    lengths_of,
+    with_trainer,
+)
+from shared_prefix_models import Size, ideal_ratio, random_model
 
 CPU_SIZES = (
     Size(126, 80, 8, (8, 8)),
@@ -37,43 +44,73 @@ CPU_SIZES = (
 )
 GPU_SIZES = (Size(453, 120, 8, (23, 17)), Size(453, 120, 16, (23, 17)))
 PARTS = ("rollout", "policy_pass", "reference_pass", "step")
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Wall time of one call [s]; a step tells its own."""
-    _settle()
+    """Wall time of one call [s], or the time that the call returns."""
+    _synchronize()
     start = time.perf_counter()
-    told = work()
-    _settle()
-    return told if isinstance(told, float) else time.perf_counter() - start
+    reported = work()
+    _synchronize()
+    return reported if isinstance(reported, float) else time.perf_counter() - start
 
 
-def _settle() -> None:
+def _synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def alternate(
-    plain: Contestant, shared: Contestant, part: str, rounds: int
+    plain: Implementation, shared: Implementation, part: str, rounds: int
 ) -> tuple[float, dict[str, float]]:
-    """Median of the ratios of one part, and both fastest times [s]."""
+    """Median of the time ratios of one part, and the fastest time of each implementation [s]."""
     works = [getattr(each, part) for each in (plain, shared)]
-    works[1]()  # whatever is set up at first use is set up now, for both
+    works[1]()  # warm-up
     pairs = [tuple(seconds(work) for work in works) for _ in range(rounds)]
     ratio = statistics.median(slow / fast for slow, fast in pairs)
     times = {"plain": min(a for a, _ in pairs), "shared": min(b for _, b in pairs)}
     return ratio, {name: round(value, 4) for name, value in times.items()}
 
 
+def peak_bytes(work: Callable[[], Any]) -> int | None:
+    """Peak memory of one call above the level before it [bytes], or None if it is unknown.
+
+    Args:
+        work: A function that was called before, so that its caches are already allocated.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        return torch.cuda.max_memory_allocated() - before
+    if not _RESET.exists():
+        return None
+    ctypes.CDLL(None).malloc_trim(0)
+    _RESET.write_text("5")  # resets the peak resident size VmHWM
+    before = _resident("VmRSS")
+    work()
+    return _resident("VmHWM") - before
+
+
+def _resident(name: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"{_STATUS} has no {name}")
+
+
 def measure(
     name: str,
     size: Size,
-    contestants: dict[str, Contestant],
+    implementations: dict[str, Implementation],
     ideal: float,
     rounds: int,
 ) -> dict[str, Any]:
     """One row of the table."""
-    plain, shared = contestants["tuned"], contestants["shared"]
+    plain, shared = implementations["tuned"], implementations["shared"]
     first, second = plain.gradients(), shared.gradients()
     row: dict[str, Any] = {
         "model": name,
@@ -85,17 +122,21 @@ def measure(
         "grad_rel_diff": float((first[1] - second[1]).norm() / first[1].norm()),
     }
     del first, second
-    usual, fewer = peak_bytes(plain.policy_pass), peak_bytes(shared.policy_pass)
-    row["memory_ratio"] = None if usual is None or fewer is None else round(fewer / usual, 3)
-    row["memory_mb"] = [each and round(each / 2**20, 1) for each in (usual, fewer)]
+    plain_bytes, shared_bytes = peak_bytes(plain.policy_pass), peak_bytes(shared.policy_pass)
+    row["memory_ratio"] = (
+        None
+        if plain_bytes is None or shared_bytes is None
+        else round(shared_bytes / plain_bytes, 3)
+    )
+    row["memory_mb"] = [each and round(each / 2**20, 1) for each in (plain_bytes, shared_bytes)]
     row["seconds"] = {}
     for part in PARTS:
         ratio, times = alternate(plain, shared, part, rounds if size.group < 16 else min(rounds, 2))
         row["step_ratio_tuned" if part == "step" else f"{part}_ratio"] = round(ratio, 3)
         row["seconds"][part] = times
     row["step_ratio_default"] = None
-    if "default" in contestants:
-        slow = seconds(contestants["default"].step)
+    if "default" in implementations:
+        slow = seconds(implementations["default"].step)
         row["seconds"]["step"]["default"] = round(slow, 4)
         row["step_ratio_default"] = round(slow / seconds(shared.step), 3)
     row["share_of_ideal"] = round(row["policy_pass_ratio"] / ideal, 3)
@@ -103,32 +144,32 @@ def measure(
 
 
 def on_cpu(rounds: int, sizes: tuple[Size, ...], folder: Path) -> list[dict[str, Any]]:
-    """The rows of the tiny models, side by side with TRL."""
+    """Measure the tiny models, with TRL's trainer."""
     rows = []
     for family in ("qwen2_5_vl", "qwen3_vl"):
         checkpoint = folder / family
         random_model(checkpoint, family)
         for size in sizes:
-            sides = {
-                kind: by_trl(kind, load_model(checkpoint, device="cpu"), size, folder / "trl")
+            implementations = {
+                kind: with_trainer(kind, load_model(checkpoint, device="cpu"), size, folder / "trl")
                 for kind in ("tuned", "shared", "default")
             }
             ideal = ideal_ratio(load_model(checkpoint, device="cpu"), size, lengths_of(size))
-            rows.append(measure(f"tiny {family}", size, sides, ideal, rounds))
+            rows.append(measure(f"tiny {family}", size, implementations, ideal, rounds))
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
 def on_gpu(rounds: int, folder: Path) -> list[dict[str, Any]]:
-    """The rows of the real shape, without TRL."""
+    """Measure the shape of Qwen2.5-VL-3B, without TRL."""
     loaded = random_model(folder / "real", "qwen2_5_vl", real=True)
     rows = []
     for size in GPU_SIZES:
-        sides: dict[str, Contestant] = {
-            name: Bare(loaded, size, name == "shared") for name in ("tuned", "shared")
+        implementations: dict[str, Implementation] = {
+            name: WithoutTrainer(loaded, size, name == "shared") for name in ("tuned", "shared")
         }
         ideal = ideal_ratio(loaded, size, lengths_of(size))
-        rows.append(measure("qwen2_5_vl 3B shape, bfloat16", size, sides, ideal, rounds))
+        rows.append(measure("qwen2_5_vl 3B shape, bfloat16", size, implementations, ideal, rounds))
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -144,14 +185,20 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Run the benchmark and write the results file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/shared_prefix.json"))
-    parser.add_argument("--rounds", type=int, default=3, help="two at most for groups of 16")
-    parser.add_argument("--gpu", action="store_true", help="the real shape, on a GPU")
-    parser.add_argument("--sizes", type=int, default=len(CPU_SIZES), help="only the first ones")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="number of rounds; at most 2 for groups of 16"
+    )
+    parser.add_argument(
+        "--gpu", action="store_true", help="measure the shape of Qwen2.5-VL-3B on a GPU"
+    )
+    parser.add_argument(
+        "--sizes", type=int, default=len(CPU_SIZES), help="number of sizes to measure"
+    )
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # of libraries about each other
+    warnings.simplefilter("ignore")  # deprecation warnings of libraries about each other
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One set of folders for all tests of the report: a few scenes of the shipped data set."""
+"""Folders for all tests of the report, from a few scenes of the shipped dataset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ HOSTILE = (
 
 @dataclass(frozen=True)
 class Folders:
-    """Everything that a report can be made of; adapt_test improves, id_test gets worse."""
+    """All input folders of a report. Metrics improve on adapt_test and get worse on id_test."""
 
     data: Path
     samples: list

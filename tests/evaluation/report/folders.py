@@ -1,4 +1,4 @@
-"""Evaluation and run folders as the commands write them, made from targets that were disturbed."""
+"""Writes evaluation and run folders. The answers are targets with random offsets."""
 
 import json
 import math
@@ -83,7 +83,7 @@ def write_evaluation(folder, samples, error, seed=0, draws=1, model="embedded", 
 
 
 def write_run(folder, *, name="quickstart", steps=200, seed=0, method="grpo", finished=True):
-    """Write `run.json`, `log.jsonl` and `recipe.yaml` of a run that learned something."""
+    """Write `run.json`, `log.jsonl` and `recipe.yaml` of a run with increasing rewards."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     lines = []

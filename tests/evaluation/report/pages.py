@@ -1,4 +1,4 @@
-"""A page as a browser reads it: its elements, their attributes, and its text."""
+"""Parser of a page: its elements, their attributes, and its text."""
 
 from html.parser import HTMLParser
 

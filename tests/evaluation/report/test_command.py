@@ -1,4 +1,4 @@
-"""`maniplvm report`: the file, what is printed, and errors before the work."""
+"""`maniplvm report` writes the page, and reports errors before the work."""
 
 import typer
 from typer.testing import CliRunner
@@ -14,7 +14,7 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "300"})
 
 
-def test_the_page_is_written_where_it_was_wanted(folders, tmp_path):
+def test_the_page_is_written_to_the_given_path(folders, tmp_path):
     out = tmp_path / "report.html"
     result = call(
         "--before", folders.before, "--after", folders.after, "--data", folders.data, "--out", out
@@ -24,7 +24,7 @@ def test_the_page_is_written_where_it_was_wanted(folders, tmp_path):
     assert "report.html" in result.stdout
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_work(folders, tmp_path):
+def test_an_output_that_cannot_be_written_is_an_error_before_the_work(folders, tmp_path):
     for out in (tmp_path, tmp_path / "no" / "report.html"):
         error = call("--after", "nothing", "--data", folders.data, "--out", out).exception
         assert isinstance(error, UserError)

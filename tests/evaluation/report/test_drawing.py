@@ -1,4 +1,4 @@
-"""What is drawn: overlays in the right place, intervals on the right side, curves as logged."""
+"""Overlays, inline charts and learning curves are drawn correctly."""
 
 import io
 from xml.etree import ElementTree
@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, open_dataset, write_dataset
-from maniplvm.evaluation.report.charts.curves import learning_curves
-from maniplvm.evaluation.report.charts.scales import round_up
-from maniplvm.evaluation.report.charts.tracks import bar_track, difference_track
-from maniplvm.evaluation.report.folders import read_measured, read_run
-from maniplvm.evaluation.report.html.tags import tag, visible
-from maniplvm.evaluation.report.overlays.overlay import MOST_BYTES, Album, draw_overlay
+from maniplvm.data import (
+    PREDICTION_STYLE,
+    TARGET_STYLE,
+    open_dataset,
+    write_dataset,
+)
+from maniplvm.evaluation.report.charts.chart import round_up
+from maniplvm.evaluation.report.charts.inline import bar_chart, interval_chart
+from maniplvm.evaluation.report.charts.learning_curves import learning_curves
+from maniplvm.evaluation.report.folders import read_model_evaluation, read_run
+from maniplvm.evaluation.report.html import tag, visible
+from maniplvm.evaluation.report.overlay import MAX_IMAGE_BYTES, PageImages, draw_overlay
 from maniplvm.tasks import BoxTarget, RegionTarget, Sample, Task
 from tests.evaluation.report.folders import write_evaluation, write_run
 
@@ -30,7 +35,7 @@ def numbers_of(element, *names):
     return [float(element.get(name).rstrip("%")) for name in names]
 
 
-def test_a_box_is_outlined_from_outside_where_it_lies():
+def test_the_outline_of_a_box_surrounds_it():
     drawn = parsed(draw_overlay("p0", (160, 120), [20, 30, 60, 70], [50, 40, 90, 100], "a"))
     boxes = {r.get("stroke"): r for r in drawn.iter("rect") if r.get("stroke")}
     assert set(boxes) == {TARGET_STYLE.colour, PREDICTION_STYLE.colour}
@@ -42,7 +47,7 @@ def test_a_box_is_outlined_from_outside_where_it_lies():
     assert boxes[TARGET_STYLE.colour].get("stroke-dasharray") is None
 
 
-def test_a_trace_runs_from_its_ring_to_its_head():
+def test_a_trace_starts_with_a_ring_and_ends_with_an_arrow_head():
     points = [[10, 10], [60, 40], [100, 90]]
     drawn = parsed(draw_overlay("p0", (160, 120), points, None, "a"))
     rings = [c for c in drawn.iter("circle") if c.get("fill") == "#fff"]
@@ -51,12 +56,12 @@ def test_a_trace_runs_from_its_ring_to_its_head():
     assert heads == ["100.0,90.0"]
 
 
-def test_a_trace_that_stays_in_one_place_can_be_drawn():
+def test_a_trace_of_equal_points_can_be_drawn():
     drawn = parsed(draw_overlay("p0", (160, 120), [[5, 5]] * 3, [[9, 9]] * 4, "a"))
     assert list(drawn.iter("polygon")) == []
 
 
-def test_tiny_boxes_are_magnified_and_large_ones_are_not():
+def test_small_boxes_are_magnified_and_large_ones_are_not():
     tiny = draw_overlay("p0", (640, 480), [300, 200, 320, 215], [305, 205, 330, 220], "a")
     assert [svg.get("viewBox") for svg in parsed(tiny).iter("svg")][1:] != []
     large = draw_overlay("p0", (640, 480), [100, 100, 400, 300], [300, 200, 320, 215], "a")
@@ -74,34 +79,34 @@ def test_a_region_is_outlined_and_points_are_crosses():
     assert list(drawn.iter("polyline")) == []
 
 
-def test_an_image_that_does_not_compress_is_made_small(tmp_path):
+def test_an_image_that_compresses_badly_is_reduced(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     box = BoxTarget([10, 20, 300, 400])
     sample = Sample("a", Task.AFFORDANCE, "touch", (640, 480), box, buffer.getvalue(), "id_test")
     write_dataset(tmp_path / "set", [sample], name="set")
-    measured = read_measured(write_evaluation(tmp_path / "eval", [sample], 0.0))
-    album = Album(open_dataset(tmp_path / "set"))
-    (first, target), again = album.look_up(measured.samples[0]), album.look_up(measured.samples[0])
+    evaluation = read_model_evaluation(write_evaluation(tmp_path / "eval", [sample], 0.0))
+    album = PageImages(open_dataset(tmp_path / "set"))
+    (first, target), again = album.add(evaluation.samples[0]), album.add(evaluation.samples[0])
     assert (first, target) == again == ("p0", box)
     symbols = str(album.symbols())
     assert symbols.count("<symbol") == 1
-    assert len(symbols) < MOST_BYTES * 4 / 3 + 1000
+    assert len(symbols) < MAX_IMAGE_BYTES * 4 / 3 + 1000
 
 
 def test_a_sample_without_an_image_is_grey(tmp_path):
     box = BoxTarget([10, 20, 30, 40])
     sample = Sample("a", Task.AFFORDANCE, "touch", (64, 48), box, None, "id_test")
     write_dataset(tmp_path / "set", [sample], name="set")
-    measured = read_measured(write_evaluation(tmp_path / "eval", [sample], 0.0))
-    album = Album(open_dataset(tmp_path / "set"))
-    album.look_up(measured.samples[0])
+    evaluation = read_model_evaluation(write_evaluation(tmp_path / "eval", [sample], 0.0))
+    album = PageImages(open_dataset(tmp_path / "set"))
+    album.add(evaluation.samples[0])
     assert "data:" not in str(album.symbols())
 
 
 def test_an_interval_right_of_zero_is_drawn_right_of_zero():
-    drawn = parsed(difference_track(0.05, 0.1, 0.15, 0.2, "after", "a"))
+    drawn = parsed(interval_chart(0.05, 0.1, 0.15, 0.2, "after", "a"))
     zero, span = drawn.iter("line")
     assert zero.get("x1") == "50%"
     low, high = (float(span.get(end).rstrip("%")) for end in ("x1", "x2"))
@@ -109,8 +114,8 @@ def test_an_interval_right_of_zero_is_drawn_right_of_zero():
     assert float(next(drawn.iter("circle")).get("cx").rstrip("%")) == pytest.approx(74, abs=0.01)
 
 
-def test_bars_grow_with_their_values_and_stay_in_their_row():
-    drawn = parsed(bar_track([("before", 0.2, 0.1, 0.3), ("after", 9.0, None, None)], 1, "a"))
+def test_bars_are_proportional_to_their_values_and_clipped_to_the_row():
+    drawn = parsed(bar_chart([("before", 0.2, 0.1, 0.3), ("after", 9.0, None, None)], 1, "a"))
     assert [bar.get("width") for bar in drawn.iter("rect")] == ["20.00%", "100.00%"]
     whiskers = [line for line in drawn.iter("line") if line.get("class") == "whisker"]
     assert [numbers_of(line, "x1", "x2") for line in whiskers] == [[10, 30]]
@@ -123,7 +128,7 @@ def test_limits_are_round_numbers(value, rounded):
     assert round_up(value) == pytest.approx(rounded)
 
 
-def test_every_logged_figure_has_its_curve_and_rewards_come_first(tmp_path):
+def test_every_logged_metric_has_a_curve_and_rewards_come_first(tmp_path):
     run = read_run(write_run(tmp_path / "run"))
     rewards, others = learning_curves([run])
     assert rewards[0].name == "reward"
@@ -133,7 +138,7 @@ def test_every_logged_figure_has_its_curve_and_rewards_come_first(tmp_path):
     assert others[-1].name == "learning_rate"
 
 
-def test_runs_share_a_chart_and_numbers_that_are_not_finite_are_left_out(tmp_path):
+def test_runs_share_a_chart_and_nan_is_left_out(tmp_path):
     first, second = write_run(tmp_path / "a"), write_run(tmp_path / "b", method="sft")
     with (second / "log.jsonl").open("a") as log:
         log.write('{"step": 300, "loss": NaN}\n')
@@ -177,7 +182,7 @@ def test_texts_and_attributes_are_escaped():
     )
 
 
-def test_controls_are_made_visible_and_scripts_stay_as_they_are():
+def test_control_characters_become_visible_and_other_characters_stay():
     assert visible("a\nb\tc") == "a\nb\tc"
     assert visible("\x00\x1b\x7f\u202eb\u2066") == "␀␛��b�"
     assert visible("抽屉を開ける 🤖 é") == "抽屉を開ける 🤖 é"

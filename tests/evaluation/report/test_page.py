@@ -1,4 +1,4 @@
-"""The page as a whole: complete, self-contained, and deaf to whatever a model wrote."""
+"""The whole page is complete, self-contained, and safe for any text of a model."""
 
 import base64
 import hashlib
@@ -57,7 +57,7 @@ def test_every_element_is_closed_and_every_id_is_unique(page):
     assert len(ids) == len(set(ids))
 
 
-def test_every_reference_leads_to_something_in_the_page(page):
+def test_every_reference_has_a_target_in_the_page(page):
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     for tag in ("a", "use", "label"):
         for attributes in page.named(tag):
@@ -65,7 +65,7 @@ def test_every_reference_leads_to_something_in_the_page(page):
             assert target in ids, f"<{tag}> leads to {target}"
 
 
-def test_the_page_asks_nothing_of_the_network(html, page):
+def test_the_page_loads_nothing_from_the_network(html, page):
     loaded = [a["href"] for tag in ("image", "link") for a in page.named(tag)]
     assert len(loaded) > 10
     assert all(address.startswith("data:") for address in loaded)
@@ -76,7 +76,7 @@ def test_the_page_asks_nothing_of_the_network(html, page):
     assert len(html.encode()) < 4_000_000
 
 
-def is_only_our_script(page):
+def check_scripts(page):
     """Two scripts: the data, which does not run, and the code that the page's policy names."""
     assert page.named("script") == [{"type": "application/json", "id": "samples-data"}, {}]
     data, code = page.scripts
@@ -89,7 +89,7 @@ def is_only_our_script(page):
 
 
 def test_no_text_of_a_model_becomes_markup(page):
-    assert is_only_our_script(page)
+    assert check_scripts(page)
     assert page.named("img") == []
     assert not [a for _, a in page.elements if any(key.startswith("on") for key in a)]
     assert '</pre></script><img src=x onerror="alert(1)">' in page.text
@@ -97,7 +97,7 @@ def test_no_text_of_a_model_becomes_markup(page):
     assert "\u202e" not in page.text
 
 
-def test_hostile_names_are_texts_too(folders, tmp_path):
+def test_hostile_names_are_escaped(folders, tmp_path):
     evil = [
         replace(sample, instruction=HOSTILE, category=HOSTILE) for sample in folders.samples[:8]
     ]
@@ -111,12 +111,12 @@ def test_hostile_names_are_texts_too(folders, tmp_path):
     (run / "log.jsonl").write_text(json.dumps({"step": 1, HOSTILE: 1.0, f"reward/{HOSTILE}": 2}))
     page = Page(build_report(Sources(after, folders.data, runs=[run])))
     assert (page.faults, page.open) == ([], [])
-    assert HOSTILE.replace("\x00", "␀").replace("\u202e", "�") in is_only_our_script(page)["words"]
+    assert HOSTILE.replace("\x00", "␀").replace("\u202e", "�") in check_scripts(page)["strings"]
     assert page.named("img") == []
     assert not [a for _, a in page.elements if any(key.startswith("on") for key in a)]
 
 
-def test_half_a_character_does_not_stop_the_page(folders, tmp_path):
+def test_a_lone_surrogate_is_replaced(folders, tmp_path):
     after = write_evaluation(tmp_path / "after", folders.samples[:4], 0.1)
     lines = [json.loads(line) for line in (after / "samples.jsonl").read_text().splitlines()]
     lines[0]["text"] = "cut \ud83d off"
@@ -124,14 +124,14 @@ def test_half_a_character_does_not_stop_the_page(folders, tmp_path):
     assert "cut ? off" in Page(build_report(Sources(after, folders.data))).text
 
 
-def test_an_answer_that_cannot_be_seen_on_its_image_is_told(folders, tmp_path):
+def test_an_answer_outside_of_the_image_is_reported(folders, tmp_path):
     sample = folders.samples[0]
     texts = {sample.id: "<think>left</think><answer>[-60, -50, -20, -10]</answer>"}
     after = write_evaluation(tmp_path / "after", [sample], 0.0, texts=texts)
     assert "outside of the image" in Page(build_report(Sources(after, folders.data))).text
 
 
-def test_the_page_says_what_it_must(page):
+def test_the_page_has_all_sections_and_facts(page):
     for text in (
         "Boxes, traces and task success got better on adapt_test, but worse:",
         "95 % interval",
@@ -139,18 +139,18 @@ def test_the_page_says_what_it_must(page):
         "after minus sft",
         "Sampled answers",
         "reward/trajectory/dfd",
-        "Random draw",
-        "Side by side",
-        "q (after) is closer",
-        "Success against threshold",
+        "Random",
+        "Model comparison",
+        "q (after) is better",
+        "Success over threshold",
         "area 0.",
-        "Where it fails",
-        "By place in the image",
+        "Error analysis",
+        "By position in the image",
         "Length of the reasoning",
         "All samples",
-        "What the model wrote",
+        "Completion",
         "an answer without coordinates",
-        "the hand never met the part",
+        "the end effector never touched the part",
         "rewards: {preset: dense}",
         "transformers 5.23.0",
         "maniplvm train grpo recipes/quickstart.yaml",
@@ -160,49 +160,49 @@ def test_the_page_says_what_it_must(page):
         assert text in page.text, text
 
 
-def test_every_image_and_chart_has_a_name_for_those_who_cannot_see_it(page):
+def test_every_image_and_chart_has_a_title_for_screen_readers(page):
     images = [a for a in page.named("svg") if a.get("role") == "img"]
     assert len(images) > 50
     assert page.elements.count(("title", {})) == len(images) + 1
 
 
-def test_the_same_folders_give_the_same_page(folders, html):
+def test_the_same_folders_give_an_equal_page(folders, html):
     again = build_report(all_of(folders), command=["maniplvm", "report", "--out", "a b.html"])
     assert again == html
 
 
-def test_one_evaluation_alone_is_a_page(folders):
+def test_a_page_of_one_evaluation_is_complete(folders):
     page = Page(build_report(Sources(folders.after, folders.data)))
     assert "q on adapt_test: box overlap (IoU)" in page.text
     assert (page.faults, page.open) == ([], [])
-    for text in ("before training", "Learning curves", "Side by side", "better by", "minus"):
+    for text in ("before training", "Learning curves", "Model comparison", "better by", "minus"):
         assert text not in page.text, text
 
 
-def test_controls_can_stand_without_a_before(folders):
+def test_controls_without_before_are_compared(folders):
     sources = Sources(folders.after, folders.data, controls=[folders.control])
-    assert "Against the controls" in Page(build_report(sources)).text
+    assert "Compared with the controls" in Page(build_report(sources)).text
 
 
-def test_a_run_that_logged_nothing_yet_is_shown_without_curves(folders, tmp_path):
+def test_a_run_without_log_has_no_curves(folders, tmp_path):
     run = write_run(tmp_path / "run", finished=False)
     (run / "log.jsonl").unlink()
     text = Page(build_report(Sources(folders.after, folders.data, runs=[run]))).text
-    assert "no: these are the figures so far" in text
+    assert "no, the metrics are preliminary" in text
     assert "Learning curves" not in text
 
 
-def test_samples_that_only_one_side_answered_are_told(folders, tmp_path):
+def test_samples_of_only_one_evaluation_are_reported(folders, tmp_path):
     before = write_evaluation(tmp_path / "before", folders.samples[:20], 0.2)
     text = Page(build_report(Sources(folders.after, folders.data, before=before))).text
-    assert "over the 20 that both answered, of 80" in text
+    assert "use the 20 common samples of 80" in text
 
 
 def test_a_missing_folder_is_one_clear_line(folders, tmp_path):
     gone = tmp_path / "gone"
     assert "gone: no such folder" in user_error(Sources(gone, folders.data))
     assert "evaluation.json: cannot be read" in user_error(Sources(tmp_path, folders.data))
-    assert "holds no run.json" in user_error(replace(all_of(folders), runs=[tmp_path]))
+    assert "has no run.json" in user_error(replace(all_of(folders), runs=[tmp_path]))
     assert "gone" in user_error(Sources(folders.after, gone))
 
 
@@ -212,7 +212,7 @@ def test_a_missing_folder_is_one_clear_line(folders, tmp_path):
         ("evaluation.json", '{"format": "maniplvm.evaluation/9"}', "maniplvm.evaluation/9"),
         ("evaluation.json", "nope", "not an evaluation"),
         ("samples.jsonl", '{"id": 1}\n', "line 1: not a scored sample"),
-        ("samples.jsonl", "", "holds no scored sample"),
+        ("samples.jsonl", "", "has no scored samples"),
     ],
 )
 def test_another_format_of_an_evaluation_is_one_clear_line(
@@ -230,7 +230,7 @@ def test_another_format_of_an_evaluation_is_one_clear_line(
         ("run.json", "[", "not JSON"),
         ("log.jsonl", '{"step": 1}\nnope\n', "line 2: not JSON"),
         ("log.jsonl", "[1]\n", "line 1: expected an object"),
-        ("log.jsonl", '{"loss": 1}\n', "line 1: lacks step"),
+        ("log.jsonl", '{"loss": 1}\n', "line 1: has no step"),
     ],
 )
 def test_another_format_of_a_run_is_one_clear_line(folders, tmp_path, name, content, message):
@@ -248,7 +248,7 @@ def test_evaluations_of_different_data_are_one_clear_line(folders, tmp_path):
     assert swapped[0].target != folders.samples[0].target
     moved = write_evaluation(tmp_path / "moved", swapped, 0.1)
     assert "has another target" in user_error(replace(sources, controls=[moved]))
-    assert "name the data set that was evaluated" in user_error(Sources(moved, folders.data))
+    assert "give the evaluated dataset" in user_error(Sources(moved, folders.data))
 
 
 def test_evaluations_of_different_protocols_are_one_clear_line(folders, tmp_path):
@@ -261,7 +261,7 @@ def test_evaluations_of_different_protocols_are_one_clear_line(folders, tmp_path
 
 def test_sampled_before_alone_is_one_clear_line(folders):
     message = user_error(replace(all_of(folders), sampled_after=None))
-    assert "--sampled-before needs --sampled-after" in message
+    assert "--sampled-before also needs --sampled-after" in message
 
 
 def test_a_missing_template_engine_is_one_clear_line(folders, monkeypatch):

@@ -1,4 +1,4 @@
-"""A page about points: regions, boxes that a protocol reads points for, and all panels of them."""
+"""A report on points: regions, and boxes for which a protocol parses points."""
 
 import json
 
@@ -8,8 +8,8 @@ import pytest
 from maniplvm.evaluation import evaluate
 from maniplvm.evaluation.predictors.predictor import FilePredictor
 from maniplvm.evaluation.report import Sources, build_report
-from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.sample_metrics import judge
+from maniplvm.evaluation.report.folders import read_model_evaluation
+from maniplvm.evaluation.report.sample_metrics import compute_sample_metrics
 from maniplvm.tasks import RegionTarget, Task
 from tests.evaluation.report.pages import Page
 from tests.evaluation.scenery import predictions_file, sample, stored
@@ -49,26 +49,26 @@ def folders(request, tmp_path_factory):
     return data, *made
 
 
-def test_a_page_about_points_is_whole(folders):
+def test_a_report_on_points_is_complete(folders):
     data, before, after = folders
     page = Page(build_report(Sources(after, data, before=before)))
     assert (page.faults, page.open) == ([], [])
     for text in (
-        "Points: where to touch",
+        "Points (pointing)",
         "points inside",
-        "share of points inside must be over",
-        "mean share of points inside",
+        "threshold of the fraction of points inside",
+        "mean fraction of points inside",
         "answers with more than half of their points inside",
-        "is closer",
+        "is better",
     ):
         assert text in page.text, text
     outlines = [a for a in page.named("polygon") if a.get("fill") == "none"]
     assert outlines
 
 
-def test_points_are_judged_by_their_share_inside(folders):
+def test_the_score_of_points_is_the_fraction_inside(folders):
     _, _, after = folders
-    found = judge(read_measured(after), Task.POINTING)
+    found = compute_sample_metrics(read_model_evaluation(after), Task.POINTING)
     assert found.score.tolist() == [0.0] + [1.0] * 7
     assert found.success.tolist() == [False] + [True] * 7
     assert found.size[0] == pytest.approx(20 * 20 / (64 * 48))

@@ -1,4 +1,4 @@
-"""Batches of prompts and completions, and what the plain pass makes of them."""
+"""Batches of prompts and completions, and their scores when every prompt is repeated."""
 
 import torch
 
@@ -9,20 +9,20 @@ TEXTS = ("open the drawer", "pick up the red mug and put it down", "push")
 
 
 def prompts_of(loaded, sizes=((160, 120), (320, 200), (160, 120)), per_prompt=1):
-    """The processor's tensors of one prompt for each size."""
-    chats, pictures = [], []
+    """The processor's output for one prompt of each image size."""
+    chats, images = [], []
     for number, size in enumerate(sizes):
         chat = chat_messages(TEXTS[number % len(TEXTS)])
         chat[-1]["content"] = [{"type": "image"}] * (per_prompt - 1) + chat[-1]["content"]
         chats.append(chat)
-        pictures.append([make_image(size, seed=number + 10 * k) for k in range(per_prompt)])
+        images.append([make_image(size, seed=number + 10 * k) for k in range(per_prompt)])
     if per_prompt == 1:
-        return build_inputs(loaded, chats, [each[0] for each in pictures])
+        return build_inputs(loaded, chats, [each[0] for each in images])
     texts = [
         loaded.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         for chat in chats
     ]
-    return loaded.processor(text=texts, images=pictures, padding=True, return_tensors="pt")
+    return loaded.processor(text=texts, images=images, padding=True, return_tensors="pt")
 
 
 def completions_of(lengths, width=None, seed=0):
@@ -35,7 +35,7 @@ def completions_of(lengths, width=None, seed=0):
 
 
 def plain_scores(model, prompts, ids, mask, temperature=1.0):
-    """Log-probabilities and entropies of a batch that repeats everything; the oracle."""
+    """Log-probabilities and entropies of a batch that repeats every prompt, as the reference."""
     each = len(ids) // len(prompts["input_ids"])
     width = ids.shape[1]
     repeated = {
@@ -65,7 +65,7 @@ def plain_scores(model, prompts, ids, mask, temperature=1.0):
 
 
 def gradient_of(model, scores):
-    """Gradient of a fixed mix of scores in all that learns, as one vector."""
+    """Gradient of a fixed weighted sum of scores in all trainable parameters, as one vector."""
     model.zero_grad()
     weights = torch.linspace(-1, 1, scores.numel()).view_as(scores)
     (scores * weights).sum().backward()

@@ -8,12 +8,12 @@ if any(importlib.util.find_spec(name) is None for name in ("torch", "transformer
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    """The folder of a tiny checkpoint with decided opinions, by family; not to be written to."""
+    """Function from family to the folder of a tiny checkpoint with larger weights. Read-only."""
     import torch
 
     from maniplvm.models import load_model, write_tiny_checkpoint
 
-    root = tmp_path_factory.mktemp("opinionated")
+    root = tmp_path_factory.mktemp("checkpoints")
 
     def get(family):
         folder = root / family
@@ -31,7 +31,7 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture
 def loaded(checkpoints):
-    """A fresh model by family, with processor and all."""
+    """Function from family to a newly loaded model with its processor."""
     from maniplvm.models import load_model
 
     def get(family="qwen3_vl", **options):

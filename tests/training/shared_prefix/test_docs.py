@@ -12,13 +12,13 @@ PAGE = (ROOT / "docs" / "shared-prefix.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "results" / "shared_prefix.json"
 
 
-def test_the_page_names_every_setting():
+def test_the_page_documents_every_setting():
     assert [
         each.name for each in fields(SharedPrefixSettings) if f"`{each.name}`" not in PAGE
     ] == []
 
 
-def test_bad_settings_are_refused():
+def test_invalid_settings_are_errors():
     with pytest.raises(ValueError, match="tolerance"):
         SharedPrefixSettings(tolerance=0)
     with pytest.raises(ValueError, match="max_row_tokens"):
@@ -26,7 +26,7 @@ def test_bad_settings_are_refused():
 
 
 @pytest.mark.skipif(not RESULTS.exists(), reason="not measured yet: make bench-grpo")
-def test_the_figures_of_the_page_are_the_measured_ones():
+def test_the_table_of_the_page_is_the_measured_one():
     pytest.importorskip("matplotlib")
     from maniplvm.experiments.pages.shared_prefix import markdown
 

@@ -11,14 +11,14 @@ from tests.training.shared_prefix.batches import (
     prompts_of,
 )
 
-# Of transformers 5.23, about a name that peft and TRL still use.
+# transformers 5.23 warns about a name that peft and TRL still use.
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
 
 CASES = {
     "ragged": [3, 9, 1, 7, 12, 5, 2, 8, 8, 4, 6, 10],
-    "one completion a prompt": [5, 9, 2],
+    "one completion per prompt": [5, 9, 2],
     "an empty completion": [4, 0, 6, 0, 3, 5],
-    "cut by the length limit": [8] * 6,
+    "truncated": [8] * 6,
 }
 
 
@@ -39,12 +39,12 @@ def assert_same(model, prompts, ids, mask, settings=None, temperature=1.0):
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 @pytest.mark.parametrize("case", CASES)
-def test_values_and_gradients_equal_those_of_the_plain_pass(loaded, family, case):
+def test_values_and_gradients_equal_those_with_repeated_prompts(loaded, family, case):
     model = loaded(family)
     assert_same(model.model, prompts_of(model), *completions_of(CASES[case]))
 
 
-def test_completions_that_are_all_equal_score_equally(loaded):
+def test_equal_completions_have_equal_logprobs(loaded):
     model = loaded()
     ids, mask = completions_of([6] * 6)
     ids[:] = ids[0]
@@ -54,14 +54,14 @@ def test_completions_that_are_all_equal_score_equally(loaded):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_several_images_a_prompt(loaded, family):
+def test_several_images_per_prompt(loaded, family):
     model = loaded(family)
     prompts = prompts_of(model, per_prompt=2)
     assert len(prompts["image_grid_thw"]) == 6
     assert_same(model.model, prompts, *completions_of([4, 2, 5, 3, 1, 6]))
 
 
-def test_padding_on_the_right_is_as_good(loaded):
+def test_prompts_may_be_padded_on_the_right(loaded):
     model = loaded()
     prompts = prompts_of(model, sizes=((160, 120), (320, 200)))
     turned = {name: value.clone() for name, value in prompts.items()}
@@ -77,7 +77,7 @@ def test_padding_on_the_right_is_as_good(loaded):
 
 
 @pytest.mark.parametrize("length", [1, 60])
-def test_groups_cut_into_short_rows_score_the_same(loaded, length):
+def test_groups_split_into_short_rows_have_the_same_logprobs(loaded, length):
     model = loaded("qwen2_5_vl", attn="eager")
     settings = SharedPrefixSettings(max_row_tokens=length, max_batch_tokens=100)
     prompts, completions = prompts_of(model), completions_of(CASES["ragged"])
@@ -89,19 +89,20 @@ def test_groups_cut_into_short_rows_score_the_same(loaded, length):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_checkpointed_layers_give_the_same_gradients(loaded, family):
+def test_gradient_checkpointing_gives_the_same_gradients(loaded, family):
     model = loaded(family)
     model.model.train()
     model.model.gradient_checkpointing_enable({"use_reentrant": False})
     assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
 
 
-def test_a_frozen_tower_stays_frozen(loaded):
+def test_a_frozen_vision_tower_stays_frozen(loaded):
     model = loaded("qwen2_5_vl", freeze_vision=True)
     assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
 
 
-def test_adapters_learn_the_same(loaded):
+def test_lora_weights_have_the_same_gradients(loaded):
+    torch.manual_seed(0)  # peft initialises lora_A at random
     model = loaded("qwen2_vl", lora=LoraSettings(rank=4))
     with torch.no_grad():
         for name, weights in model.model.named_parameters():
@@ -110,12 +111,12 @@ def test_adapters_learn_the_same(loaded):
     assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
 
 
-def test_a_temperature_divides_the_logits(loaded):
+def test_the_temperature_divides_the_logits(loaded):
     model = loaded()
     assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1]), temperature=0.7)
 
 
-def test_a_text_model_shares_too():
+def test_text_models_are_supported():
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=500,
@@ -135,7 +136,7 @@ def test_a_text_model_shares_too():
     assert_same(model, prompts, *completions_of(CASES["an empty completion"]))
 
 
-def test_half_precision_stays_close(loaded):
+def test_half_precision_is_within_rounding(loaded):
     model = loaded("qwen2_5_vl", dtype="bfloat16")
     prompts, (ids, mask) = prompts_of(model), completions_of(CASES["ragged"])
     expected, _ = plain_scores(model.model, prompts, ids, mask)
@@ -143,7 +144,7 @@ def test_half_precision_stays_close(loaded):
     assert (found - expected).abs().mean() < 0.05
 
 
-def test_no_completion_sees_another(loaded):
+def test_completions_do_not_attend_to_each_other(loaded):
     model = loaded()
     prompts, (ids, mask) = prompts_of(model), completions_of([6] * 6)
     before = group_logprobs(model.model, prompts, ids, mask).logprobs
@@ -153,7 +154,7 @@ def test_no_completion_sees_another(loaded):
     assert not torch.allclose(before[0], after[0])
 
 
-def test_what_cannot_share_is_refused(loaded):
+def test_unsupported_models_and_uneven_groups_are_errors(loaded):
     config = Qwen2Config(
         vocab_size=50,
         hidden_size=8,
@@ -169,5 +170,5 @@ def test_what_cannot_share_is_refused(loaded):
     ids, mask = completions_of([2])
     with pytest.raises(ValueError, match="sliding"):
         group_logprobs(Qwen2ForCausalLM(config), prompts, ids, mask)
-    with pytest.raises(ValueError, match="cannot be dealt out"):
+    with pytest.raises(ValueError, match="cannot be divided evenly"):
         group_logprobs(loaded().model, prompts_of(loaded()), *completions_of([2, 2]))

@@ -3,11 +3,12 @@ import torch
 from transformers import GenerationConfig
 
 from maniplvm.models import TINY_FAMILIES
-from maniplvm.training.shared_prefix.rollout import rollout_obstacle, shared_prefill
+from maniplvm.training.shared_prefix.rollout import shared_prefill
+from maniplvm.training.shared_prefix.support import unsupported_generation_reason
 from tests.training.shared_prefix.batches import prompts_of
 
 EACH = 4
-WORDS = {"temperature": 0.9, "top_p": 0.95, "top_k": 60, "min_p": 0.001}
+SAMPLING = {"temperature": 0.9, "top_p": 0.95, "top_k": 60, "min_p": 0.001}
 
 
 def repeated(prompts, each):
@@ -20,7 +21,7 @@ def repeated(prompts, each):
 
 
 def both(loaded, family, each=EACH, seed=0, **options):
-    """Tokens by `generate` on repeated prompts, and by one prefill a prompt, at one seed."""
+    """Tokens of `generate` with repeated prompts, and with a shared prefill, at one seed."""
     model = loaded(family)
     prompts = prompts_of(model)
     options = {"max_new_tokens": 12, "do_sample": True, **options}
@@ -33,21 +34,24 @@ def both(loaded, family, each=EACH, seed=0, **options):
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_at_the_same_seed_the_same_tokens_are_drawn_as_by_generate(loaded, family):
-    options = {**WORDS, "eos_token_id": -1}  # no end token: no row leaves, so draws stay aligned
+def test_at_one_seed_the_sampled_tokens_are_those_of_generate(loaded, family):
+    options = {
+        **SAMPLING,
+        "eos_token_id": -1,
+    }  # without end token no row is removed, so random numbers stay aligned
     usual, shared, _ = both(loaded, family, **options)
     assert torch.equal(usual, shared)
     assert len(set(map(tuple, shared.tolist()))) > 3
 
 
-def test_greedy_decoding_takes_the_same_tokens_past_end_tokens(loaded):
+def test_greedy_decoding_gives_the_same_tokens_with_end_tokens(loaded):
     free, _, start = both(loaded, "qwen3_vl", each=2, do_sample=False, eos_token_id=-1)
     ends = [int(free[0, start + 3]), int(free[2, start + 6])]
     usual, shared, _ = both(loaded, "qwen3_vl", each=2, do_sample=False, eos_token_id=ends)
     assert torch.equal(usual, shared)
 
 
-def test_the_first_token_is_drawn_from_the_same_distribution(loaded):
+def test_the_first_token_has_the_distribution_of_the_model(loaded):
     model = loaded("qwen2_5_vl")
     prompts = prompts_of(model, sizes=((160, 120),))
     with torch.no_grad():
@@ -66,7 +70,7 @@ def test_the_first_token_is_drawn_from_the_same_distribution(loaded):
     assert ((found - expected).abs()[likely] < 5 * deviation[likely]).all()
 
 
-def test_finished_completions_stop_costing(loaded):
+def test_finished_completions_are_removed_from_the_batch(loaded):
     model = loaded()
     prompts = prompts_of(model)
     sizes = []
@@ -89,12 +93,12 @@ def test_finished_completions_stop_costing(loaded):
     assert len(tokens) == 48
 
 
-def test_what_was_recorded_is_the_probability_of_what_was_drawn(loaded):
+def test_recorded_logprobs_are_those_of_the_sampled_tokens(loaded):
     model = loaded("qwen2_vl")
     prompts = prompts_of(model)
-    record = {}
+    logprobs = {}
     torch.manual_seed(0)
-    with shared_prefill(model.model, torch.tensor([0, 1, 1, 2]), record):
+    with shared_prefill(model.model, torch.tensor([0, 1, 1, 2]), logprobs):
         tokens = model.model.generate(
             **prompts, max_new_tokens=5, do_sample=True, top_k=3, eos_token_id=-1
         )
@@ -109,11 +113,11 @@ def test_what_was_recorded_is_the_probability_of_what_was_drawn(loaded):
     with torch.no_grad():
         table = model.model(**single).logits[0, start - 1 : -1].log_softmax(-1)
     expected = table.gather(-1, tokens[2, start:, None])[:, 0]
-    assert torch.allclose(torch.tensor(record[2]), expected, atol=1e-5)
-    assert sorted(record) == [0, 1, 2, 3]
+    assert torch.allclose(torch.tensor(logprobs[2]), expected, atol=1e-5)
+    assert sorted(logprobs) == [0, 1, 2, 3]
 
 
-def test_the_model_generates_as_before_afterwards(loaded):
+def test_generate_is_unchanged_after_the_context(loaded):
     model = loaded()
     prompts = prompts_of(model)
     before = model.model.generate(**prompts, max_new_tokens=4, do_sample=False)
@@ -133,6 +137,6 @@ def test_the_model_generates_as_before_afterwards(loaded):
         {"guidance_scale": 2.0},
     ],
 )
-def test_what_needs_its_own_decoding_is_left_to_generate(options):
-    assert rollout_obstacle(GenerationConfig(**options)) is not None
-    assert rollout_obstacle(GenerationConfig(**WORDS, do_sample=True)) is None
+def test_other_decoding_methods_are_unsupported(options):
+    assert unsupported_generation_reason(GenerationConfig(**options)) is not None
+    assert unsupported_generation_reason(GenerationConfig(**SAMPLING, do_sample=True)) is None

@@ -6,13 +6,17 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from maniplvm.models import TINY_FAMILIES, LoraSettings
-from maniplvm.training.shared_prefix import SharedPrefixSettings, SharedPrefixTrainer, branches
+from maniplvm.training.shared_prefix import (
+    SharedPrefixSettings,
+    SharedPrefixTrainer,
+    prefix_attention,
+)
 from maniplvm.training.shared_prefix.trainer import POLICY, ROLLOUT, shuffle_groups
 from tests.models.images import make_image
 from tests.training.shared_prefix.batches import TEXTS
 
 pytestmark = [
-    # Of transformers 5.23 and TRL 1.16, about each other's names.
+    # transformers 5.23 and TRL 1.16 warn about names that the other still uses.
     pytest.mark.filterwarnings("ignore:.*(gradient|activation)_checkpointing.*:FutureWarning"),
     pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning"),
 ]
@@ -20,8 +24,8 @@ pytestmark = [
 SIZES = ((160, 120), (320, 200), (100, 100), (160, 120))
 
 
-class Scripted:
-    """Completions by a seeded script, so that two trainers learn from the same ones."""
+class FixedCompletions:
+    """Replaces sampling by seeded random tokens, so that two trainers get the same completions."""
 
     def _generate_single_turn(self, prompt_ids, *_, **__):
         calls = self.__dict__.setdefault("calls", [])
@@ -35,11 +39,11 @@ class Scripted:
         ], None
 
 
-class Plain(Scripted, GRPOTrainer):
+class TrlTrainer(FixedCompletions, GRPOTrainer):
     pass
 
 
-class Shared(Scripted, SharedPrefixTrainer):
+class SharedTrainer(FixedCompletions, SharedPrefixTrainer):
     pass
 
 
@@ -93,7 +97,7 @@ def trained(kind, loaded, folder, **options):
     before = weights_of(loaded.model)
     trainer.train()
     after = weights_of(loaded.model)
-    assert not torch.equal(before, after), "nothing was learned"
+    assert not torch.equal(before, after), "the weights did not change"
     return trainer, after - before
 
 
@@ -101,14 +105,14 @@ def weights_of(model):
     return torch.cat([each.detach().flatten() for each in model.parameters()])
 
 
-def assert_learns_the_same(loaded, tmp_path, family, monkeypatch, load=None, **options):
+def assert_same_training(loaded, tmp_path, family, monkeypatch, load=None, **options):
     monkeypatch.setattr("trl.trainer.grpo_trainer.shuffle_sequence_dict", lambda batch: batch)
     monkeypatch.setattr(
         "maniplvm.training.shared_prefix.trainer.shuffle_groups", lambda batch, _: batch
     )
-    first, plain = trained(Plain, loaded(family, **(load or {})), tmp_path, **options)
-    second, shared = trained(Shared, loaded(family, **(load or {})), tmp_path, **options)
-    assert POLICY in second.agreements
+    first, plain = trained(TrlTrainer, loaded(family, **(load or {})), tmp_path, **options)
+    second, shared = trained(SharedTrainer, loaded(family, **(load or {})), tmp_path, **options)
+    assert POLICY in second.verification_results
     assert not second.fallbacks
     assert first.calls == second.calls
     assert (shared - plain).norm() / plain.norm() < 1e-4
@@ -118,8 +122,8 @@ def assert_learns_the_same(loaded, tmp_path, family, monkeypatch, load=None, **o
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
-def test_twenty_steps_end_at_the_same_weights(loaded, tmp_path, family, monkeypatch):
-    assert_learns_the_same(loaded, tmp_path, family, monkeypatch, max_steps=20, prompts=48)
+def test_twenty_steps_give_the_same_weights(loaded, tmp_path, family, monkeypatch):
+    assert_same_training(loaded, tmp_path, family, monkeypatch, max_steps=20, prompts=48)
 
 
 @pytest.mark.parametrize(
@@ -134,39 +138,39 @@ def test_twenty_steps_end_at_the_same_weights(loaded, tmp_path, family, monkeypa
     ],
     ids=lambda options: "-".join(options),
 )
-def test_settings_of_trl_keep_their_meaning(loaded, tmp_path, monkeypatch, options):
-    assert_learns_the_same(loaded, tmp_path, "qwen2_5_vl", monkeypatch, **options)
+def test_settings_of_trl_give_the_same_training(loaded, tmp_path, monkeypatch, options):
+    assert_same_training(loaded, tmp_path, "qwen2_5_vl", monkeypatch, **options)
 
 
-def test_adapters_learn_the_same_with_a_reference(loaded, tmp_path, monkeypatch):
+def test_lora_with_a_reference_gives_the_same_training(loaded, tmp_path, monkeypatch):
     load = {"lora": LoraSettings(rank=4), "freeze_vision": True}
-    assert_learns_the_same(
+    assert_same_training(
         loaded, tmp_path, "qwen3_vl", monkeypatch, load, beta=0.1, max_steps=4, learning_rate=0.1
     )
 
 
-def test_a_run_samples_verifies_and_learns(loaded, tmp_path, caplog):
+def test_a_run_verifies_both_parts_without_fallback(loaded, tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="maniplvm"):
         trainer, _ = trained(SharedPrefixTrainer, loaded(), tmp_path, temperature=0.9, top_p=0.9)
-    assert set(trainer.agreements) == {POLICY, ROLLOUT}
+    assert set(trainer.verification_results) == {POLICY, ROLLOUT}
     assert not trainer.fallbacks
-    assert trainer.agreements[POLICY].gradient is not None
-    assert trainer.agreements[POLICY].largest < 1e-5
-    assert trainer.agreements[ROLLOUT].largest < 1e-5
-    assert "verified against the plain pass" in caplog.text
+    assert trainer.verification_results[POLICY].gradient_rel_diff is not None
+    assert trainer.verification_results[POLICY].max_logprob_diff < 1e-5
+    assert trainer.verification_results[ROLLOUT].max_logprob_diff < 1e-5
+    assert "verified against TRL's own code" in caplog.text
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_half_precision_is_trusted_too(loaded, tmp_path, dtype):
+def test_half_precision_passes_verification(loaded, tmp_path, dtype):
     model = loaded("qwen3_vl", dtype=dtype)
     options = {"bf16": True, "learning_rate": 0.1, "max_steps": 1}
     trainer, _ = trained(SharedPrefixTrainer, model, tmp_path, **options)
     assert not trainer.fallbacks
-    assert trainer.agreements[POLICY].half
-    assert trainer.agreements[ROLLOUT].half
+    assert trainer.verification_results[POLICY].half_precision
+    assert trainer.verification_results[ROLLOUT].half_precision
 
 
-def test_siblings_are_read_and_seen_once(loaded, tmp_path):
+def test_each_image_of_a_group_is_computed_once_per_pass(loaded, tmp_path):
     model = loaded("qwen2_5_vl")
     tower = model.model.model.visual
     patches = []
@@ -181,54 +185,58 @@ def test_siblings_are_read_and_seen_once(loaded, tmp_path):
     assert patches[0] in {a + b for a in sizes for b in sizes}, "two prompts, one image each"
 
 
-def test_switched_off_it_is_the_trainer_of_trl(loaded, tmp_path):
+def test_disabled_it_trains_exactly_as_trl(loaded, tmp_path):
     off = SharedPrefixSettings(enabled=False)
     trainer, change = trained(SharedPrefixTrainer, loaded(), tmp_path, shared_prefix=off)
     _, plain = trained(GRPOTrainer, loaded(), tmp_path)
     assert torch.equal(change, plain)
-    assert not trainer.agreements
+    assert not trainer.verification_results
     assert not trainer.fallbacks
 
 
-def test_a_pass_that_leaks_is_caught_and_replaced(loaded, tmp_path, monkeypatch, caplog):
-    whole = branches.branches_of
+def test_a_wrong_attention_mask_fails_verification_and_trl_is_used(
+    loaded, tmp_path, monkeypatch, caplog
+):
+    build = prefix_attention.build_attention_layout
 
-    def leaking(packed, dtype):
-        layout = whole(packed, dtype)
-        layout.visible.zero_()
+    def without_mask(packed, dtype):
+        layout = build(packed, dtype)
+        layout.attention_bias.zero_()
         return layout
 
-    monkeypatch.setattr("maniplvm.training.shared_prefix.policy.branches_of", leaking)
+    monkeypatch.setattr(
+        "maniplvm.training.shared_prefix.policy.build_attention_layout", without_mask
+    )
     monkeypatch.setattr("trl.trainer.grpo_trainer.shuffle_sequence_dict", lambda batch: batch)
     monkeypatch.setattr(
         "maniplvm.training.shared_prefix.trainer.shuffle_groups", lambda batch, _: batch
     )
-    trainer, change = trained(Shared, loaded(), tmp_path)
+    trainer, change = trained(SharedTrainer, loaded(), tmp_path)
     assert "VERIFICATION FAILED" in trainer.fallbacks[POLICY]
     assert "VERIFICATION FAILED" in caplog.text
-    _, plain = trained(Plain, loaded(), tmp_path)
+    _, plain = trained(TrlTrainer, loaded(), tmp_path)
     assert torch.allclose(change, plain, atol=1e-7)
 
 
-def test_a_rollout_that_sees_the_wrong_prompt_is_caught_and_replaced(
+def test_a_rollout_with_the_wrong_prompt_fails_verification_and_trl_is_used(
     loaded, tmp_path, monkeypatch, caplog
 ):
-    from maniplvm.training.shared_prefix.siblings import SiblingCache
+    from maniplvm.training.shared_prefix.prefix_kv_cache import PrefixKVCache
 
-    build = SiblingCache.__init__
+    build = PrefixKVCache.__init__
 
-    def confused(self, prompts, mask, prompt_of):
-        build(self, prompts, mask, prompt_of)
+    def swap_prompts(self, prompts, mask, prompt_index):
+        build(self, prompts, mask, prompt_index)
         self.prompts = [(keys.flip(0), values.flip(0)) for keys, values in self.prompts]
 
-    monkeypatch.setattr(SiblingCache, "__init__", confused)
+    monkeypatch.setattr(PrefixKVCache, "__init__", swap_prompts)
     trainer, _ = trained(SharedPrefixTrainer, loaded(), tmp_path)
     assert "VERIFICATION FAILED" in trainer.fallbacks[ROLLOUT]
     assert POLICY not in trainer.fallbacks
-    assert "come from TRL's own pass" in caplog.text
+    assert "are computed by TRL's own code" in caplog.text
 
 
-def test_a_model_that_cannot_share_is_trained_as_trl_does(loaded, tmp_path, caplog):
+def test_an_unsupported_model_falls_back_to_trl(loaded, tmp_path, caplog):
     model = loaded("qwen2_5_vl")
     model.model.config.text_config.layer_types = ["full_attention", "sliding_attention"]
     trainer = trainer_of(SharedPrefixTrainer, model, tmp_path)
@@ -236,7 +244,7 @@ def test_a_model_that_cannot_share_is_trained_as_trl_does(loaded, tmp_path, capl
     assert "sliding_attention" in caplog.text
 
 
-def test_shuffling_keeps_siblings_together_and_rows_aligned():
+def test_shuffling_keeps_groups_together_and_rows_aligned():
     torch.manual_seed(0)
     batch = {
         "ids": torch.arange(24).view(12, 2),

@@ -1,4 +1,4 @@
-"""The report: one self-contained page about what a model does, and what training changed."""
+"""HTML report on an evaluation, and on its differences to other evaluations."""
 
 from maniplvm.evaluation.report.page import Sources, build_report
 

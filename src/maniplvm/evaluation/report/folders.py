@@ -1,4 +1,4 @@
-"""Evaluation and run folders, read back; every fault is one line that names the file."""
+"""Reading of evaluation folders and run folders. Every error names the file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SEED = re.compile(r"seed-\d+")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One model on one data set, as `maniplvm evaluate` wrote it.
+class ModelEvaluation:
+    """Evaluation of one model on one dataset, as written by `maniplvm evaluate`.
 
     Attributes:
-        folder: Where it lies.
-        result: What `evaluation.json` says.
-        samples: The lines of `samples.jsonl`.
+        folder: The evaluation folder.
+        result: Content of `evaluation.json`.
+        samples: Lines of `samples.jsonl`.
     """
 
     folder: Path
@@ -36,14 +36,14 @@ class Measured:
 
     @property
     def label(self) -> str:
-        """A short name of the model: the last telling part of its path, with its seed."""
+        """Short name of the model: the last distinctive part of its path, with its seed."""
         parts = [part for part in self.result.model.replace("\\", "/").split("/") if part]
-        telling = [part for part in parts if part not in ("model", "checkpoints", "runs", ".")]
-        last = -2 if telling and _SEED.fullmatch(telling[-1]) else -1
-        return " ".join(telling[last:]) or "model"
+        names = [part for part in parts if part not in ("model", "checkpoints", "runs", ".")]
+        last = -2 if names and _SEED.fullmatch(names[-1]) else -1
+        return " ".join(names[last:]) or "model"
 
     def task(self, split: str, task: Task) -> TaskResult | None:
-        """The figures of one split and task; None where it holds none."""
+        """Metrics of one split and task, or None."""
         return self.result.splits.get(split, {}).get(task)
 
 
@@ -52,10 +52,10 @@ class Run:
     """One training run.
 
     Attributes:
-        folder: Where it lies.
-        facts: What `run.json` says.
-        recipe: The text of `recipe.yaml`.
-        log: The lines of `log.jsonl`: finite numbers by name.
+        folder: The run folder.
+        facts: Content of `run.json`.
+        recipe: Content of `recipe.yaml`.
+        log: Lines of `log.jsonl` as finite numbers by name.
     """
 
     folder: Path
@@ -64,25 +64,27 @@ class Run:
     log: Sequence[Mapping[str, float]]
 
 
-def read_measured(folder: Path) -> Measured:
-    """Read a folder that `maniplvm evaluate` wrote.
+def read_model_evaluation(folder: Path) -> ModelEvaluation:
+    """Read an evaluation folder.
 
     Raises:
-        UserError: a file is missing, damaged, or of another format.
+        UserError: A file is missing or damaged, or has another format.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name one that `maniplvm evaluate` wrote")
+        raise UserError(
+            f"{folder}: no such folder; give an evaluation folder of `maniplvm evaluate`"
+        )
     result, samples = read_evaluation(folder), read_samples(folder)
     if not samples or not result.splits:
-        raise UserError(f"{folder}: holds no scored sample; evaluate again")
-    return Measured(folder, result, samples)
+        raise UserError(f"{folder}: has no scored samples; run `maniplvm evaluate` again")
+    return ModelEvaluation(folder, result, samples)
 
 
 def read_run(folder: Path) -> Run:
-    """Read a folder that `maniplvm train` wrote; a run that was interrupted may lack its log.
+    """Read a run folder. The log of an interrupted run may be missing.
 
     Raises:
-        UserError: a file is missing, damaged, or of another format.
+        UserError: A file is missing or damaged, or has another format.
     """
     facts = _facts(folder)
     log_path = folder / "log.jsonl"
@@ -94,14 +96,16 @@ def read_run(folder: Path) -> Run:
 def _facts(folder: Path) -> Mapping[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
-        raise UserError(f"{folder}: holds no run.json; name a folder that `maniplvm train` wrote")
+        raise UserError(f"{folder}: has no run.json; give a run folder of `maniplvm train`")
     try:
         facts = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from error
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != RUN_FORMAT:
-        raise UserError(f"{path}: its format is {found!r}, not {RUN_FORMAT!r}; train again")
+        raise UserError(
+            f"{path}: its format is {found!r}, not {RUN_FORMAT!r}; run `maniplvm train` again"
+        )
     return facts
 
 
@@ -115,7 +119,7 @@ def _text(path: Path) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The objects of a JSON lines file with their line numbers."""
+    """Objects of a JSON lines file with their line numbers."""
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -135,5 +139,5 @@ def _numbers(line: Mapping[str, Any], where: str) -> Mapping[str, float]:
         if isinstance(value, int | float) and math.isfinite(value)
     }
     if "step" not in numbers:
-        raise UserError(f"{where}: lacks step; name a folder that `maniplvm train` wrote")
+        raise UserError(f"{where}: has no step; give a run folder of `maniplvm train`")
     return numbers

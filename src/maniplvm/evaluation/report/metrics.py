@@ -1,4 +1,4 @@
-"""What each figure is called, what it means in a phrase, and how it is written."""
+"""Names, descriptions and number formats of the metrics of the report."""
 
 from __future__ import annotations
 
@@ -11,76 +11,76 @@ from maniplvm.evaluation.statistics.comparison import LOWER_IS_BETTER
 from maniplvm.tasks.sample import Task
 
 
-class Form(StrEnum):
-    """How a value is written."""
+class MetricFormat(StrEnum):
+    """Number format of a metric."""
 
-    SHARE = "share"
+    PERCENT = "percent"
     NUMBER = "number"
     PIXELS = "pixels"
-    UNITS = "units"
+    THOUSANDTHS = "thousandths"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of an evaluation.
+    """A metric of an evaluation.
 
     Attributes:
-        key: Its name in `evaluation.json` and `comparison.json`.
-        name: Its name on the page.
-        phrase: What it means.
-        form: How it is written.
-        is_detail: Whether it is left to the table of every measure.
+        key: The key in `evaluation.json` and `comparison.json`.
+        name: The name on the page.
+        description: What the metric measures.
+        format: The number format.
+        is_advanced: Whether only the table of all metrics shows it.
     """
 
     key: str
     name: str
-    phrase: str
-    form: Form = Form.NUMBER
-    is_detail: bool = False
+    description: str
+    format: MetricFormat = MetricFormat.NUMBER
+    is_advanced: bool = False
 
     @property
-    def short(self) -> str:
-        """A name for tight places."""
-        return _SHORT.get(self.key, self.name)
+    def short_name(self) -> str:
+        """A short name for sample cards and table cells."""
+        return _SHORT_NAMES.get(self.key, self.name)
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether more of it is better."""
+        """Whether a higher value is better."""
         return self.key not in LOWER_IS_BETTER
 
-    def show(self, value: float | None) -> str:
-        """A value for the eye; a dash where there is none."""
+    def format_value(self, value: float | None) -> str:
+        """Format a value. A missing value is a dash."""
         if value is None or not math.isfinite(value):
             return "–"
-        if self.form is Form.SHARE:
+        if self.format is MetricFormat.PERCENT:
             return f"{_minus(f'{value * 100:.1f}')} %"
-        if self.form is Form.PIXELS:
+        if self.format is MetricFormat.PIXELS:
             return f"{_minus(f'{value:.1f}')} px"
-        return _minus(f"{value:.0f}" if self.form is Form.UNITS else f"{value:.3f}")
+        return _minus(f"{value:.0f}" if self.format is MetricFormat.THOUSANDTHS else f"{value:.3f}")
 
-    def show_difference(self, value: float | None) -> str:
-        """A difference with its sign; shares differ by percentage points."""
+    def format_difference(self, value: float | None) -> str:
+        """Format a difference with sign and unit. Percentages differ by points."""
         if value is None or not math.isfinite(value):
             return "–"
-        return self.show_bare(value) + self.unit
+        return self.format_difference_number(value) + self.unit
 
-    def show_bare(self, value: float) -> str:
-        """A difference with its sign, without its unit."""
-        text = self.show(value).removesuffix(" %").removesuffix(" px")
+    def format_difference_number(self, value: float) -> str:
+        """Format a difference with its sign, without unit."""
+        text = self.format_value(value).removesuffix(" %").removesuffix(" px")
         return text if value < 0 or not any(digit in text for digit in "123456789") else f"+{text}"
 
     @property
     def unit(self) -> str:
-        """Of a difference; empty for plain numbers."""
-        return {Form.SHARE: " points", Form.PIXELS: " px"}.get(self.form, "")
+        """Unit of a difference, empty for plain numbers."""
+        return {MetricFormat.PERCENT: " points", MetricFormat.PIXELS: " px"}.get(self.format, "")
 
-    def span(self, low: float, high: float) -> str:
-        """The ends of an interval, the unit once."""
-        return self._joined(self.show(low), self.show(high))
+    def format_interval(self, low: float, high: float) -> str:
+        """Format an interval with the unit once."""
+        return self._joined(self.format_value(low), self.format_value(high))
 
-    def difference_span(self, low: float, high: float) -> str:
-        """The ends of a difference's interval, the unit once."""
-        return self._joined(self.show_difference(low), self.show_difference(high))
+    def format_difference_interval(self, low: float, high: float) -> str:
+        """Format the interval of a difference with the unit once."""
+        return self._joined(self.format_difference(low), self.format_difference(high))
 
     def _joined(self, low: str, high: str) -> str:
         for unit in (" %", " px", " points"):
@@ -89,117 +89,158 @@ class Metric:
         return f"{low} to {high}"
 
 
-_SHORT = {"iou": "IoU", "dfd_diagonal": "error", "dfd_unit": "error", "inside": "inside"}
+_SHORT_NAMES = {"iou": "IoU", "dfd_diagonal": "error", "dfd_unit": "error", "inside": "inside"}
 
 
 def _minus(text: str) -> str:
-    """A true minus sign, and none before a value that is rounded to zero."""
+    """Use the minus sign U+2212, and no sign for a value that rounds to zero."""
     if text.startswith("-"):
         return f"−{text[1:]}" if any(digit in text for digit in "123456789") else text[1:]
     return text
 
 
 _REWARD = Metric("reward", "reward", "sum of all reward terms of the preset")
-_EITHER = (
+_COMMON = (
     _REWARD,
-    Metric("parse_rate", "could be read", "answers with coordinates to score", Form.SHARE),
-    Metric("format_rate", "exact form", "answers in exactly the form that was asked", Form.SHARE),
+    Metric(
+        "parse_rate",
+        "parse rate",
+        "answers with coordinates that could be parsed",
+        MetricFormat.PERCENT,
+    ),
+    Metric(
+        "format_rate",
+        "format rate",
+        "answers in exactly the requested format",
+        MetricFormat.PERCENT,
+    ),
 )
 
 _INSIDE = Metric(
-    "inside", "points inside", "share of an answer’s points that lie in the target", Form.SHARE
+    "inside",
+    "points inside",
+    "fraction of the predicted points inside of the target",
+    MetricFormat.PERCENT,
 )
-_UNIT = "each side of the image scaled to 1"
+_UNIT = "in units of the image sides"
 
 METRICS: Mapping[Task, tuple[Metric, ...]] = {
     Task.AFFORDANCE: (
-        Metric("iou", "box overlap (IoU)", "shared area of the two boxes over their joint area"),
-        Metric("success", "boxes with IoU over .5", "share of boxes that mostly match", Form.SHARE),
+        Metric(
+            "iou",
+            "box overlap (IoU)",
+            "area of the intersection of the two boxes over the area of their union",
+        ),
+        Metric(
+            "success",
+            "boxes with IoU over .5",
+            "fraction of boxes that count as a success",
+            MetricFormat.PERCENT,
+        ),
         _INSIDE,
-        *_EITHER,
+        *_COMMON,
     ),
     Task.TRAJECTORY: (
         Metric(
             "dfd_diagonal",
             "trace error (Fréchet)",
-            "largest gap when both paths are walked side by side, as a share of the diagonal",
-            Form.SHARE,
+            "discrete Fréchet distance to the target, relative to the image diagonal",
+            MetricFormat.PERCENT,
         ),
         Metric(
             "execution",
-            "task done in physics",
-            "the simulated robot follows the trace; depth comes from the checker",
-            Form.SHARE,
+            "task success in simulation",
+            "the simulated robot follows the trace, with depth from the simulator",
+            MetricFormat.PERCENT,
         ),
-        Metric("solved", "executed traces that solve their task", "in the simulator", Form.SHARE),
+        Metric(
+            "solved",
+            "executed traces that solve the task",
+            "in the simulator",
+            MetricFormat.PERCENT,
+        ),
         Metric("dfd_unit", "trace error (Fréchet)", _UNIT),
         Metric("hd_unit", "Hausdorff distance", _UNIT),
-        Metric("rmse_unit", "RMSE of the points as written", _UNIT),
-        Metric("mae", "mean distance over 20 points", "both paths walked in step", Form.PIXELS),
-        Metric("success", "end within 20 px", "share of traces that end near the goal", Form.SHARE),
+        Metric("rmse_unit", "RMSE of the predicted points", _UNIT),
+        Metric(
+            "mae",
+            "mean distance over 20 points",
+            "after resampling both traces to 20 points",
+            MetricFormat.PIXELS,
+        ),
+        Metric(
+            "success",
+            "end within 20 px",
+            "fraction of traces that end within 20 px of the target’s end",
+            MetricFormat.PERCENT,
+        ),
         *(
-            Metric(key, name, phrase, Form.PIXELS, is_detail=True)
-            for key, name, phrase in (
+            Metric(key, name, description, MetricFormat.PIXELS, is_advanced=True)
+            for key, name, description in (
                 ("avg", "mean distance", "mean of the Fréchet and Hausdorff distance and RMSE"),
-                ("dfd", "Fréchet distance", "largest gap when both paths are walked in step"),
+                ("dfd", "Fréchet distance", "discrete Fréchet distance to the target"),
                 (
                     "hd",
                     "Hausdorff distance",
-                    "farthest waypoint from the other path, ignoring order",
+                    "largest distance of a waypoint from the other trace, without order",
                 ),
-                ("rmse", "RMSE", "root mean square gap after resampling both to 20 points"),
-                ("end", "end distance", "gap between the two last points"),
+                (
+                    "rmse",
+                    "RMSE",
+                    "root mean square distance after resampling both traces to 20 points",
+                ),
+                ("end", "end distance", "distance between the two last points"),
             )
         ),
-        *_EITHER,
+        *_COMMON,
     ),
-    Task.POINTING: (_INSIDE, *_EITHER),
+    Task.POINTING: (_INSIDE, *_COMMON),
 }
-"""The rows of each task's table, the most telling first."""
+"""Metrics of each task in the order of the table rows, the most important first."""
 
-LEADING: Mapping[Task, tuple[str, ...]] = {
+HEADLINE_METRICS: Mapping[Task, tuple[str, ...]] = {
     Task.AFFORDANCE: ("iou", "inside"),
     Task.TRAJECTORY: ("dfd_diagonal", "dfd_unit", "mae", "execution"),
     Task.POINTING: ("inside",),
 }
-"""The figures that the headline speaks of, where a protocol gives them."""
+"""Metrics of the summary at the top of the page, where the protocol provides them."""
 
-SPLIT_PHRASES: Mapping[str, str] = {
-    "train": "the scenes of supervised training",
-    "id_test": "new scenes of the tasks of supervised training",
-    "adapt": "the scenes of adaptation",
-    "adapt_test": "new scenes of the tasks of adaptation",
-    "ood_tasks": "tasks that no training saw",
+SPLIT_DESCRIPTIONS: Mapping[str, str] = {
+    "train": "training scenes",
+    "id_test": "new scenes of the training tasks",
+    "adapt": "adaptation scenes",
+    "adapt_test": "new scenes of the adaptation tasks",
+    "ood_tasks": "tasks that are in no training split",
     "ood_robot": "another robot in another simulator",
 }
 
-STATUS_PHRASES: Mapping[str, str] = {
+STATUS_DESCRIPTIONS: Mapping[str, str] = {
     "no_think_block": "no reasoning block",
     "no_answer_tag": "no answer block",
-    "repeated_tag": "a block that comes twice",
+    "repeated_tag": "a repeated block",
     "text_outside_tags": "text outside of the blocks",
     "not_coordinates": "an answer without coordinates",
     "wrong_count": "the wrong number of coordinates",
     "non_finite": "a number that is not finite",
-    "out_of_range": "a place far outside of the image",
+    "out_of_range": "coordinates far outside of the image",
     "swapped_corners": "a box with swapped corners",
     "empty_box": "a box without area",
-    "too_long": "an answer that is too long to read",
-    "no_prediction": "no answer was given",
+    "too_long": "a completion that is too long to parse",
+    "no_prediction": "no prediction for this sample",
 }
 
-EXECUTION_PHRASES: Mapping[str, str] = {
-    "never_touched": "the hand never met the part",
-    "out_of_reach": "a place that the hand could not reach",
-    "dropped": "the part was lost on the way",
-    "wrong_end": "the part was touched, the task was not solved",
-    "timeout": "time ran out",
-    "invalid": "no path to follow",
-    "crashed": "the simulator failed",
+EXECUTION_DESCRIPTIONS: Mapping[str, str] = {
+    "never_touched": "the end effector never touched the part",
+    "out_of_reach": "a waypoint out of reach",
+    "dropped": "contact with the part was lost",
+    "wrong_end": "the part was touched, but the task was not solved",
+    "timeout": "time limit reached",
+    "invalid": "no executable path",
+    "crashed": "simulator error",
 }
 
 
 def metric_of(task: Task, key: str) -> Metric:
-    """The metric of a task by its key; one that the page does not know is shown by its key."""
+    """Find the metric of a task by its key. An unknown metric is named by its key."""
     known = {metric.key: metric for metric in METRICS[task]}
     return known.get(key, Metric(key, key.replace("_", " "), ""))

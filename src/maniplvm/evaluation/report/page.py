@@ -1,4 +1,4 @@
-"""The page: everything measured, put into one self-contained HTML file."""
+"""The HTML report: one self-contained page with all sections."""
 
 from __future__ import annotations
 
@@ -12,39 +12,48 @@ import maniplvm
 from maniplvm import optional
 from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, open_dataset
 from maniplvm.errors import UserError
-from maniplvm.evaluation.report.charts.curves import learning_curves
-from maniplvm.evaluation.report.charts.maps import FEW
-from maniplvm.evaluation.report.charts.panels import panels
-from maniplvm.evaluation.report.folders import Measured, read_measured, read_run
-from maniplvm.evaluation.report.overlays.overlay import Album
+from maniplvm.evaluation.report.charts.differences import difference_panels
+from maniplvm.evaluation.report.charts.error_maps import MIN_COUNT
+from maniplvm.evaluation.report.charts.learning_curves import learning_curves
+from maniplvm.evaluation.report.comparison import (
+    Comparison,
+    compare_evaluations,
+    comparison_notes,
+    named_evaluations,
+)
+from maniplvm.evaluation.report.folders import ModelEvaluation, read_model_evaluation, read_run
+from maniplvm.evaluation.report.overlay import PageImages
 from maniplvm.evaluation.report.sections.breakdowns import categories, failures
-from maniplvm.evaluation.report.sections.changes import changes_between, comparability
-from maniplvm.evaluation.report.sections.galleries import Cards, Wall
-from maniplvm.evaluation.report.sections.headline import describe_split, focus_split, headline
-from maniplvm.evaluation.report.sections.patterns import named_evaluations, patterns
+from maniplvm.evaluation.report.sections.error_analysis import analyze_errors
+from maniplvm.evaluation.report.sections.galleries import (
+    comparison_galleries,
+    sample_pairs,
+    select_galleries,
+)
 from maniplvm.evaluation.report.sections.reproduction import (
     commands,
-    origin_of_evaluation,
-    origin_of_run,
+    evaluation_provenance,
+    run_provenance,
 )
-from maniplvm.evaluation.report.sections.sample_table import listing
-from maniplvm.evaluation.report.sections.selection import duels, galleries, pairs_of
-from maniplvm.evaluation.report.sections.tables import TITLES, Compared, everything, tables
+from maniplvm.evaluation.report.sections.sample_cards import CardRenderer, Gallery
+from maniplvm.evaluation.report.sections.sample_table import sample_table
+from maniplvm.evaluation.report.sections.summary import describe_split, main_split, summarize
+from maniplvm.evaluation.report.sections.tables import TITLES, all_metric_tables, metric_tables
 from maniplvm.tasks.sample import Task
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What a report is made of.
+    """Input folders of a report.
 
     Attributes:
-        after: Folder of the evaluation that the page is about.
-        data: The data set that was evaluated.
-        before: Folder of the evaluation to compare with, or None.
-        controls: Folders of other models' evaluations.
-        sampled_before: As `before`, with sampled answers.
-        sampled_after: As `after`, with sampled answers.
-        runs: Folders of the training runs.
+        after: Evaluation folder of the model of the page.
+        data: The evaluated dataset.
+        before: Evaluation folder of the model before training, or None.
+        controls: Evaluation folders of other models.
+        sampled_before: Evaluation folder of the model before training with sampled answers.
+        sampled_after: Evaluation folder of the model of the page with sampled answers.
+        runs: Run folders of the training.
     """
 
     after: Path
@@ -57,61 +66,64 @@ class Sources:
 
 
 def build_report(sources: Sources, *, command: Sequence[str] = (), seed: int = 0) -> str:
-    """Make the page.
+    """Build the page.
 
     Args:
-        sources: The folders.
-        command: What makes this page again, for the record.
-        seed: Of the random draws that the galleries show.
+        sources: The input folders.
+        command: Command that builds this page. The page shows it.
+        seed: Seed of the random galleries.
 
     Returns:
-        HTML that needs nothing else: styles, charts and images are inside.
+        HTML with all styles, charts and images.
 
     Raises:
-        UserError: Jinja2 is missing, a folder is missing or of another format, or the evaluations
-            are of different data.
+        UserError: Jinja2 is missing, a folder is missing or has another format, or the evaluations
+            have different data.
     """
     environment = _environment()
-    after = read_measured(sources.after)
-    before = None if sources.before is None else read_measured(sources.before)
-    controls = [read_measured(folder) for folder in sources.controls]
+    after = read_model_evaluation(sources.after)
+    before = None if sources.before is None else read_model_evaluation(sources.before)
+    controls = [read_model_evaluation(folder) for folder in sources.controls]
     runs = [read_run(folder) for folder in sources.runs]
-    compared = _compared(before, after, controls)
+    comparison = _comparison(before, after, controls)
     sampled = _sampled(sources)
-    album = Album(open_dataset(sources.data))
-    cards = Cards(album)
-    walls, contests = _walls(compared, cards, seed), _contests(compared, cards)
-    focus = focus_split(after, runs)
+    images = PageImages(open_dataset(sources.data))
+    cards = CardRenderer(images)
+    galleries, model_comparisons = (
+        _galleries(comparison, cards, seed),
+        _comparison_galleries(comparison, cards),
+    )
+    split = main_split(after, runs)
     rewards, others = learning_curves(runs)
     evaluations = [*([] if before is None else [before]), after, *controls]
     return environment.get_template("report.html").render(
-        compared=compared,
-        headline=headline(after, compared.changes, focus),
-        focus=describe_split(focus),
+        comparison=comparison,
+        summary=summarize(after, comparison.changes, split),
+        split=describe_split(split),
         series=[after.label, *(f"control: {control.label}" for control in controls)],
-        panels=_panels(compared),
-        tables=tables(compared),
-        everything=everything(compared),
-        sampled=[] if sampled is None else tables(sampled),
-        sampled_of=sampled,
+        difference_panels=_difference_panels(comparison),
+        tables=metric_tables(comparison),
+        all_tables=all_metric_tables(comparison),
+        sampled=[] if sampled is None else metric_tables(sampled),
+        sampled_comparison=sampled,
         runs=[str(run.facts.get("name", run.folder.name)) for run in runs],
         reward_curves=rewards,
         other_curves=others,
-        walls=walls,
-        contests=contests,
-        patterns=patterns(compared),
-        few=FEW,
-        evaluations=[(series, name) for series, name, _ in named_evaluations(compared)],
-        listing=listing(compared, cards.anchors),
-        album=album.symbols(),
-        failures=failures(compared),
-        categories=categories(compared),
-        origins=[*map(origin_of_run, runs), *_origins(compared, sampled)],
+        galleries=galleries,
+        model_comparisons=model_comparisons,
+        task_analyses=analyze_errors(comparison),
+        min_count=MIN_COUNT,
+        evaluations=[(series, name) for series, name, _ in named_evaluations(comparison)],
+        sample_table=sample_table(comparison, cards.anchors),
+        page_images=images.symbols(),
+        failures=failures(comparison),
+        categories=categories(comparison),
+        provenance=[*map(run_provenance, runs), *_evaluation_provenance(comparison, sampled)],
         commands=commands(runs, evaluations + _evaluations(sampled), command),
         truth=TARGET_STYLE,
         prediction=PREDICTION_STYLE,
         version=maniplvm.__version__,
-        made=time.strftime("%Y-%m-%d"),
+        date=time.strftime("%Y-%m-%d"),
     )
 
 
@@ -126,74 +138,84 @@ def _environment() -> Any:
     )
 
 
-def _compared(
-    before: Measured | None, after: Measured, controls: Iterable[Measured] = ()
-) -> Compared:
+def _comparison(
+    before: ModelEvaluation | None, after: ModelEvaluation, controls: Iterable[ModelEvaluation] = ()
+) -> Comparison:
     others = list(controls)
-    changes = {} if before is None else changes_between(before, after)
+    changes = {} if before is None else compare_evaluations(before, after)
     notes = [
         note
         for other in ([] if before is None else [before]) + others
-        for note in comparability(other, after)
+        for note in comparison_notes(other, after)
     ]
-    against = [(control, changes_between(control, after)) for control in others]
-    return Compared(before, after, changes, against, notes)
+    against = [(control, compare_evaluations(control, after)) for control in others]
+    return Comparison(before, after, changes, against, notes)
 
 
-def _sampled(sources: Sources) -> Compared | None:
+def _sampled(sources: Sources) -> Comparison | None:
     if sources.sampled_after is None:
         if sources.sampled_before is not None:
-            raise UserError("--sampled-before needs --sampled-after beside it")
+            raise UserError("--sampled-before also needs --sampled-after")
         return None
     earlier = sources.sampled_before
-    return _compared(
-        None if earlier is None else read_measured(earlier), read_measured(sources.sampled_after)
+    return _comparison(
+        None if earlier is None else read_model_evaluation(earlier),
+        read_model_evaluation(sources.sampled_after),
     )
 
 
-def _panels(compared: Compared) -> list[Any]:
-    """What changed since before, for every model; without before, what sets it off the controls."""
-    if compared.before is None:
-        return panels([(f"against {c.label}", changes) for c, changes in compared.controls])
-    before = compared.before
-    controls = [(c.label, changes_between(before, c)) for c, _ in compared.controls]
-    return panels([(compared.after.label, compared.changes), *controls])
+def _difference_panels(comparison: Comparison) -> list[Any]:
+    """Differences of all models to before. Without before, differences to the controls."""
+    if comparison.before is None:
+        return difference_panels(
+            [(f"against {c.label}", changes) for c, changes in comparison.controls]
+        )
+    before = comparison.before
+    controls = [(c.label, compare_evaluations(before, c)) for c, _ in comparison.controls]
+    return difference_panels([(comparison.after.label, comparison.changes), *controls])
 
 
-def _walls(compared: Compared, cards: Cards, seed: int) -> list[tuple[str, list[Wall]]]:
+def _galleries(
+    comparison: Comparison, cards: CardRenderer, seed: int
+) -> list[tuple[str, list[Gallery]]]:
     found = [
-        (TITLES[task], galleries(pairs_of(compared.before, compared.after, task), seed=seed))
+        (
+            TITLES[task],
+            select_galleries(sample_pairs(comparison.before, comparison.after, task), seed=seed),
+        )
         for task in Task
     ]
-    return [(title, [cards.wall(one) for one in own]) for title, own in found if own]
+    return [(title, [cards.gallery(one) for one in own]) for title, own in found if own]
 
 
-def _contests(compared: Compared, cards: Cards) -> list[tuple[str, list[Wall]]]:
-    """The model in question beside every other one, task by task."""
-    named = named_evaluations(compared)
+def _comparison_galleries(
+    comparison: Comparison, cards: CardRenderer
+) -> list[tuple[str, list[Gallery]]]:
+    """Galleries that compare the model of the page with every other model, by task."""
+    named = named_evaluations(comparison)
     own = next(name for series, name, _ in named if series == "after")
-    made: list[tuple[str, list[Wall]]] = []
+    titled: list[tuple[str, list[Gallery]]] = []
     for task in Task:
         for series, name, other in named:
             if series != "after":
-                found = duels(pairs_of(other, compared.after, task), name, own)
-                walls = [cards.wall(each, (name, own)) for each in found]
-                made.append((f"{TITLES[task]}; {name} beside {own}", walls))
-    return [(title, walls) for title, walls in made if walls]
+                found = comparison_galleries(sample_pairs(other, comparison.after, task), name, own)
+                galleries = [cards.gallery(each, (name, own)) for each in found]
+                titled.append((f"{TITLES[task]}; {name} compared with {own}", galleries))
+    return [(title, galleries) for title, galleries in titled if galleries]
 
 
-def _evaluations(compared: Compared | None) -> list[Measured]:
-    if compared is None:
+def _evaluations(comparison: Comparison | None) -> list[ModelEvaluation]:
+    if comparison is None:
         return []
-    return [e for e in (compared.before, compared.after) if e is not None]
+    return [e for e in (comparison.before, comparison.after) if e is not None]
 
 
-def _origins(compared: Compared, sampled: Compared | None) -> list[Any]:
-    named: list[tuple[str, Measured | None]] = [
-        ("before", compared.before),
-        ("after", compared.after),
-        *((f"control: {control.label}", control) for control, _ in compared.controls),
+def _evaluation_provenance(comparison: Comparison, sampled: Comparison | None) -> list[Any]:
+    named: list[tuple[str, ModelEvaluation | None]] = [
+        ("before", comparison.before),
+        ("after", comparison.after),
+        *((f"control: {control.label}", control) for control, _ in comparison.controls),
     ]
     if sampled is not None:
         named += [("sampled, before", sampled.before), ("sampled, after", sampled.after)]
-    return [origin_of_evaluation(name, own) for name, own in named if own is not None]
+    return [evaluation_provenance(name, own) for name, own in named if own is not None]

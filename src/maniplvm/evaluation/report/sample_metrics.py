@@ -1,90 +1,91 @@
-"""How near each answer came, where its target lies and how large it is, whatever protocol measured it.
+"""Metrics of each answer, and position and size of its target, for every protocol.
 
-The panels that look for patterns work on these arrays. They are taken from the answers and targets
-of `samples.jsonl` themselves, so that a page reads alike under every protocol.
+The charts of the error analysis use these arrays. They are computed from the answers and targets of
+`samples.jsonl`, so the charts have the same meaning under every protocol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from maniplvm.evaluation.protocols import SUCCESS_END_PX, SUCCESS_IOU
-from maniplvm.evaluation.report.folders import Measured
-from maniplvm.evaluation.report.overlays.targets import bounds_of
-from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.evaluation.report.folders import ModelEvaluation
+from maniplvm.evaluation.scored import Numbers, ScoredSample
 from maniplvm.geometry import iou, trace_distances
 from maniplvm.geometry.arrays import BoolArray, FloatArray
-from maniplvm.tasks import Task, parse_answer
+from maniplvm.tasks import RegionTarget, Task, parse_answer
+from maniplvm.tasks.sample import Target
 
 
 @dataclass(frozen=True)
-class Judged:
-    """N answers of one task by one model. An answer that could not be read counts as the worst.
+class SampleMetrics:
+    """Metrics of the N answers of one model to one task. An unparsed answer has the worst value.
 
     Attributes:
-        splits: `(N,)` the samples' splits.
-        scenes: `(N,)` what the bootstrap draws.
-        nearness: `(N,)` what thresholds are set to: IoU of a box, share of the points inside the
-            region, or distance between the ends of two traces as a share of the image's diagonal
-            (infinite where nothing could be read).
-        score: `(N,)` IoU of a box, share of points inside, or the Fréchet distance of a trace as a
-            share of the diagonal (1 where nothing could be read).
-        success: `(N,)` whether it counts as done.
-        centre: `(N, 2)` middle of the target's bounds as a share of width and height, 0 to 1.
-        size: `(N,)` of the target's bounds: area as a share of the image's area, for a trace the
-            diagonal as a share of the image's.
-        reasoning: `(N,)` characters of the reasoning; 0 without one.
-        aspect: Median of height by width of the images.
-        diagonal: Of the images [px]; None where they differ.
+        splits: `(N,)` split of each sample.
+        scenes: `(N,)` scene of each sample, the unit of the bootstrap.
+        threshold_values: `(N,)` value that success curves compare with a threshold: IoU of a box,
+            fraction of points inside, or distance between the ends of two traces relative to the
+            image diagonal (infinite for an unparsed answer).
+        score: `(N,)` IoU of a box, fraction of points inside, or Fréchet distance of a trace
+            relative to the diagonal (1 for an unparsed answer).
+        success: `(N,)` whether the answer is a success.
+        centre: `(N, 2)` centre of the target's bounds relative to width and height, 0 to 1.
+        size: `(N,)` size of the target's bounds: area relative to the image area, for a trace the
+            diagonal relative to the image diagonal.
+        reasoning_length: `(N,)` length of the reasoning [characters].
+        aspect_ratio: Median of height over width of the images.
+        diagonal: Diagonal of the images [px], None if they differ.
     """
 
     splits: tuple[str, ...]
     scenes: tuple[str, ...]
-    nearness: FloatArray
+    threshold_values: FloatArray
     score: FloatArray
     success: BoolArray
     centre: FloatArray
     size: FloatArray
-    reasoning: FloatArray
-    aspect: float
+    reasoning_length: FloatArray
+    aspect_ratio: float
     diagonal: float | None = None
 
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def rows(self, split: str | None) -> BoolArray:
-        """Which answers are of a split, `(N,)`; all of them for None."""
+    def in_split(self, split: str | None) -> BoolArray:
+        """`(N,)` bool: which answers are of a split. None selects all."""
         if split is None:
             return np.ones(len(self), dtype=np.bool_)
         return np.array([own == split for own in self.splits], dtype=np.bool_)
 
     def scenes_of(self, rows: BoolArray) -> list[str]:
-        """The scenes of some rows."""
+        """The scenes of selected answers."""
         return [scene for scene, is_taken in zip(self.scenes, rows, strict=True) if is_taken]
 
 
-def judge(measured: Measured, task: Task) -> Judged | None:
-    """The arrays of one task; None where it was not asked."""
-    records = [record for record in measured.samples if record.task is task]
+def compute_sample_metrics(evaluation: ModelEvaluation, task: Task) -> SampleMetrics | None:
+    """Compute the metrics of one task, or None if the evaluation has no such task."""
+    records = [record for record in evaluation.samples if record.task is task]
     if not records:
         return None
     sizes = np.array([record.image_size for record in records], dtype=np.float64)
-    bounds = np.array([bounds_of(record.target) for record in records])
+    bounds = np.array([target_bounds(record.target) for record in records])
     spans = bounds[:, 2:] - bounds[:, :2]
-    yardstick = yardstick_of(measured, task)
-    nearness, score, success = _JUDGES[yardstick](records, np.hypot(*sizes.T))
+    scored_as = scoring_task(evaluation, task)
+    threshold_values, score, success = _METRICS_BY_TASK[scored_as](records, np.hypot(*sizes.T))
     share = (
         np.hypot(*spans.T) / np.hypot(*sizes.T)
         if task is Task.TRAJECTORY
         else spans.prod(axis=1) / sizes.prod(axis=1)
     )
-    return Judged(
+    return SampleMetrics(
         tuple(record.split for record in records),
         tuple(record.scene for record in records),
-        nearness,
+        threshold_values,
         score,
         success,
         (bounds[:, :2] + bounds[:, 2:]) / 2 / sizes,
@@ -95,55 +96,78 @@ def judge(measured: Measured, task: Task) -> Judged | None:
     )
 
 
-def yardstick_of(measured: Measured, task: Task) -> Task:
-    """Whose yardstick fits the answers of a task: `POINTING` where a protocol read points."""
-    own = next((record for record in measured.samples if record.task is task), None)
+def scoring_task(evaluation: ModelEvaluation, task: Task) -> Task:
+    """The task whose metrics apply: `POINTING` if the protocol parses points, else the task."""
+    own = next((record for record in evaluation.samples if record.task is task), None)
     return Task.POINTING if own is not None and "inside" in own.measures else task
 
 
 def reasoning_of(record: ScoredSample) -> str:
-    """What the model thought before its answer; empty without a block of reasoning."""
+    """The reasoning before the answer, empty without a reasoning block."""
     return (parse_answer(record.text, record.task).reasoning or "").strip()
 
 
-_Judgement = tuple[FloatArray, FloatArray, BoolArray]
+def target_bounds(target: Any) -> FloatArray:
+    """Bounding box of a target of `samples.jsonl`: `(4,)` x1, y1, x2, y2 [px]."""
+    points = np.asarray(target, dtype=np.float64).reshape(-1, 2)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _boxes(records: Sequence[ScoredSample], _: FloatArray) -> _Judgement:
+def matches_target(written: Any, target: Target) -> bool:
+    """Whether the target of an evaluation equals that of the dataset. Regions compare by bounds."""
+    if isinstance(target, RegionTarget):
+        return bool(np.allclose(target_bounds(written), target.bounds, atol=0.01))
+    points = np.asarray(written, dtype=np.float64).reshape(-1)
+    expected = target.points.reshape(-1)
+    return points.size == expected.size and bool(np.allclose(points, expected, atol=0.01))
+
+
+def scored_answer(record: ScoredSample) -> Numbers | None:
+    """The answer that the protocol scored, or None if none was parsed."""
+    return record.answer if record.read_as is None else record.read_as
+
+
+_TaskMetrics = tuple[FloatArray, FloatArray, BoolArray]
+
+
+def _boxes(records: Sequence[ScoredSample], _: FloatArray) -> _TaskMetrics:
     overlap = np.zeros(len(records))
-    read = [index for index, record in enumerate(records) if record.answer is not None]
-    if read:
+    parsed = [index for index, record in enumerate(records) if record.answer is not None]
+    if parsed:
         answers, targets = (
-            np.array([getattr(records[index], name) for index in read], dtype=np.float64)
+            np.array([getattr(records[index], name) for index in parsed], dtype=np.float64)
             for name in ("answer", "target")
         )
-        overlap[read] = iou(answers, targets)
+        overlap[parsed] = iou(answers, targets)
     return overlap, overlap, overlap > SUCCESS_IOU
 
 
-def _traces(records: Sequence[ScoredSample], diagonals: FloatArray) -> _Judgement:
+def _traces(records: Sequence[ScoredSample], diagonals: FloatArray) -> _TaskMetrics:
     end, error = np.full(len(records), np.inf), np.ones(len(records))
-    read = [index for index, record in enumerate(records) if record.answer is not None]
-    if read:
+    parsed = [index for index, record in enumerate(records) if record.answer is not None]
+    if parsed:
         answers, targets = (
-            [np.array(getattr(records[index], name), dtype=np.float64) for index in read]
+            [np.array(getattr(records[index], name), dtype=np.float64) for index in parsed]
             for name in ("answer", "target")
         )
-        found = trace_distances(answers, targets)
-        end[read], error[read] = found.end / diagonals[read], found.dfd / diagonals[read]
+        distances = trace_distances(answers, targets)
+        end[parsed], error[parsed] = (
+            distances.end / diagonals[parsed],
+            distances.dfd / diagonals[parsed],
+        )
     return end, error, end * diagonals < SUCCESS_END_PX
 
 
-def _points(records: Sequence[ScoredSample], _: FloatArray) -> _Judgement:
+def _points(records: Sequence[ScoredSample], _: FloatArray) -> _TaskMetrics:
     inside = np.array([record.measures.get("inside", 0.0) for record in records])
     return inside, inside, inside > 0.5
 
 
-_JUDGES = {Task.AFFORDANCE: _boxes, Task.TRAJECTORY: _traces, Task.POINTING: _points}
+_METRICS_BY_TASK = {Task.AFFORDANCE: _boxes, Task.TRAJECTORY: _traces, Task.POINTING: _points}
 
 SUCCESS_NAMES: Mapping[Task, str] = {
     Task.AFFORDANCE: f"boxes with IoU over {SUCCESS_IOU:g}".replace("0.", "."),
     Task.TRAJECTORY: f"traces that end within {SUCCESS_END_PX:g} px of the target’s end",
     Task.POINTING: "answers with more than half of their points inside",
 }
-"""What counts as success."""
+"""Definition of success for each task, as shown on the page."""

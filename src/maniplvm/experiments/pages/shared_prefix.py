@@ -1,7 +1,7 @@
-"""The image and the figures of docs/shared-prefix.md.
+"""Writes the image and the table of docs/shared-prefix.md.
 
-The image shows the layout of a real batch: four trajectory completions for one simulated image, packed by
-the code that training runs. The figures come from `results/shared_prefix.json`.
+The image shows a packed row of four trajectory answers to one image of the shipped data. Training
+uses the same packing code. The table is that of `results/shared_prefix.json`.
 """
 
 from __future__ import annotations
@@ -29,19 +29,23 @@ from maniplvm.models import build_inputs, chat_messages, load_model, write_tiny_
 from maniplvm.tasks import Sample, write_reasoning
 from maniplvm.tasks.prompts import write_completion
 from maniplvm.training.shared_prefix.groups import group_prompts
-from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
-from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows
+from maniplvm.training.shared_prefix.packing import (
+    PackedRows,
+    pack_rows,
+    plan_blocks,
+    plan_single_rows,
+)
 from maniplvm.training.shared_prefix.policy import prompt_positions
 
 SOURCE = "results/shared_prefix.json"
 PAGE = Path("docs") / "shared-prefix.md"
 IMAGE = Path("docs") / "images" / "shared-prefix.png"
-COLOURS = {"image": "#4c78a8", "words": "#9ecae9"}
-ANSWERS = ("#f58518", "#e45756", "#72b7b2", "#54a24b")
+PROMPT_COLOURS = {"image": "#4c78a8", "text": "#9ecae9"}
+COMPLETION_COLOURS = ("#f58518", "#e45756", "#72b7b2", "#54a24b")
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The figures as Markdown."""
+    """The table of the page, as Markdown."""
     lines = [
         "| model | prompt | completion | G | policy pass | reference pass | rollout | step, tuned TRL "
         "| step, TRL's defaults | ideal (policy) | peak memory | log-probs differ by | gradients by |",
@@ -68,7 +72,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def real_batch(root: Path, folder: Path) -> PackedRows:
-    """Four answers to one image of the shipped data, as one packed row."""
+    """One packed row of four answers to one image of the shipped data."""
     loaded = load_model(write_tiny_checkpoint(folder, "qwen3_vl"), device="cpu")
     samples = open_dataset(root / "datasets" / "sim-small").samples("train", "trajectory")
     by_points: dict[int, Sample] = {}
@@ -86,22 +90,22 @@ def real_batch(root: Path, folder: Path) -> PackedRows:
     blocks = plan_blocks(
         groups.prompt_lengths.tolist(), groups.completion_lengths.tolist(), [0] * 4, 10**6
     )
-    (rows,) = plan_long_rows(blocks, 10**6)
+    (rows,) = plan_single_rows(blocks, 10**6)
     with torch.no_grad():
         return pack_rows(groups, rows, prompt_positions(loaded.model, groups), 0)
 
 
 def draw(packed: PackedRows, path: Path) -> None:
-    """Tokens computed by either way, and who sees whom in the packed row."""
-    segment = packed.segment[0].numpy()
-    if packed.token_types is None:
+    """Draw the tokens computed with and without sharing, and the mask of the packed row."""
+    segment = packed.segment_ids[0].numpy()
+    if packed.token_type_ids is None:
         raise UserError("the tiny model marks no image tokens; the layout cannot be drawn")
-    seen_as_image = packed.token_types[0].numpy() == 1
-    kind = np.where(segment > 0, segment + 1, np.where(seen_as_image, 0, 1))
-    colours = [*COLOURS.values(), *ANSWERS]
-    prompt, words = int((segment == 0).sum()), np.flatnonzero(kind == 1)
-    before = int((words < seen_as_image.argmax()).sum())
-    has_image = int(seen_as_image.sum())
+    is_image = packed.token_type_ids[0].numpy() == 1
+    kind = np.where(segment > 0, segment + 1, np.where(is_image, 0, 1))
+    colours = [*PROMPT_COLOURS.values(), *COMPLETION_COLOURS]
+    prompt, text = int((segment == 0).sum()), np.flatnonzero(kind == 1)
+    before = int((text < is_image.argmax()).sum())
+    has_image = int(is_image.sum())
 
     figure, (bars, matrix) = plt.subplots(
         1, 2, figsize=(12, 5.2), width_ratios=[1.15, 1], layout="constrained"
@@ -121,12 +125,12 @@ def draw(packed: PackedRows, path: Path) -> None:
         bars.barh(5, length, left=left, color=colours[colour], height=0.7)
         left += length
     plain = 4 * (prompt + longest)
-    bars.set_yticks([1.5, 5], [f"usual:\n{plain} tokens", f"shared:\n{left} tokens"])
+    bars.set_yticks([1.5, 5], [f"repeated:\n{plain} tokens", f"shared:\n{left} tokens"])
     bars.invert_yaxis()
-    bars.set_xlabel("tokens computed by the language model; the tower runs 4 times, or once")
+    bars.set_xlabel("tokens computed by the language model (vision tower: 4 images, or 1)")
     bars.spines[["top", "right", "left"]].set_visible(False)
 
-    allowed = packed.allowed()[0, 0].numpy()
+    allowed = packed.attention_mask()[0, 0].numpy()
     matrix.imshow(
         np.where(allowed, kind[None, :] + 1, 0),
         cmap=ListedColormap(["white", *colours]),
@@ -134,9 +138,9 @@ def draw(packed: PackedRows, path: Path) -> None:
         vmax=len(colours) + 0.5,
         interpolation="nearest",
     )
-    matrix.set_xlabel("... may look at this one")
-    matrix.set_ylabel("a token of the packed row ...")
-    names = ["image", "words of the prompt", *(f"completion {k}" for k in range(1, 5))]
+    matrix.set_xlabel("key token")
+    matrix.set_ylabel("query token of the packed row")
+    names = ["image tokens", "text tokens of the prompt", *(f"completion {k}" for k in range(1, 5))]
     handles = [Patch(color=colour, label=name) for colour, name in zip(colours, names, strict=True)]
     matrix.legend(handles=handles, loc="upper right", fontsize=8, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -240,9 +240,9 @@ class _Run:
 
 def _shared_prefix_facts(trainer: Any) -> dict[str, Any]:
     """For the record: what the shared-prefix trainer verified, and what it did not share."""
-    if not hasattr(trainer, "agreements"):
+    if not hasattr(trainer, "verification_results"):
         return {}
-    verified = {what: str(agreement) for what, agreement in trainer.agreements.items()}
+    verified = {part: str(result) for part, result in trainer.verification_results.items()}
     return {"shared_prefix": {"verified": verified, "fallbacks": dict(trainer.fallbacks)}}
 
 

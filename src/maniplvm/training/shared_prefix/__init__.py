@@ -1,4 +1,4 @@
-"""Completions of one prompt share its computation, exactly: see docs/shared-prefix.md."""
+"""GRPO in which the completions of a prompt share its computation (docs/shared-prefix.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["GroupScores", "SharedPrefixSettings", "SharedPrefixTrainer", "group_
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch or TRL when it is first asked for: recipes need only the settings."""
+    """Import modules that need torch or TRL at first use. Recipes need only the settings."""
     if name in ("GroupScores", "group_logprobs"):
         from maniplvm.training.shared_prefix import policy
 

@@ -1,70 +1,179 @@
-"""Where every token of a few groups lies in packed rows: `[prompt][c1]..[cG] [prompt]..`."""
+"""Packed rows `[prompt][completion 1]..[completion G][prompt]..`: planning and token layout."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from maniplvm.training.shared_prefix.groups import PromptGroups
-from maniplvm.training.shared_prefix.planning import Block
 
 PROMPT = 0
-"""The segment of a prompt's tokens; its completions are segments 1, 2, ..."""
+"""Segment id of prompt tokens. The completions of a block have segment ids 1, 2, ..."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A prompt followed by consecutive completions of it, within one packed row.
+
+    Attributes:
+        prompt: Index of the prompt.
+        first: Index of the first completion.
+        count: Number of completions.
+        tokens: Length of prompt and completions together [tokens].
+    """
+
+    prompt: int
+    first: int
+    count: int
+    tokens: int
+
+
+def plan_blocks(
+    prompt_lengths: Sequence[int],
+    completion_lengths: Sequence[int],
+    prompt_index: Sequence[int],
+    max_row_tokens: int,
+) -> list[Block]:
+    """Plan one block for each group. A group over the limit is split into several blocks.
+
+    A block has at least one completion, so a block may exceed the limit by itself.
+
+    Args:
+        prompt_lengths: Length of each prompt [tokens].
+        completion_lengths: Length of each completion [tokens].
+        prompt_index: Index of the prompt of each completion, ascending.
+        max_row_tokens: Longest block [tokens].
+    """
+    blocks = []
+    first = 0
+    for prompt, prompt_tokens in enumerate(prompt_lengths):
+        last = first
+        while last < len(prompt_index) and prompt_index[last] == prompt:
+            last += 1
+        lengths = completion_lengths[first:last]
+        longest = max(lengths, default=0)
+        available = max(max_row_tokens - prompt_tokens, longest)
+        chunks = 1
+        while chunks < len(lengths) and _largest_chunk(lengths, chunks) > available:
+            chunks += 1
+        for begin, end in _chunk_ranges(len(lengths), chunks):
+            tokens = prompt_tokens + sum(lengths[begin:end])
+            blocks.append(Block(prompt, first + begin, end - begin, tokens))
+        first = last
+    return blocks
+
+
+def plan_padded_rows(blocks: Sequence[Block], max_batch_tokens: int) -> list[list[list[Block]]]:
+    """Plan several rows for each forward pass, padded to the longest row. Attention needs a mask.
+
+    Rows are filled first-fit in order of decreasing length. No row exceeds the longest block, so
+    the padded rows of a pass have fewer than twice the tokens of their blocks.
+
+    Args:
+        blocks: The blocks from `plan_blocks`.
+        max_batch_tokens: Most tokens of one pass, with padding. A single row may exceed it.
+
+    Returns:
+        The rows of each pass. A row is a list of blocks.
+    """
+    rows: list[list[Block]] = []
+    free: list[int] = []
+    longest = max((block.tokens for block in blocks), default=0)
+    for block in sorted(blocks, key=lambda each: -each.tokens):
+        fitting = [row for row, available in enumerate(free) if available >= block.tokens]
+        if fitting:
+            rows[fitting[0]].append(block)
+            free[fitting[0]] -= block.tokens
+        else:
+            rows.append([block])
+            free.append(longest - block.tokens)
+    rows.sort(key=lambda row: -sum(block.tokens for block in row))
+    passes: list[list[list[Block]]] = []
+    width = 0
+    for row in rows:
+        if passes and (len(passes[-1]) + 1) * width <= max_batch_tokens:
+            passes[-1].append(row)
+        else:
+            passes.append([row])
+            width = sum(block.tokens for block in row)
+    return passes
+
+
+def plan_single_rows(blocks: Sequence[Block], max_batch_tokens: int) -> list[list[list[Block]]]:
+    """Plan one long row for each forward pass, without padding, for prefix attention.
+
+    Args:
+        blocks: The blocks from `plan_blocks`.
+        max_batch_tokens: Most tokens of one pass. A single block may exceed it.
+
+    Returns:
+        The rows of each pass: always one row, a list of blocks.
+    """
+    rows: list[list[Block]] = []
+    tokens = 0
+    for block in blocks:
+        if not rows or tokens + block.tokens > max_batch_tokens:
+            rows.append([])
+            tokens = 0
+        rows[-1].append(block)
+        tokens += block.tokens
+    return [[row] for row in rows]
 
 
 @dataclass(frozen=True, eq=False)
 class PackedRows:
-    """`R` rows of `L` tokens, and which of them predict the `T` tokens of the completions.
+    """`R` rows of `L` tokens with the `T` completion tokens to predict.
 
     Attributes:
-        input_ids: `(R, L)`.
-        positions: `(R, L)`, or `(3, R, L)` for M-RoPE.
-        block: `(R, L)` the block that a token belongs to; -1 on padding.
-        segment: `(R, L)` `PROMPT`, or the number of a completion within its block.
-        token_types: `(R, L)` 1 on image tokens, or None.
-        predictors: `(T,)` flat index into `R * L` of the token that predicts each target.
-        targets: `(T,)` token ids.
-        destinations: `(T,)` flat index into `B * C` of each target.
-        images: The images of the prompts in the order of the rows.
+        input_ids: `(R, L)` token ids.
+        position_ids: `(R, L)`, or `(3, R, L)` for M-RoPE.
+        block_ids: `(R, L)` block of each token, -1 on padding.
+        segment_ids: `(R, L)` `PROMPT`, or 1, 2, ... for the completions of the block.
+        token_type_ids: `(R, L)` 1 on image tokens, or None.
+        predictor_indices: `(T,)` flat index into `R * L` of the token that predicts each target.
+        target_ids: `(T,)` token ids of the completion tokens.
+        target_indices: `(T,)` flat index into `B * C` of each completion token.
+        image_indices: Indices of the images in the order of the rows, or None.
     """
 
     input_ids: Tensor
-    positions: Tensor
-    block: Tensor
-    segment: Tensor
-    token_types: Tensor | None
-    predictors: Tensor
-    targets: Tensor
-    destinations: Tensor
-    images: Tensor | None
+    position_ids: Tensor
+    block_ids: Tensor
+    segment_ids: Tensor
+    token_type_ids: Tensor | None
+    predictor_indices: Tensor
+    target_ids: Tensor
+    target_indices: Tensor
+    image_indices: Tensor | None
 
-    def allowed(self) -> Tensor:
-        """`(R, 1, L, L)` bool: which token (last axis) each token may attend to.
+    def attention_mask(self) -> Tensor:
+        """`(R, 1, L, L)` bool: whether a token (third axis) attends to another (last axis).
 
-        A token sees what stands before it in its block: the prompt, and of the completions only
-        its own. Padding sees itself, so that no row of the softmax is empty.
+        A token attends to earlier tokens of its block: to the prompt, and to its own completion.
+        A padding token attends to itself, so that no row of the softmax is empty.
         """
-        length = self.block.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=self.block.device).tril()
-        same_block = self.block[:, :, None] == self.block[:, None, :]
-        own = self.segment[:, :, None] == self.segment[:, None, :]
-        shared = (self.segment == PROMPT)[:, None, :]
-        return (causal & same_block & (own | shared))[:, None]
+        length = self.block_ids.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool, device=self.block_ids.device).tril()
+        same_block = self.block_ids[:, :, None] == self.block_ids[:, None, :]
+        same_segment = self.segment_ids[:, :, None] == self.segment_ids[:, None, :]
+        prompt = (self.segment_ids == PROMPT)[:, None, :]
+        return (causal & same_block & (same_segment | prompt))[:, None]
 
 
 def pack_rows(
-    groups: PromptGroups, rows: Sequence[Sequence[Block]], positions: Tensor, pad_id: int
+    groups: PromptGroups, rows: Sequence[Sequence[Block]], prompt_positions: Tensor, pad_id: int
 ) -> PackedRows:
-    """Lay blocks out in rows.
+    """Lay out the tokens of planned rows.
 
     Args:
         groups: Prompts and completions.
-        rows: The blocks of each row, from `plan_rows`.
-        positions: `(N, P)` or `(3, N, P)` of the prompts' tokens.
-        pad_id: What stands on padding.
+        rows: The blocks of each row of one pass, from `plan_padded_rows` or `plan_single_rows`.
+        prompt_positions: `(N, P)` or `(3, N, P)` position ids of the prompts.
+        pad_id: Token id on padding.
     """
     device = groups.prompt_ids.device
     flat = [(row, block) for row, blocks in enumerate(rows) for block in blocks]
@@ -72,74 +181,89 @@ def pack_rows(
     prompt = torch.tensor([block.prompt for _, block in flat], device=device)
     first = torch.tensor([block.first for _, block in flat], device=device)
     count = torch.tensor([block.count for _, block in flat], device=device)
-    start = torch.tensor([place for blocks in rows for place in _starts(blocks)], device=device)
+    start = torch.tensor(
+        [index for blocks in rows for index in _block_starts(blocks)], device=device
+    )
     width = max(sum(block.tokens for block in blocks) for blocks in rows)
 
-    # Prompt tokens, one entry each: which block, which column of the prompt.
+    # One entry for each prompt token: its block, and its column in the prompt.
     mask = groups.prompt_mask[prompt]
     owner, column = mask.nonzero(as_tuple=True)
     rank = (mask.cumsum(1) - 1)[owner, column]
-    prompt_place = row_of[owner] * width + start[owner] + rank
+    prompt_index = row_of[owner] * width + start[owner] + rank
 
-    # Completion tokens: which block, which completion, which column.
+    # One entry for each completion token: its block, its completion, and its column.
     block_of = torch.arange(len(flat), device=device).repeat_interleave(count)
     within = torch.arange(len(block_of), device=device) - (count.cumsum(0) - count)[block_of]
     completion = first[block_of] + within
     lengths = groups.completion_lengths[completion]
     before = lengths.cumsum(0) - lengths
-    opening = before[(count.cumsum(0) - count).clamp(max=max(len(before) - 1, 0))]
+    block_before = before[(count.cumsum(0) - count).clamp(max=max(len(before) - 1, 0))]
     prompt_length = groups.prompt_lengths[prompt]
-    offset = start[block_of] + prompt_length[block_of] + before - opening[block_of]
-    taken = groups.completion_mask[completion]
-    item, step = taken.nonzero(as_tuple=True)
-    step_rank = (taken.cumsum(1) - 1)[item, step]
-    place = row_of[block_of[item]] * width + offset[item] + step_rank
-    last = row_of * width + start + prompt_length - 1
-    predictors = torch.where(step_rank == 0, last[block_of[item]], place - 1)
+    offset = start[block_of] + prompt_length[block_of] + before - block_before[block_of]
+    completion_mask = groups.completion_mask[completion]
+    item, step = completion_mask.nonzero(as_tuple=True)
+    step_rank = (completion_mask.cumsum(1) - 1)[item, step]
+    completion_index = row_of[block_of[item]] * width + offset[item] + step_rank
+    last_prompt_index = row_of * width + start + prompt_length - 1
+    predictors = torch.where(
+        step_rank == 0, last_prompt_index[block_of[item]], completion_index - 1
+    )
 
     def scatter(prompt_values: Tensor, completion_values: Tensor, fill: int) -> Tensor:
-        canvas = torch.full((len(rows) * width,), fill, dtype=torch.long, device=device)
-        canvas[prompt_place] = prompt_values.long()
-        canvas[place] = completion_values.long()
-        return canvas.view(len(rows), width)
+        values = torch.full((len(rows) * width,), fill, dtype=torch.long, device=device)
+        values[prompt_index] = prompt_values.long()
+        values[completion_index] = completion_values.long()
+        return values.view(len(rows), width)
 
     targets = groups.completion_ids[completion[item], step]
-    axes = positions if positions.dim() == 3 else positions[None]
-    following = axes.masked_fill(~groups.prompt_mask, -1).amax((0, 2)) + 1
-    completion_positions = following[prompt[block_of[item]]] + step_rank
+    axes = prompt_positions if prompt_positions.dim() == 3 else prompt_positions[None]
+    next_position = axes.masked_fill(~groups.prompt_mask, -1).amax((0, 2)) + 1
+    completion_positions = next_position[prompt[block_of[item]]] + step_rank
     packed_positions = torch.stack(
         [scatter(axis[prompt[owner], column], completion_positions, 0) for axis in axes]
     )
     types = None
-    if groups.token_types is not None:
-        types = scatter(groups.token_types[prompt[owner], column], torch.zeros_like(step_rank), 0)
+    if groups.token_type_ids is not None:
+        types = scatter(
+            groups.token_type_ids[prompt[owner], column], torch.zeros_like(step_rank), 0
+        )
     return PackedRows(
         input_ids=scatter(groups.prompt_ids[prompt[owner], column], targets, pad_id),
-        positions=packed_positions if positions.dim() == 3 else packed_positions[0],
-        block=scatter(owner, block_of[item], -1),
-        segment=scatter(torch.zeros_like(rank), within[item] + 1, PROMPT),
-        token_types=types,
-        predictors=predictors,
-        targets=targets,
-        destinations=completion[item] * groups.completion_ids.shape[1] + step,
-        images=_image_order(groups, prompt.tolist(), device),
+        position_ids=packed_positions if prompt_positions.dim() == 3 else packed_positions[0],
+        block_ids=scatter(owner, block_of[item], -1),
+        segment_ids=scatter(torch.zeros_like(rank), within[item] + 1, PROMPT),
+        token_type_ids=types,
+        predictor_indices=predictors,
+        target_ids=targets,
+        target_indices=completion[item] * groups.completion_ids.shape[1] + step,
+        image_indices=_image_indices(groups, prompt.tolist(), device),
     )
 
 
-def _starts(blocks: Sequence[Block]) -> list[int]:
-    starts, place = [], 0
+def _chunk_ranges(count: int, chunks: int) -> list[tuple[int, int]]:
+    edges = [count * chunk // chunks for chunk in range(chunks + 1)]
+    return list(pairwise(edges))
+
+
+def _largest_chunk(lengths: Sequence[int], chunks: int) -> int:
+    return max(sum(lengths[begin:end]) for begin, end in _chunk_ranges(len(lengths), chunks))
+
+
+def _block_starts(blocks: Sequence[Block]) -> list[int]:
+    starts, index = [], 0
     for block in blocks:
-        starts.append(place)
-        place += block.tokens
+        starts.append(index)
+        index += block.tokens
     return starts
 
 
-def _image_order(
+def _image_indices(
     groups: PromptGroups, prompts: Sequence[int], device: torch.device
 ) -> Tensor | None:
     if groups.image_grid_thw is None:
         return None
     ends = torch.tensor(groups.images_per_prompt).cumsum(0).tolist()
     starts = [0, *ends[:-1]]
-    order = [image for prompt in prompts for image in range(starts[prompt], ends[prompt])]
-    return torch.tensor(order, dtype=torch.long, device=device)
+    indices = [image for prompt in prompts for image in range(starts[prompt], ends[prompt])]
+    return torch.tensor(indices, dtype=torch.long, device=device)

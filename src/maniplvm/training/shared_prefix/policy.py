@@ -1,4 +1,4 @@
-"""Log-probabilities of all completions of a prompt from one packed row."""
+"""Log-probabilities of all completions of a prompt, computed from packed rows."""
 
 from __future__ import annotations
 
@@ -11,25 +11,37 @@ import torch
 from torch import Tensor
 
 from maniplvm.models.parameters import base_model
-from maniplvm.training.shared_prefix.branches import attends_in_branches, branches_of
 from maniplvm.training.shared_prefix.groups import PromptGroups, group_prompts
-from maniplvm.training.shared_prefix.packing import PackedRows, pack_rows
-from maniplvm.training.shared_prefix.planning import plan_blocks, plan_long_rows, plan_rows
+from maniplvm.training.shared_prefix.image_deduplication import deduplicate_vision_tower
+from maniplvm.training.shared_prefix.packing import (
+    PackedRows,
+    pack_rows,
+    plan_blocks,
+    plan_padded_rows,
+    plan_single_rows,
+)
+from maniplvm.training.shared_prefix.prefix_attention import (
+    build_attention_layout,
+    use_prefix_attention,
+)
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
-from maniplvm.training.shared_prefix.support import merge_size_of, obstacle, rope_of
-from maniplvm.training.shared_prefix.towers import each_image_once
+from maniplvm.training.shared_prefix.support import (
+    mrope_module,
+    spatial_merge_size,
+    unsupported_reason,
+)
 
-Head = Callable[[Any, dict[str, Any], Tensor, bool], tuple[Tensor, Tensor | None]]
+LogprobHead = Callable[[Any, dict[str, Any], Tensor, bool], tuple[Tensor, Tensor | None]]
 """`(model, inputs, targets (T,), entropy) -> log-probabilities (T,), entropies (T,) or None`."""
 
 
 @dataclass(frozen=True, eq=False)
 class GroupScores:
-    """What a policy makes of completions; 0 where a completion has no token.
+    """Log-probabilities and entropies of completions, 0 on padding.
 
     Attributes:
-        logprobs: `(B, C)` [nats] of each token, given all before it.
-        entropies: `(B, C)` [nats] of the distributions they were drawn from, or None.
+        logprobs: `(B, C)` log-probability of each token given all tokens before it [nats].
+        entropies: `(B, C)` entropy of the distribution of each token [nats], or None.
     """
 
     logprobs: Tensor
@@ -42,40 +54,43 @@ def group_logprobs(
     completion_ids: Tensor,
     completion_mask: Tensor,
     *,
-    prompt_of: Tensor | None = None,
+    prompt_index: Tensor | None = None,
     temperature: float = 1.0,
     entropy: bool = False,
     settings: SharedPrefixSettings | None = None,
 ) -> GroupScores:
-    """Log-probabilities of groups of completions, each prompt computed once; differentiable.
+    """Differentiable log-probabilities of groups of completions. Each prompt is computed once.
 
-    They equal those of a plain batch that repeats prompt and images for every completion.
+    Values and gradients equal, up to floating-point rounding, those of a batch that repeats the
+    prompt and its images for every completion.
 
     Args:
-        model: A causal language or image-text-to-text model of transformers, peft's wrapper or not.
-        prompts: The processor's tensors of `N` prompts: `input_ids` and `attention_mask`
-            `(N, P)`; with images also `pixel_values`, `image_grid_thw`, `mm_token_type_ids`.
-        completion_ids: `(B, C)`, padded on the right; siblings stand side by side.
-        completion_mask: `(B, C)` 1 on tokens; a row may be empty.
-        prompt_of: `(B,)` ascending number of each completion's prompt; by default every prompt
-            has `B / N` completions.
-        temperature: The logits are divided by it.
-        entropy: Whether entropies are wanted too.
-        settings: The budgets.
+        model: A causal language or image-text-to-text model of transformers, with or without a
+            peft wrapper.
+        prompts: The processor's output for `N` prompts: `input_ids` and `attention_mask`
+            `(N, P)`. With images also `pixel_values`, `image_grid_thw`, `mm_token_type_ids`.
+        completion_ids: `(B, C)` token ids, padded on the right. The completions of a prompt are
+            neighbours.
+        completion_mask: `(B, C)` 1 on tokens. A row may be empty.
+        prompt_index: `(B,)` index of the prompt of each completion, ascending. By default every
+            prompt has `B / N` completions.
+        temperature: Divisor of the logits.
+        entropy: Whether to return entropies.
+        settings: Token limits.
 
     Raises:
-        ValueError: a model that cannot share a prefix, or completions that do not fit the prompts.
+        ValueError: The model is not supported, or the completions do not match the prompts.
     """
-    reason = obstacle(model)
+    reason = unsupported_reason(model)
     if reason is not None:
-        raise ValueError(f"no shared prefix: {reason}")
-    merge = merge_size_of(base_model(model))
-    groups = group_prompts(prompts, completion_ids, completion_mask, prompt_of, merge)
+        raise ValueError(f"shared prefix does not support this model: {reason}")
+    merge_size = spatial_merge_size(base_model(model))
+    groups = group_prompts(prompts, completion_ids, completion_mask, prompt_index, merge_size)
     return score_groups(
         model,
         base_model(model),
         groups,
-        plain_head(temperature),
+        logits_head(temperature),
         entropy=entropy,
         settings=settings or SharedPrefixSettings(),
     )
@@ -85,145 +100,119 @@ def score_groups(
     model: Any,
     base: Any,
     groups: PromptGroups,
-    head: Head,
+    head: LogprobHead,
     *,
     entropy: bool,
     settings: SharedPrefixSettings,
 ) -> GroupScores:
-    """The policy pass on groups.
+    """Compute log-probabilities of groups.
+
+    With gradients there is always one forward pass: its activations are stored anyway, and some
+    wrappers count forward passes.
 
     Args:
-        model: What is called: the base model, or whatever wraps it.
-        base: The model of transformers inside.
+        model: The model to call: the base model or a wrapper of it.
+        base: The transformers model without wrapper.
         groups: Prompts and completions.
-        head: Turns the hidden states that matter into log-probabilities.
-        entropy: Whether entropies are wanted.
-        settings: The budgets. With gradients everything is one forward pass, as its activations
-            are kept anyway, and a wrapper may count forward passes.
+        head: Computes log-probabilities from the hidden states that predict completion tokens.
+        entropy: Whether to return entropies.
+        settings: Token limits.
     """
-    branching = takes_branches(base)
-    everything = groups.prompt_mask.numel() + groups.completion_mask.numel()
+    maskless = supports_prefix_attention(base)
+    all_tokens = groups.prompt_mask.numel() + groups.completion_mask.numel()
     blocks = plan_blocks(
         groups.prompt_lengths.tolist(),
         groups.completion_lengths.tolist(),
-        groups.prompt_of.tolist(),
-        everything if branching else settings.max_row_tokens,
+        groups.prompt_index.tolist(),
+        all_tokens if maskless else settings.max_row_tokens,
     )
-    unlimited = everything * len(blocks)
-    budget = unlimited if torch.is_grad_enabled() else settings.max_batch_tokens
-    passes = plan_long_rows(blocks, budget) if branching else plan_rows(blocks, budget)
+    unlimited = all_tokens * len(blocks)
+    limit = unlimited if torch.is_grad_enabled() else settings.max_batch_tokens
+    passes = plan_single_rows(blocks, limit) if maskless else plan_padded_rows(blocks, limit)
     positions = prompt_positions(base, groups)
     count, width = groups.completion_ids.shape
     logprobs: list[Tensor] = []
     entropies: list[Tensor] = []
-    destinations: list[Tensor] = []
+    indices: list[Tensor] = []
     for rows in passes:
         packed = pack_rows(groups, rows, positions, _pad_id(base))
-        scores, spread = _score_rows(model, base, groups, packed, head, entropy, branching)
-        logprobs.append(scores)
-        destinations.append(packed.destinations)
-        if spread is not None:
-            entropies.append(spread)
-    where = torch.cat(destinations)
+        row_logprobs, row_entropies = _score_rows(
+            model, base, groups, packed, head, entropy, maskless
+        )
+        logprobs.append(row_logprobs)
+        indices.append(packed.target_indices)
+        if row_entropies is not None:
+            entropies.append(row_entropies)
+    all_indices = torch.cat(indices)
 
-    def placed(parts: list[Tensor]) -> Tensor:
+    def unpack(parts: list[Tensor]) -> Tensor:
         values = torch.cat(parts)
-        return values.new_zeros(count * width).index_put((where,), values).view(count, width)
+        return values.new_zeros(count * width).index_put((all_indices,), values).view(count, width)
 
-    return GroupScores(placed(logprobs), placed(entropies) if entropy else None)
+    return GroupScores(unpack(logprobs), unpack(entropies) if entropy else None)
 
 
 def prompt_positions(base: Any, groups: PromptGroups) -> Tensor:
-    """Positions of the prompts' tokens: `(3, N, P)` for M-RoPE, else `(N, P)`."""
-    rope = rope_of(base)
+    """Position ids of the prompts: `(3, N, P)` for M-RoPE, else `(N, P)`."""
+    rope = mrope_module(base)
     if rope is None or groups.image_grid_thw is None:
         return (groups.prompt_mask.long().cumsum(1) - 1).clamp(min=0)
     positions, _ = rope.get_rope_index(
         groups.prompt_ids,
-        mm_token_type_ids=groups.token_types,
+        mm_token_type_ids=groups.token_type_ids,
         image_grid_thw=groups.image_grid_thw,
         attention_mask=groups.prompt_mask.long(),
     )
     return positions
 
 
-def plain_head(temperature: float) -> Head:
-    """Log-probabilities from the logits of the model's own forward pass."""
+def logits_head(temperature: float) -> LogprobHead:
+    """A head that computes log-probabilities from the logits of the model's forward pass."""
 
     def head(
         model: Any, inputs: dict[str, Any], targets: Tensor, entropy: bool
     ) -> tuple[Tensor, Tensor | None]:
         logits = model(**inputs, use_cache=False).logits[0].float() / temperature
-        table = logits.log_softmax(-1)
-        spread = -(table.exp() * table).sum(-1).detach() if entropy else None
-        return table.gather(-1, targets[:, None])[:, 0], spread
+        logprobs = logits.log_softmax(-1)
+        entropies = -(logprobs.exp() * logprobs).sum(-1).detach() if entropy else None
+        return logprobs.gather(-1, targets[:, None])[:, 0], entropies
 
     return head
 
 
-def _score_rows(
-    model: Any,
-    base: Any,
-    groups: PromptGroups,
-    packed: PackedRows,
-    head: Head,
-    entropy: bool,
-    branching: bool,
-) -> tuple[Tensor, Tensor | None]:
-    inputs: dict[str, Any] = {"input_ids": packed.input_ids, "position_ids": packed.positions}
-    attends: Any = nullcontext()
-    dtype = _attention_dtype(base, packed.input_ids.device)
-    if branching and len(packed.targets):
-        attends = attends_in_branches(base)
-        inputs["branches"] = branches_of(packed, dtype)
-        inputs["attention_mask"] = torch.ones(
-            1, 1, 1, 1, dtype=torch.bool, device=packed.block.device
-        )
-    else:
-        inputs["attention_mask"] = additive(packed.allowed(), dtype)
-    pixels, grid = groups.pixel_values, groups.image_grid_thw
-    if packed.images is not None and pixels is not None and grid is not None:
-        patches = pixels.split(grid.prod(-1).tolist())
-        inputs["pixel_values"] = torch.cat([patches[number] for number in packed.images.tolist()])
-        inputs["image_grid_thw"] = grid[packed.images]
-        inputs["mm_token_type_ids"] = packed.token_types
-    with attends, keep_predictors(base, packed.predictors), each_image_once(base):
-        return head(model, inputs, packed.targets, entropy)
+def supports_prefix_attention(base: Any) -> bool:
+    """Whether this forward pass can use `prefix_attention` instead of a mask.
 
-
-def takes_branches(base: Any) -> bool:
-    """Whether attention may be swapped for the pass.
-
-    Checkpointed layers run again during the backward pass, when the swap is long over.
+    Gradient checkpointing computes layers again during the backward pass, when the model no longer
+    uses `prefix_attention`.
     """
-    checkpoints = torch.is_grad_enabled() and any(
+    checkpointing = torch.is_grad_enabled() and any(
         getattr(module, "gradient_checkpointing", False) for module in base.modules()
     )
-    return base.config.get_text_config()._attn_implementation == "sdpa" and not checkpoints
+    return base.config.get_text_config()._attn_implementation == "sdpa" and not checkpointing
 
 
-def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to attention scores: 0 where a token may look, else the lowest number.
+def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Attention bias of a boolean mask: 0 where True, else the lowest number of the dtype.
 
-    A mask of booleans would be turned into numbers by every layer, and kept by each of them.
+    With a boolean mask every layer would convert it, and store the result for the backward pass.
     """
-    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
-    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)
-
-
-def _attention_dtype(base: Any, device: torch.device) -> torch.dtype:
-    if torch.is_autocast_enabled(device.type):
-        return torch.get_autocast_dtype(device.type)
-    return base.dtype
+    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return bias.masked_fill_(~mask, torch.finfo(dtype).min)
 
 
 @contextmanager
-def keep_predictors(base: Any, predictors: Tensor) -> Iterator[None]:
-    """Inside, the head of a model sees only the tokens that predict something: `(1, T, H)`."""
+def select_predictors(base: Any, indices: Tensor) -> Iterator[None]:
+    """Context in which the backbone returns only some hidden states, as `(1, T, H)`.
+
+    Args:
+        base: A transformers model without wrapper.
+        indices: `(T,)` flat indices of the tokens that predict a completion token.
+    """
 
     def select(_: Any, args: Any, output: Any) -> Any:
         hidden = output.last_hidden_state
-        output.last_hidden_state = hidden.flatten(0, 1)[predictors][None]
+        output.last_hidden_state = hidden.flatten(0, 1)[indices][None]
         return output
 
     handle = base.base_model.register_forward_hook(select)
@@ -231,6 +220,44 @@ def keep_predictors(base: Any, predictors: Tensor) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def _score_rows(
+    model: Any,
+    base: Any,
+    groups: PromptGroups,
+    packed: PackedRows,
+    head: LogprobHead,
+    entropy: bool,
+    maskless: bool,
+) -> tuple[Tensor, Tensor | None]:
+    inputs: dict[str, Any] = {"input_ids": packed.input_ids, "position_ids": packed.position_ids}
+    attention: Any = nullcontext()
+    dtype = _attention_dtype(base, packed.input_ids.device)
+    if maskless and len(packed.target_ids):
+        attention = use_prefix_attention(base)
+        inputs["prefix_layout"] = build_attention_layout(packed, dtype)
+        inputs["attention_mask"] = torch.ones(
+            1, 1, 1, 1, dtype=torch.bool, device=packed.block_ids.device
+        )
+    else:
+        inputs["attention_mask"] = additive_mask(packed.attention_mask(), dtype)
+    pixels, grid = groups.pixel_values, groups.image_grid_thw
+    if packed.image_indices is not None and pixels is not None and grid is not None:
+        patches = pixels.split(grid.prod(-1).tolist())
+        images = [patches[index] for index in packed.image_indices.tolist()]
+        inputs["pixel_values"] = torch.cat(images)
+        inputs["image_grid_thw"] = grid[packed.image_indices]
+        inputs["mm_token_type_ids"] = packed.token_type_ids
+    predictors = select_predictors(base, packed.predictor_indices)
+    with attention, predictors, deduplicate_vision_tower(base):
+        return head(model, inputs, packed.target_ids, entropy)
+
+
+def _attention_dtype(base: Any, device: torch.device) -> torch.dtype:
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return base.dtype
 
 
 def _pad_id(base: Any) -> int:

@@ -1,4 +1,4 @@
-"""Sampling: each prompt is read once, its keys and values serve all completions that start there."""
+"""Sampling of completions with one prefill per prompt."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maniplvm.training.shared_prefix.siblings import SiblingCache, attends_as_siblings
-from maniplvm.training.shared_prefix.support import rope_of
-from maniplvm.training.shared_prefix.towers import each_image_once
+from maniplvm.training.shared_prefix.image_deduplication import deduplicate_vision_tower
+from maniplvm.training.shared_prefix.prefix_kv_cache import (
+    PrefixKVCache,
+    use_cached_prefix_attention,
+)
+from maniplvm.training.shared_prefix.support import mrope_module
 
-COMPACTION = 0.75
-"""Finished completions leave the batch when at most this share of its rows is still growing."""
+COMPACTION_THRESHOLD = 0.75
+"""Finished completions are removed when at most this fraction of the rows is unfinished."""
 
-READ = (
+_PREFILL_ARGUMENTS = (
     "attention_mask",
     "position_ids",
     "past_key_values",
@@ -26,91 +29,77 @@ READ = (
     "mm_token_type_ids",
     "mm_encoder_outputs",
 )
-"""What the prompts' pass takes of what `generate` prepares."""
-
-
-def rollout_obstacle(config: Any) -> str | None:
-    """Why completions are left to `generate`, as the end of a sentence; None if they need not.
-
-    Args:
-        config: The `GenerationConfig`.
-    """
-    if config.num_beams not in (None, 1) or config.num_return_sequences not in (None, 1):
-        return "beams and several returned sequences are its own"
-    if config.cache_implementation not in (None, "dynamic"):
-        return f"a {config.cache_implementation} cache is its own"
-    if config.repetition_penalty not in (None, 1.0):
-        return "a repetition penalty looks at each row's prompt"
-    if config.guidance_scale not in (None, 1, 1.0) or config.prompt_lookup_num_tokens is not None:
-        return "guidance and look-up decoding are its own"
-    return None
 
 
 @contextmanager
 def shared_prefill(
-    base: Any, prompt_of: Tensor, record: dict[int, list[float]] | None = None
+    base: Any, prompt_index: Tensor, logprobs: dict[int, list[float]] | None = None
 ) -> Iterator[None]:
-    """Inside, `base.generate` takes `N` prompts and returns `B` completions.
+    """Context in which `base.generate` takes `N` prompts and returns `B` completions.
 
     Args:
-        base: A model of transformers without wrapper.
-        prompt_of: `(B,)` the prompt of each completion.
-        record: See `sample_siblings`.
+        base: A transformers model without wrapper.
+        prompt_index: `(B,)` index of the prompt of each completion.
+        logprobs: Filled as by `sample_groups`.
     """
-    decode = partial(sample_siblings, prompt_of=prompt_of, record=record)
+    decode = partial(sample_groups, prompt_index=prompt_index, logprobs=logprobs)
     base.generate = partial(type(base).generate, base, custom_generate=decode)
     try:
-        with each_image_once(base):
+        with deduplicate_vision_tower(base):
             yield
     finally:
         del base.generate
 
 
-def sample_siblings(
+def sample_groups(
     model: Any,
     input_ids: Tensor,
     logits_processor: Any,
     stopping_criteria: Any,
     generation_config: Any,
-    prompt_of: Tensor,
-    record: dict[int, list[float]] | None = None,
+    prompt_index: Tensor,
+    logprobs: dict[int, list[float]] | None = None,
     **model_kwargs: Any,
 ) -> Tensor:
-    """A decoding method for `generate(custom_generate=...)`, which prepares its arguments.
+    """Decoding method for `generate(custom_generate=...)`, which prepares the arguments.
 
     Args:
         model: The model.
         input_ids: `(N, P)` prompts, padded on the left.
-        logits_processor: Temperature, top-k and the like; what they do to a row depends on it alone.
-        stopping_criteria: End tokens and greatest length.
-        generation_config: The settings.
-        prompt_of: `(B,)` the prompt of each completion.
-        record: Receives for each completion the log-probabilities [nats] of its tokens at
-            temperature 1, before any of them was made impossible.
-        model_kwargs: Mask, positions, images and the empty cache.
+        logits_processor: Temperature, top-k and similar processors. A processor must treat each
+            row independently of the others.
+        stopping_criteria: End tokens and the length limit.
+        generation_config: The generation settings.
+        prompt_index: `(B,)` index of the prompt of each completion, ascending.
+        logprobs: If given, filled with the log-probabilities [nats] of the tokens of each
+            completion, at temperature 1 and before any logits processor.
+        model_kwargs: Mask, position ids, images and an empty cache.
 
     Returns:
-        `(B, P + C)`; after its end token a completion goes on in padding.
+        `(B, P + C)` token ids, with padding after the end token of a completion.
     """
-    prompt_of = prompt_of.to(input_ids.device)
+    prompt_index = prompt_index.to(input_ids.device)
     mask = model_kwargs["attention_mask"]
     mask = torch.ones_like(input_ids) if mask is None else mask
-    axes = 3 if rope_of(model) else 1
+    axes = 3 if mrope_module(model) else 1
     positions = model_kwargs["position_ids"]
     positions = positions[-axes:] if positions.dim() == 3 else positions[None]
-    following = positions.masked_fill(mask == 0, -1).amax((0, 2))[prompt_of] + 1
-    read = {name: model_kwargs[name] for name in READ if model_kwargs.get(name) is not None}
-    output = model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **read)
-    logits, cache = output.logits[:, -1], output.past_key_values
-    siblings = SiblingCache(cache, mask, prompt_of)
-    logits = logits[prompt_of]
+    next_position = positions.masked_fill(mask == 0, -1).amax((0, 2))[prompt_index] + 1
+    prefill = {
+        name: model_kwargs[name]
+        for name in _PREFILL_ARGUMENTS
+        if model_kwargs.get(name) is not None
+    }
+    output = model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **prefill)
+    cache = PrefixKVCache(output.past_key_values, mask, prompt_index)
+    logits = output.logits[:, -1][prompt_index]
 
-    ids = input_ids[prompt_of]
-    width = ids.shape[1]
+    ids = input_ids[prompt_index]
+    prompt_width = ids.shape[1]
     finished: list[tuple[Tensor, Tensor]] = []
     rows = torch.arange(len(ids), device=ids.device)
-    alive = torch.ones_like(rows, dtype=torch.bool)
-    seen = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
+    unfinished = torch.ones_like(rows, dtype=torch.bool)
+    full_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
     pad = int(generation_config._pad_token_tensor)
     while True:
         scores = logits_processor(ids, logits.to(copy=True, dtype=torch.float32))
@@ -118,33 +107,34 @@ def sample_siblings(
             token = torch.multinomial(scores.softmax(-1), num_samples=1)
         else:
             token = scores.argmax(-1, keepdim=True)
-        if record is not None:
+        if logprobs is not None:
             chosen = logits.float().log_softmax(-1).gather(-1, token)[:, 0].tolist()
-            for row, value, grows in zip(rows.tolist(), chosen, alive.tolist(), strict=True):
-                if grows:
-                    record.setdefault(row, []).append(value)
-        ids = torch.cat([ids, torch.where(alive[:, None], token, pad)], dim=1)
-        alive = alive & ~stopping_criteria(ids, scores)
-        growing = int(alive.sum())
-        if growing <= COMPACTION * len(rows):
-            finished.append((rows[~alive], ids[~alive]))
-            if growing == 0:
+            for row, value, active in zip(rows.tolist(), chosen, unfinished.tolist(), strict=True):
+                if active:
+                    logprobs.setdefault(row, []).append(value)
+        ids = torch.cat([ids, torch.where(unfinished[:, None], token, pad)], dim=1)
+        unfinished = unfinished & ~stopping_criteria(ids, scores)
+        remaining = int(unfinished.sum())
+        if remaining <= COMPACTION_THRESHOLD * len(rows):
+            finished.append((rows[~unfinished], ids[~unfinished]))
+            if remaining == 0:
                 break
-            rows, ids, following = rows[alive], ids[alive], following[alive]
-            siblings.keep(alive.nonzero()[:, 0])
-            alive = alive[alive]
-        place = following[:, None] + (ids.shape[1] - width - 1)
-        with attends_as_siblings(model):
+            cache.batch_select_indices(unfinished.nonzero()[:, 0])
+            rows, ids = rows[unfinished], ids[unfinished]
+            next_position = next_position[unfinished]
+            unfinished = unfinished[unfinished]
+        position = next_position[:, None] + (ids.shape[1] - prompt_width - 1)
+        with use_cached_prefix_attention(model):
             logits = model(
                 input_ids=ids[:, -1:],
-                attention_mask=seen,
-                position_ids=place if axes == 1 else place[None].expand(axes, -1, -1),
-                past_key_values=siblings,
-                siblings=siblings,
+                attention_mask=full_mask,
+                position_ids=position if axes == 1 else position[None].expand(axes, -1, -1),
+                past_key_values=cache,
+                prefix_cache=cache,
                 use_cache=True,
             ).logits[:, -1]
-    whole = max(part.shape[1] for _, part in finished)
-    output = ids.new_full((len(prompt_of), whole), pad)
-    for numbers, part in finished:
-        output[numbers, : part.shape[1]] = part
-    return output
+    width = max(part.shape[1] for _, part in finished)
+    output_ids = ids.new_full((len(prompt_index), width), pad)
+    for indices, part in finished:
+        output_ids[indices, : part.shape[1]] = part
+    return output_ids

@@ -1,4 +1,4 @@
-"""How completions of one prompt share its computation: plain data, no torch."""
+"""Settings of shared-prefix training. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SharedPrefixSettings:
-    """What `SharedPrefixTrainer` shares among the completions of one prompt.
+    """Which computation the completions of one prompt share.
 
     Attributes:
-        enabled: Whether anything is shared; off, the trainer is TRL's own.
-        policy: Whether log-probabilities (policy, old policy, reference) come from shared rows.
-        rollout: Whether completions are sampled from one prefill a prompt.
-        verify: Whether a few completions of a run's first batch are computed both ways.
+        enabled: Whether anything is shared. If False, the trainer behaves as TRL's `GRPOTrainer`.
+        policy: Whether the log-probabilities of the policy, the old policy and the reference are
+            computed from packed rows.
+        rollout: Whether completions are sampled from one prefill per prompt.
+        verify: Whether a few completions of the first batch are also computed without sharing.
         tolerance: Largest difference of a log-probability [nats] that verification accepts in
-            float32; for half precision see `verification`.
-        max_row_tokens: Longest packed row where attention needs a mask (checkpointed layers,
-            eager attention): masks grow with its square. A group that does not fit is cut into
-            several rows, each with the prompt at its front.
-        max_batch_tokens: Most tokens that one forward pass without gradients takes at once.
+            float32. `verification` has the limits for half precision.
+        max_row_tokens: Longest packed row [tokens] where attention needs a mask, that is with
+            gradient checkpointing or eager attention. The mask grows with the square of the row.
+            A larger group is split into several rows, each of which repeats the prompt.
+        max_batch_tokens: Most tokens of one forward pass without gradients.
     """
 
     enabled: bool = True

@@ -1,4 +1,4 @@
-"""Which models and batches can share a prefix, and where their parts are."""
+"""Which models and generation settings can share a prefix, and access to parts of a model."""
 
 from __future__ import annotations
 
@@ -8,56 +8,78 @@ from typing import Any
 
 from maniplvm.models.parameters import base_model
 
-ATTENTIONS = ("sdpa", "eager")
-"""Implementations of attention that take a mask of any shape."""
+SUPPORTED_ATTENTION = ("sdpa", "eager")
+"""Attention implementations that accept a mask of any shape."""
 
 
-def obstacle(model: Any) -> str | None:
-    """Why a model cannot share a prefix, as the end of a sentence; None if it can.
+def unsupported_reason(model: Any) -> str | None:
+    """Why a model cannot share a prefix, or None if it can.
 
     Args:
-        model: A model of transformers, wrapped by peft or not, but not by a launcher.
+        model: A transformers model, with or without a peft wrapper, but not wrapped for
+            distributed training.
     """
     base = base_model(model)
     text = base.config.get_text_config()
     attention = text._attn_implementation
-    if attention not in ATTENTIONS:
-        return (
-            f"attention {attention} takes no mask of this shape (choose {' or '.join(ATTENTIONS)})"
-        )
-    kinds = set(getattr(text, "layer_types", None) or ()) - {"full_attention"}
-    if kinds:
-        return f"it has layers of {', '.join(sorted(kinds))}"
+    if attention not in SUPPORTED_ATTENTION:
+        supported = " or ".join(SUPPORTED_ATTENTION)
+        return f"attention {attention} does not accept the mask of packed rows (use {supported})"
+    layer_types = set(getattr(text, "layer_types", None) or ()) - {"full_attention"}
+    if layer_types:
+        return f"the model has layers of type {', '.join(sorted(layer_types))}"
     if getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True):
-        return "its attention slides"
-    if has_tower(base) and rope_of(base) is None:
-        return f"{type(base).__name__} lays images out in a way that is not known here"
+        return "the model uses sliding-window attention"
+    if has_vision_tower(base) and mrope_module(base) is None:
+        return f"the image token layout of {type(base).__name__} is not supported"
     return None
 
 
-def has_tower(base: Any) -> bool:
-    """Whether a model without wrapper has a part that reads images."""
+def unsupported_generation_reason(config: Any) -> str | None:
+    """Why completions cannot be sampled from a shared prefill, or None if they can.
+
+    Args:
+        config: The `GenerationConfig`.
+    """
+    if config.num_beams not in (None, 1) or config.num_return_sequences not in (None, 1):
+        return "beam search and num_return_sequences > 1 are not supported"
+    if config.cache_implementation not in (None, "dynamic"):
+        return f"cache_implementation {config.cache_implementation} is not supported"
+    if config.repetition_penalty not in (None, 1.0):
+        return "repetition_penalty is not supported"
+    if config.guidance_scale not in (None, 1, 1.0) or config.prompt_lookup_num_tokens is not None:
+        return "guidance_scale and prompt_lookup_num_tokens are not supported"
+    return None
+
+
+def has_vision_tower(base: Any) -> bool:
+    """Whether a transformers model without wrapper has a vision tower."""
     return getattr(base.config, "vision_config", None) is not None
 
 
-def rope_of(base: Any) -> Any:
-    """The module that computes M-RoPE positions, or None."""
+def mrope_module(base: Any) -> Any:
+    """The module that computes M-RoPE position ids, or None."""
     backbone = base.base_model
     return backbone if hasattr(backbone, "get_rope_index") else None
 
 
-def merge_size_of(base: Any) -> int:
-    """Side of the square of patches that make one image token."""
+def spatial_merge_size(base: Any) -> int:
+    """Side of the square of patches that becomes one image token."""
     return getattr(getattr(base.config, "vision_config", None), "spatial_merge_size", 1)
 
 
 @contextmanager
-def attends_by(base: Any, attention: str) -> Iterator[None]:
-    """Inside, the language model attends by the registered function of this name."""
+def use_attention(base: Any, attention: str) -> Iterator[None]:
+    """Context in which the language model uses another registered attention function.
+
+    Args:
+        base: A transformers model without wrapper.
+        attention: The name under which the function is registered in `AttentionInterface`.
+    """
     text = base.config.get_text_config()
-    usual = text._attn_implementation
+    previous = text._attn_implementation
     text._attn_implementation = attention
     try:
         yield
     finally:
-        text._attn_implementation = usual
+        text._attn_implementation = previous

@@ -1,4 +1,4 @@
-"""TRL's GRPO trainer, with each prompt computed once for all its completions."""
+"""TRL's `GRPOTrainer` with shared computation for the completions of a prompt."""
 
 from __future__ import annotations
 
@@ -17,98 +17,111 @@ from trl.trainer.utils import (
 )
 
 from maniplvm.models.parameters import base_model
-from maniplvm.training.shared_prefix.checks import check_policy, check_rollout
-from maniplvm.training.shared_prefix.images import each_image_processed_once
-from maniplvm.training.shared_prefix.plain_batch import (
-    Images,
-    PlainBatch,
-    first_rows,
-    lead_rows,
-)
+from maniplvm.training.shared_prefix.groups import BatchImages, PlainBatch, first_rows, group_rows
+from maniplvm.training.shared_prefix.image_deduplication import deduplicate_preprocessing
 from maniplvm.training.shared_prefix.policy import GroupScores, score_groups
-from maniplvm.training.shared_prefix.rollout import rollout_obstacle, shared_prefill
+from maniplvm.training.shared_prefix.rollout import shared_prefill
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
-from maniplvm.training.shared_prefix.support import obstacle
-from maniplvm.training.shared_prefix.verification import Agreement
+from maniplvm.training.shared_prefix.support import (
+    unsupported_generation_reason,
+    unsupported_reason,
+)
+from maniplvm.training.shared_prefix.verification import (
+    VerificationResult,
+    verify_policy,
+    verify_rollout,
+)
 
 logger = logging.getLogger(__name__)
 
 POLICY, ROLLOUT = "log-probabilities", "completions"
-_FIELDS = {"pixel_values", "image_grid_thw", "mm_token_type_ids"}
+_SUPPORTED_FIELDS = {"pixel_values", "image_grid_thw", "mm_token_type_ids"}
 
 
 class SharedPrefixTrainer(GRPOTrainer):
-    """`GRPOTrainer` that pays for prompt and images once per group; results are the same.
+    """`GRPOTrainer` that computes each prompt and its images once per group.
 
-    It takes what `GRPOTrainer` takes, and `shared_prefix`. Every loss, reward and schedule is
-    TRL's; only where completions and their log-probabilities come from differs. Where sharing
-    is not possible, or does not give what the plain pass gives, it says so in the log and does
-    what TRL does.
+    It takes the arguments of `GRPOTrainer` and `shared_prefix`. The losses, rewards and schedules
+    are TRL's code. These are the same as in TRL:
+
+    - Log-probabilities, entropies and gradients of a micro-batch, up to floating-point rounding.
+    - The sampling distribution of completions, up to rounding. At one seed the sampled tokens are
+      those of `generate` until the first completion ends. The random numbers then differ.
+
+    One thing differs from TRL. A generation batch is shuffled by whole groups, where TRL shuffles
+    single rows. Each micro-batch therefore has whole groups. If `steps_per_generation >
+    gradient_accumulation_steps`, this also holds for each optimizer step. The advantages are
+    computed before the shuffle and are not affected.
+
+    Where sharing is not supported, or verification fails, the trainer logs a warning and uses
+    TRL's own code.
 
     Attributes:
         shared_prefix: The settings.
-        agreements: By what was verified, how far it was from the plain pass.
-        fallbacks: By what is not shared although it was wanted, why.
+        verification_results: Result of each verification, by `POLICY` or `ROLLOUT`.
+        fallbacks: Why TRL's own code is used although sharing is enabled, by `POLICY` or `ROLLOUT`.
     """
 
     def __init__(
         self, *args: Any, shared_prefix: SharedPrefixSettings | None = None, **kwargs: Any
     ) -> None:
         self.shared_prefix = shared_prefix or SharedPrefixSettings()
-        self.agreements: dict[str, Agreement] = {}
+        self.verification_results: dict[str, VerificationResult] = {}
         self.fallbacks: dict[str, str] = {}
         super().__init__(*args, **kwargs)
-        reason = obstacle(self.accelerator.unwrap_model(self.model))
-        for what in (POLICY, ROLLOUT):
-            if reason is not None and self._shares(what):
-                self._fall_back(what, reason)
+        reason = unsupported_reason(self.accelerator.unwrap_model(self.model))
+        for part in (POLICY, ROLLOUT):
+            if reason is not None and self._is_shared(part):
+                self._fall_back_to_trl(part, reason)
 
-    def _shares(self, what: str) -> bool:
+    def _is_shared(self, part: str) -> bool:
         settings = self.shared_prefix
-        wanted = settings.policy if what == POLICY else settings.rollout and not self.use_vllm
-        return settings.enabled and wanted and what not in self.fallbacks
+        wanted = settings.policy if part == POLICY else settings.rollout and not self.use_vllm
+        return settings.enabled and wanted and part not in self.fallbacks
 
-    def _unverified(self, what: str) -> bool:
-        """A pass that was compared without gradients is compared again when there are some."""
-        known = self.agreements.get(what)
-        first_gradient = what == POLICY and self._compares_gradients() and known is not None
-        missing = known is None or (first_gradient and known.gradient is None)
+    def _needs_verification(self, part: str) -> bool:
+        """Whether a part is unverified, or was verified without gradients that now exist."""
+        result = self.verification_results.get(part)
+        first_gradient = part == POLICY and self._can_compare_gradients() and result is not None
+        missing = result is None or (first_gradient and result.gradient_rel_diff is None)
         return self.shared_prefix.verify and missing
 
-    def _compares_gradients(self) -> bool:
-        """Not where parameters are spread over processes, or a layer may run only forwards."""
-        spread = (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    def _can_compare_gradients(self) -> bool:
+        """False with sharded parameters, or with reentrant gradient checkpointing."""
+        sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED)
         args: Any = self.args
         settings = args.gradient_checkpointing_kwargs or {}
         reentrant = args.gradient_checkpointing and settings.get("use_reentrant", False)
-        whole = self.accelerator.distributed_type not in spread
-        return torch.is_grad_enabled() and whole and not reentrant
+        unsharded = self.accelerator.distributed_type not in sharded
+        return torch.is_grad_enabled() and unsharded and not reentrant
 
-    def _fall_back(self, what: str, reason: str) -> None:
-        self.fallbacks[what] = reason
+    def _fall_back_to_trl(self, part: str, reason: str) -> None:
+        self.fallbacks[part] = reason
         if self.accelerator.is_main_process:
-            logger.warning("shared prefix: %s come from TRL's own pass: %s", what, reason)
+            logger.warning("shared prefix: %s are computed by TRL's own code: %s", part, reason)
 
-    def _judge(self, what: str, agreement: Agreement) -> None:
-        """Trust what agrees on every process, and fall back from the rest."""
-        self.agreements[what] = agreement
-        fault = not agreement.holds(self.shared_prefix)
-        faults: Any = self.accelerator.gather(torch.tensor([fault], device=self.accelerator.device))
-        if bool(faults.any()):
-            self._fall_back(what, f"VERIFICATION FAILED, {agreement}; please report this model")
+    def _record_verification(self, part: str, result: VerificationResult) -> None:
+        """Store a result. Every process falls back if verification failed on any process."""
+        self.verification_results[part] = result
+        failed = not result.passed(self.shared_prefix)
+        failures: Any = self.accelerator.gather(
+            torch.tensor([failed], device=self.accelerator.device)
+        )
+        if bool(failures.any()):
+            self._fall_back_to_trl(part, f"VERIFICATION FAILED, {result}; please report this model")
         elif self.accelerator.is_main_process:
-            logger.info("shared prefix: %s verified against the plain pass: %s", what, agreement)
+            logger.info("shared prefix: %s verified against TRL's own code: %s", part, result)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """As TRL's, but whole groups are shuffled, so that siblings meet in one micro-batch."""
+        """TRL's method, except that whole groups are shuffled instead of single rows."""
         model: Any = self.model
-        if not (self._shares(POLICY) and model.training):
+        if not (self._is_shared(POLICY) and model.training):
             return super()._prepare_inputs(generation_batch)
         args: Any = self.args
-        steps, group = args.steps_per_generation, args.num_generations
+        steps, group_size = args.steps_per_generation, args.num_generations
         if self._step % (steps * self.num_iterations) == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
-            batch = shuffle_groups(split_pixel_values_by_grid(batch), group)
+            batch = shuffle_groups(split_pixel_values_by_grid(batch), group_size)
             parts: Any = split_tensor_dict(batch, steps)
             self._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in parts]
         return self._buffered_inputs[self._step % steps]
@@ -116,7 +129,7 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         if not self.shared_prefix.enabled:
             return super()._generate_and_score_completions(inputs)
-        with each_image_processed_once(self.processing_class):
+        with deduplicate_preprocessing(self.processing_class):
             return super()._generate_and_score_completions(inputs)
 
     def _get_per_token_logps_and_entropies(
@@ -141,33 +154,36 @@ class SharedPrefixTrainer(GRPOTrainer):
         }
         images = None
         if pixel_values is not None and image_grid_thw is not None and num_images is not None:
-            images = Images(pixel_values, image_grid_thw, tuple(num_images))
+            images = BatchImages(pixel_values, image_grid_thw, tuple(num_images))
         batch = PlainBatch(input_ids, attention_mask, logits_to_keep, mm_token_type_ids, images)
-        plain = super()._get_per_token_logps_and_entropies
-        if self._shares(POLICY):
-            strange = {name for name, value in others.items() if value is not None}
+        trl_method = super()._get_per_token_logps_and_entropies
+        if self._is_shared(POLICY):
+            unsupported = {name for name, value in others.items() if value is not None}
             if pixel_values is not None and images is None:
-                strange.add("pixel_values without a grid")
+                unsupported.add("pixel_values without image_grid_thw")
             if compute_aux_loss:
-                self._fall_back(POLICY, "the balance of experts is counted over the plain batch")
-            elif strange:
-                self._fall_back(POLICY, f"the batch holds {', '.join(sorted(strange))}")
-            elif self._unverified(POLICY):
-                some = batch.take(first_rows(batch.groups().prompt_of.tolist()))
-                agreement = check_policy(
+                self._fall_back_to_trl(POLICY, "the router auxiliary loss is not supported")
+            elif unsupported:
+                names = ", ".join(sorted(unsupported))
+                self._fall_back_to_trl(POLICY, f"the batch has unsupported fields: {names}")
+            elif self._needs_verification(POLICY):
+                rows = batch.take(first_rows(batch.groups().prompt_index.tolist()))
+                result = verify_policy(
                     model,
-                    some,
-                    self._compares_gradients(),
-                    lambda model, some: plain(model, **some.arguments())[0],
-                    lambda model, some: self._shared_scores(model, some, entropy=False).logprobs,
+                    rows,
+                    self._can_compare_gradients(),
+                    lambda model, rows: trl_method(model, **rows.trl_arguments())[0],
+                    lambda model, rows: self._shared_scores(model, rows, entropy=False).logprobs,
                     self._dtype(model),
                 )
-                self._judge(POLICY, agreement)
-        if self._shares(POLICY):
+                self._record_verification(POLICY, result)
+        if self._is_shared(POLICY):
             scores = self._shared_scores(model, batch, entropy=compute_entropy)
             return scores.logprobs, scores.entropies, None
-        arguments = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
-        return plain(model, **{**batch.arguments(), **arguments, **options, **others})
+        image_arguments = {"pixel_values": pixel_values, "image_grid_thw": image_grid_thw}
+        return trl_method(
+            model, **{**batch.trl_arguments(), **image_arguments, **options, **others}
+        )
 
     def _shared_scores(self, model: Any, batch: PlainBatch, *, entropy: bool) -> GroupScores:
         base = base_model(self.accelerator.unwrap_model(model))
@@ -183,8 +199,8 @@ class SharedPrefixTrainer(GRPOTrainer):
 
     def _dtype(self, model: Any) -> torch.dtype:
         names: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        mixed = names.get(str(self.accelerator.mixed_precision))
-        return mixed or base_model(self.accelerator.unwrap_model(model)).dtype
+        mixed_precision = names.get(str(self.accelerator.mixed_precision))
+        return mixed_precision or base_model(self.accelerator.unwrap_model(model)).dtype
 
     def _generate_single_turn(
         self,
@@ -194,88 +210,93 @@ class SharedPrefixTrainer(GRPOTrainer):
         num_generations: int,
         has_tool_images: bool = False,
     ) -> tuple[list[list[int]], Any]:
-        usual = super()._generate_single_turn
-        if self._shares(ROLLOUT):
-            reason = self._rollout_obstacle(multimodal_fields, has_tool_images)
+        trl_method = super()._generate_single_turn
+        if self._is_shared(ROLLOUT):
+            reason = self._rollout_unsupported_reason(multimodal_fields, has_tool_images)
             if reason is not None:
-                self._fall_back(ROLLOUT, reason)
-        if self._shares(ROLLOUT):
+                self._fall_back_to_trl(ROLLOUT, reason)
+        if self._is_shared(ROLLOUT):
             result = self._shared_rollout(prompt_ids, images, multimodal_fields, num_generations)
-            if self._shares(ROLLOUT):
+            if self._is_shared(ROLLOUT):
                 return result
-        return usual(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+        return trl_method(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
 
     def _shared_rollout(
         self,
         prompt_ids: list[list[int]],
         images: list[Any] | None,
         fields: dict[str, Any],
-        group: int,
+        num_generations: int,
     ) -> tuple[list[list[int]], Any]:
-        """TRL's own rollout of each prompt once, with a way of decoding that returns all siblings."""
+        """Call TRL's rollout with distinct prompts. The decoding method returns all completions."""
         types = fields.get("mm_token_type_ids")
-        pictures = None
+        batch_images = None
         if "pixel_values" in fields and images is not None:
-            pictures = Images(
+            batch_images = BatchImages(
                 torch.as_tensor(fields["pixel_values"]),
                 torch.as_tensor(fields["image_grid_thw"]),
                 tuple(len(each) if each else 0 for each in images),
             )
-        kept, group_of = lead_rows([a == b for a, b in pairwise(prompt_ids)], pictures)
-        fewer: dict[str, Any] = {}
-        shown = None if pictures is None else pictures.take(kept)
-        if shown is not None:
-            fewer = {"pixel_values": shown.pixel_values, "image_grid_thw": shown.image_grid_thw}
+        distinct, group_index = group_rows([a == b for a, b in pairwise(prompt_ids)], batch_images)
+        distinct_fields: dict[str, Any] = {}
+        distinct_images = None if batch_images is None else batch_images.take(distinct)
+        if distinct_images is not None:
+            distinct_fields = {
+                "pixel_values": distinct_images.pixel_values,
+                "image_grid_thw": distinct_images.image_grid_thw,
+            }
         if types is not None:
-            fewer["mm_token_type_ids"] = [types[row] for row in kept]
+            distinct_fields["mm_token_type_ids"] = [types[row] for row in distinct]
         base = base_model(self.accelerator.unwrap_model(self.model_wrapped))
-        record: dict[int, list[float]] | None = {} if self._unverified(ROLLOUT) else None
-        with shared_prefill(base, torch.tensor(group_of), record):
+        logprobs: dict[int, list[float]] | None = {} if self._needs_verification(ROLLOUT) else None
+        with shared_prefill(base, torch.tensor(group_index), logprobs):
             result = super()._generate_single_turn(
-                [prompt_ids[row] for row in kept],
-                None if images is None else [images[row] for row in kept],
-                fewer,
-                group,
+                [prompt_ids[row] for row in distinct],
+                None if images is None else [images[row] for row in distinct],
+                distinct_fields,
+                num_generations,
             )
-        if record is not None:
-            rows = first_rows(group_of)
-            agreement = check_rollout(
+        if logprobs is not None:
+            rows = first_rows(group_index)
+            verification = verify_rollout(
                 base,
                 [prompt_ids[row] for row in rows],
                 [result[0][row] for row in rows],
-                [record[row] for row in rows],
-                None if pictures is None else pictures.take(rows),
+                [logprobs[row] for row in rows],
+                None if batch_images is None else batch_images.take(rows),
                 None if types is None else [types[row] for row in rows],
                 self._dtype(base),
             )
-            self._judge(ROLLOUT, agreement)
+            self._record_verification(ROLLOUT, verification)
         return result
 
-    def _rollout_obstacle(self, fields: dict[str, Any], tool_images: bool) -> str | None:
+    def _rollout_unsupported_reason(self, fields: dict[str, Any], tool_images: bool) -> str | None:
         if self.use_transformers_continuous_batching:
-            return "continuous batching has its own cache"
+            return "continuous batching is not supported"
         if tool_images:
-            return "tools brought images"
-        strange = sorted(set(fields) - _FIELDS)
-        if strange:
-            return f"the batch holds {', '.join(strange)}"
-        return rollout_obstacle(self.generation_config)
+            return "images from tools are not supported"
+        unsupported = sorted(set(fields) - _SUPPORTED_FIELDS)
+        if unsupported:
+            return f"the batch has unsupported fields: {', '.join(unsupported)}"
+        return unsupported_generation_reason(self.generation_config)
 
 
-def shuffle_groups(batch: dict[str, Any], group: int) -> dict[str, Any]:
-    """Permute whole groups of `group` neighbouring rows.
+def shuffle_groups(batch: dict[str, Any], group_size: int) -> dict[str, Any]:
+    """Permute whole groups of neighbouring rows.
+
+    The end of a batch may cut a group, because several processes may share one. The remaining
+    rows then move as a group.
 
     Args:
-        batch: Tensors and lists of `B` rows each; numbers and None stay as they are.
-        group: Rows of one prompt. What remains of a group cut by the end of the batch (several
-            processes may share one) moves as a group too.
+        batch: Tensors and lists with `B` rows each. Scalars and None are not changed.
+        group_size: Number of rows of one prompt.
     """
     count = len(next(value for value in batch.values() if value is not None))
-    starts = list(range(0, count, group))
+    starts = list(range(0, count, group_size))
     order = [
         row
-        for number in torch.randperm(len(starts)).tolist()
-        for row in range(starts[number], min(starts[number] + group, count))
+        for index in torch.randperm(len(starts)).tolist()
+        for row in range(starts[index], min(starts[index] + group_size, count))
     ]
 
     def permute(value: Any) -> Any:
@@ -289,6 +310,6 @@ def shuffle_groups(batch: dict[str, Any], group: int) -> dict[str, Any]:
 def fused_head(
     model: Any, inputs: dict[str, Any], targets: Tensor, entropy: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """TRL's own head, which the trainer put on the model: it knows temperature and caps."""
+    """TRL's fused LM head on the model. It applies the temperature and logit caps."""
     output = model(**inputs, shift_labels=targets[None], fused_lm_head=True)
     return output.log_probs[0], output.entropy[0] if entropy else None

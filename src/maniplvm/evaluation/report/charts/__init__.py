@@ -1,1 +1,1 @@
-"""Charts of the report page, as inline SVG."""
+"""Charts of the HTML report, as inline SVG."""

@@ -1,4 +1,4 @@
-"""Success against threshold: how many answers are good enough, however strict one is."""
+"""Success curves: the fraction of answers that pass a threshold, over the threshold."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import numpy as np
 from markupsafe import Markup
 
 from maniplvm.evaluation.protocols import SUCCESS_END_PX, SUCCESS_IOU
-from maniplvm.evaluation.report.charts.charts import Chart
-from maniplvm.evaluation.report.charts.scales import axis_at, percent, short
-from maniplvm.evaluation.report.sample_metrics import Judged
+from maniplvm.evaluation.report.charts.chart import (
+    Chart,
+    axis_from_ticks,
+    format_number,
+    format_percent,
+)
+from maniplvm.evaluation.report.sample_metrics import SampleMetrics
 from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_mean
 from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.tasks import Task
@@ -19,22 +23,22 @@ from maniplvm.tasks import Task
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What an answer of a task must reach.
+    """Thresholds of the success curve of a task.
 
     Attributes:
-        values: `(K,)` rising.
-        is_distance: Whether an answer must stay below (a distance) or get above (an overlap).
-        axis: What the horizontal axis says.
-        who: What is counted.
-        guide: What counts as success elsewhere on the page, with its name; None where that depends
-            on the size of the image.
-        step: Every so many thresholds get a tick.
+        values: `(K,)` thresholds, increasing.
+        is_distance: Whether a value must be below the threshold (distance) or above it (overlap).
+        axis: Title of the horizontal axis.
+        y_title: Title of the vertical axis.
+        guide: Threshold of the success rate elsewhere on the page, with its label. None if it
+            depends on the image size.
+        step: Number of thresholds between two ticks.
     """
 
     values: FloatArray
     is_distance: bool
     axis: str
-    who: str
+    y_title: str
     guide: tuple[float, str] | None = None
     step: int = 1
 
@@ -43,129 +47,133 @@ THRESHOLDS: Mapping[Task, Thresholds] = {
     Task.AFFORDANCE: Thresholds(
         np.arange(1, 10) / 10,
         False,
-        "IoU must be over",
+        "IoU threshold",
         "% of boxes",
         (SUCCESS_IOU, f"success: over {SUCCESS_IOU:g}".replace("0.", ".")),
     ),
     Task.TRAJECTORY: Thresholds(
         np.arange(0, 21) / 100,
         True,
-        "end distance must be under [% of diagonal]",
+        "threshold of the end distance [% of diagonal]",
         "% of traces",
         step=4,
     ),
     Task.POINTING: Thresholds(
-        np.arange(1, 10) / 10, False, "share of points inside must be over", "% of answers"
+        np.arange(1, 10) / 10, False, "threshold of the fraction of points inside", "% of answers"
     ),
 }
-"""IoU and share inside from .1 to .9; distance between ends from 0 to a fifth of the diagonal."""
+"""IoU and points inside: 0.1 to 0.9. Distance between ends: 0 to 20 % of the diagonal."""
 
 
 @dataclass(frozen=True)
-class Area:
-    """One line of a chart.
+class CurveArea:
+    """Area under one curve.
 
     Attributes:
-        series: Class that colours it.
-        name: Of the evaluation.
-        told: The area under its line with its interval, as written.
+        series: CSS class of the evaluation.
+        name: Name of the evaluation.
+        text: Area under the curve with its interval, formatted.
     """
 
     series: str
     name: str
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)
 class ThresholdChart:
-    """One split: the chart, and a line of its legend for each evaluation."""
+    """The success curves of one split, with the area under the curve of each evaluation."""
 
     title: str
     count: int
     chart: Markup
-    areas: Sequence[Area]
+    areas: Sequence[CurveArea]
 
 
-def success_curve(nearness: FloatArray, thresholds: Thresholds) -> FloatArray:
-    """The share of answers that pass each threshold, `(K,)`.
+def success_curve(threshold_values: FloatArray, thresholds: Thresholds) -> FloatArray:
+    """`(K,)` fraction of answers that pass each threshold.
 
     Args:
-        nearness: `(N,)` as in `Judged`.
-        thresholds: What must be passed, strictly.
+        threshold_values: `(N,)` as in `SampleMetrics`.
+        thresholds: The thresholds. A value equal to a threshold does not pass.
     """
-    return _passed(nearness, thresholds).mean(axis=0)
+    return _passed(threshold_values, thresholds).mean(axis=0)
 
 
-def areas_under(nearness: FloatArray, thresholds: Thresholds) -> FloatArray:
-    """What each answer adds to the area under the curve, `(N,)` from 0 to 1.
+def sample_areas(threshold_values: FloatArray, thresholds: Thresholds) -> FloatArray:
+    """`(N,)` contribution of each answer to the area under the curve, from 0 to 1.
 
-    The area is the mean of these: the curve's mean height between the first and last threshold, by
-    the trapezoid rule.
+    The mean is the mean height of the curve between the first and the last threshold, by the
+    trapezoid rule.
     """
     values = thresholds.values
-    passed = _passed(nearness, thresholds).astype(np.float64)
+    passed = _passed(threshold_values, thresholds).astype(np.float64)
     heights = (passed[:, 1:] + passed[:, :-1]) / 2
     return heights @ np.diff(values) / (values[-1] - values[0])
 
 
-def _passed(nearness: FloatArray, thresholds: Thresholds) -> BoolArray:
+def _passed(threshold_values: FloatArray, thresholds: Thresholds) -> BoolArray:
     values = thresholds.values[None]
-    return nearness[:, None] < values if thresholds.is_distance else nearness[:, None] > values
+    return (
+        threshold_values[:, None] < values
+        if thresholds.is_distance
+        else threshold_values[:, None] > values
+    )
 
 
 def threshold_chart(
-    title: str, task: Task, judged: Sequence[tuple[str, str, Judged]], split: str | None
+    title: str, task: Task, evaluations: Sequence[tuple[str, str, SampleMetrics]], split: str | None
 ) -> ThresholdChart | None:
-    """The chart of one split.
+    """Draw the success curves of one split.
 
     Args:
-        title: What stands above it.
-        task: Whose thresholds.
-        judged: Series, name and answers of every evaluation, the page's own first.
-        split: Which one; None for all.
+        title: Title of the chart.
+        task: The task that defines the thresholds.
+        evaluations: CSS class, name and metrics of every evaluation.
+        split: The split, or None for all splits.
 
     Returns:
-        None where no evaluation answered the split.
+        The chart, or None if the split has no answers.
     """
     thresholds = THRESHOLDS[task]
     curves: list[tuple[str, FloatArray]] = []
-    areas: list[Area] = []
+    areas: list[CurveArea] = []
     count = 0
-    for series, name, own in judged:
-        rows = own.rows(split)
+    for series, name, own in evaluations:
+        rows = own.in_split(split)
         if rows.any():
-            curves.append((series, success_curve(own.nearness[rows], thresholds)))
-            each = areas_under(own.nearness[rows], thresholds)
+            curves.append((series, success_curve(own.threshold_values[rows], thresholds)))
+            each = sample_areas(own.threshold_values[rows], thresholds)
             area = bootstrap_mean(each, groups=own.scenes_of(rows))
-            areas.append(Area(series, name, _told(area)))
+            areas.append(CurveArea(series, name, _format_area(area)))
             count = max(count, int(rows.sum()))
     if not curves:
         return None
     guide = thresholds.guide
-    diagonals = {own.diagonal for _, _, own in judged}
+    diagonals = {own.diagonal for _, _, own in evaluations}
     if task is Task.TRAJECTORY and len(diagonals) == 1 and (diagonal := diagonals.pop()):
         guide = (SUCCESS_END_PX / diagonal, f"success: {SUCCESS_END_PX:g} px")
-    chart = _drawn(replace(thresholds, guide=guide), curves, title, areas)
+    chart = _draw(replace(thresholds, guide=guide), curves, title, areas)
     return ThresholdChart(title, count, chart, areas)
 
 
-def _told(area: Interval) -> str:
+def _format_area(area: Interval) -> str:
     return f"{area.mean:.3f} ({area.low:.3f} to {area.high:.3f})"
 
 
-def _drawn(
+def _draw(
     thresholds: Thresholds,
     curves: Sequence[tuple[str, FloatArray]],
     title: str,
-    areas: Sequence[Area],
+    areas: Sequence[CurveArea],
 ) -> Markup:
-    show = percent if thresholds.is_distance else short
-    across = axis_at(thresholds.values[:: thresholds.step].tolist(), show, thresholds.axis)
-    up = axis_at([0, 0.25, 0.5, 0.75, 1], percent, thresholds.who)
-    told = ", ".join(f"{area.name} {area.told}" for area in areas)
-    chart = Chart(across, up, f"{title}, success against threshold; area under the line: {told}")
+    show = format_percent if thresholds.is_distance else format_number
+    across = axis_from_ticks(thresholds.values[:: thresholds.step].tolist(), show, thresholds.axis)
+    up = axis_from_ticks([0, 0.25, 0.5, 0.75, 1], format_percent, thresholds.y_title)
+    label = ", ".join(f"{area.name} {area.text}" for area in areas)
+    chart = Chart(across, up, f"{title}, success over threshold; area under the curve: {label}")
     if thresholds.guide is not None and thresholds.guide[0] < thresholds.values[-1]:
         chart.guide(*thresholds.guide)
-    for series, shares in curves:
-        chart.line(np.column_stack([thresholds.values, shares]), f"line {series}")
-    return chart.drawn()
+    for series, fractions in curves:
+        chart.line(np.column_stack([thresholds.values, fractions]), f"line {series}")
+    return chart.to_svg()

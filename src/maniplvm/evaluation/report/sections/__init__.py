@@ -1,1 +1,1 @@
-"""Sections of the report page."""
+"""Sections of the HTML report."""

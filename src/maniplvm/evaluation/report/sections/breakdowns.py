@@ -1,4 +1,4 @@
-"""Where it fails: kinds of failure, and every category by itself."""
+"""Bar charts of the failures by kind, and of the main metric by category."""
 
 from __future__ import annotations
 
@@ -8,132 +8,133 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from maniplvm.evaluation.report.charts.scales import percent, round_up, short
-from maniplvm.evaluation.report.charts.tracks import bar_track
-from maniplvm.evaluation.report.folders import Measured
+from maniplvm.evaluation.report.charts.chart import format_number, format_percent, round_up
+from maniplvm.evaluation.report.charts.inline import bar_chart
+from maniplvm.evaluation.report.comparison import Comparison
+from maniplvm.evaluation.report.folders import ModelEvaluation
 from maniplvm.evaluation.report.metrics import (
-    EXECUTION_PHRASES,
-    LEADING,
-    SPLIT_PHRASES,
-    STATUS_PHRASES,
-    Form,
+    EXECUTION_DESCRIPTIONS,
+    HEADLINE_METRICS,
+    SPLIT_DESCRIPTIONS,
+    STATUS_DESCRIPTIONS,
     Metric,
+    MetricFormat,
     metric_of,
 )
-from maniplvm.evaluation.report.sections.tables import TITLES, Compared
+from maniplvm.evaluation.report.sections.tables import TITLES
 from maniplvm.tasks.sample import Task
 
-MOST_BARS = 30
-"""Categories that are shown at once."""
+MAX_BARS = 30
+"""Most bars that are visible without opening the details."""
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One row of bars.
+class BarRow:
+    """One row of bars, one bar for each evaluation.
 
     Attributes:
-        name: What it counts or measures.
-        phrase: What that means.
-        track: The drawing.
-        values: What the bars show, as written.
+        name: Name of the kind or category.
+        description: Description of the kind or category.
+        chart: The bars as SVG.
+        values: Values of the bars, formatted.
     """
 
     name: str
-    phrase: str
-    track: Markup
+    description: str
+    chart: Markup
     values: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Section:
-    """Bars with a common axis.
+class BarSection:
+    """Rows of bars with a common axis.
 
     Attributes:
-        name: What they measure; empty where the title says it.
-        bars: The first ones are shown, the rest on demand.
-        ends: The values at the left end, in the middle and at the right end, as written.
+        name: Title, or empty if the breakdown needs none.
+        bars: All rows.
+        ticks: Values at the left end, in the middle and at the right end, formatted.
     """
 
     name: str
-    bars: Sequence[Bar]
-    ends: tuple[str, str, str]
+    bars: Sequence[BarRow]
+    ticks: tuple[str, str, str]
 
     @property
-    def shown(self) -> Sequence[Bar]:
-        """Those at both ends of the order; all where there are few."""
-        if len(self.bars) <= MOST_BARS:
+    def visible_bars(self) -> Sequence[BarRow]:
+        """The first and the last rows, or all rows if there are few."""
+        if len(self.bars) <= MAX_BARS:
             return self.bars
-        return [*self.bars[: MOST_BARS // 2], *self.bars[-(MOST_BARS // 2) :]]
+        return [*self.bars[: MAX_BARS // 2], *self.bars[-(MAX_BARS // 2) :]]
 
     @property
-    def between(self) -> Sequence[Bar]:
-        """The others, from the middle of the order."""
-        return () if len(self.bars) <= MOST_BARS else self.bars[MOST_BARS // 2 : -MOST_BARS // 2]
+    def hidden_bars(self) -> Sequence[BarRow]:
+        """The other rows, from the middle of the order."""
+        return () if len(self.bars) <= MAX_BARS else self.bars[MAX_BARS // 2 : -MAX_BARS // 2]
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Bars under one name, in sections."""
+    """Sections of bars under one name."""
 
     name: str
-    phrase: str
-    sections: Sequence[Section]
+    description: str
+    sections: Sequence[BarSection]
 
 
-def failures(compared: Compared) -> list[Breakdown]:
-    """How answers failed to be read, and how traces failed in physics, over all splits."""
-    evaluations = [e for e in (compared.before, compared.after) if e is not None]
-    made = [
+def failures(comparison: Comparison) -> list[Breakdown]:
+    """Parsing failures and execution failures by kind, over all splits."""
+    evaluations = [e for e in (comparison.before, comparison.after) if e is not None]
+    breakdowns = [
         _counted(
-            "Answers that could not be read",
-            "share of all answers of the task, over all splits",
+            "Parsing failures",
+            "fraction of all answers of the task, over all splits",
             {
                 TITLES[task]: [_statuses(evaluation, task) for evaluation in evaluations]
                 for task in Task
             },
-            STATUS_PHRASES,
+            STATUS_DESCRIPTIONS,
         ),
         _counted(
-            "Traces that failed in physics",
-            "share of all executed traces, over all splits",
+            "Execution failures",
+            "fraction of all executed traces, over all splits",
             {"": [_reasons(evaluation) for evaluation in evaluations]},
-            EXECUTION_PHRASES,
+            EXECUTION_DESCRIPTIONS,
         ),
     ]
-    return [breakdown for breakdown in made if breakdown.sections]
+    return [breakdown for breakdown in breakdowns if breakdown.sections]
 
 
-def _statuses(evaluation: Measured, task: Task) -> tuple[Counter[str], int]:
+def _statuses(evaluation: ModelEvaluation, task: Task) -> tuple[Counter[str], int]:
     own = [record for record in evaluation.samples if record.task is task]
     return Counter(record.status for record in own if not record.parsed), len(own)
 
 
-def _reasons(evaluation: Measured) -> tuple[Counter[str], int]:
+def _reasons(evaluation: ModelEvaluation) -> tuple[Counter[str], int]:
     done = [record.execution for record in evaluation.samples if record.execution is not None]
     return Counter(each.reason for each in done if not each.success), len(done)
 
 
 def _counted(
     name: str,
-    phrase: str,
+    description: str,
     found: Mapping[str, Sequence[tuple[Counter[str], int]]],
-    phrases: Mapping[str, str],
+    descriptions: Mapping[str, str],
 ) -> Breakdown:
-    shares = [n / total for own in found.values() for c, total in own for n in c.values()]
-    limit = round_up(max(shares, default=1.0))
-    sections: list[Section] = []
-    ends = tuple(f"{percent(share)} %" for share in (0, limit / 2, limit))
+    fractions = [n / total for own in found.values() for c, total in own for n in c.values()]
+    limit = round_up(max(fractions, default=1.0))
+    sections: list[BarSection] = []
+    ticks = tuple(f"{format_percent(fraction)} %" for fraction in (0, limit / 2, limit))
     for each, own in found.items():
         kinds = sum((counts for counts, _ in own), Counter[str]()).most_common()
-        bars = [_count_bar(kind, phrases.get(kind, ""), own, limit) for kind, _ in kinds]
+        bars = [_count_bar(kind, descriptions.get(kind, ""), own, limit) for kind, _ in kinds]
         if bars:
-            sections.append(Section(each, bars, (ends[0], ends[1], ends[2])))
-    return Breakdown(name, phrase, sections)
+            sections.append(BarSection(each, bars, (ticks[0], ticks[1], ticks[2])))
+    return Breakdown(name, description, sections)
 
 
 def _count_bar(
-    kind: str, phrase: str, own: Sequence[tuple[Counter[str], int]], limit: float
-) -> Bar:
+    kind: str, description: str, own: Sequence[tuple[Counter[str], int]], limit: float
+) -> BarRow:
     values = [f"{counts[kind]:,} of {total:,}" for counts, total in own]
     if len({total for _, total in own}) == 1:
         values[:-1] = [f"{counts[kind]:,}" for counts, _ in own[:-1]]
@@ -141,10 +142,10 @@ def _count_bar(
         (series, counts[kind] / max(1, total), None, None)
         for series, (counts, total) in zip(_series(own), own, strict=True)
     ]
-    return Bar(
+    return BarRow(
         kind.replace("_", " "),
-        phrase,
-        bar_track(bars, limit, f"{kind}: {', '.join(values)}"),
+        description,
+        bar_chart(bars, limit, f"{kind}: {', '.join(values)}"),
         values,
     )
 
@@ -153,28 +154,32 @@ def _series(columns: Sequence[object]) -> list[str]:
     return ["before", "after"][-len(columns) :]
 
 
-def categories(compared: Compared) -> list[Breakdown]:
-    """The leading measure of every category: one breakdown for each split."""
-    made: list[Breakdown] = []
-    for split in compared.after.result.splits:
-        measured = [(task, metric) for task in Task if (metric := _measure(compared, split, task))]
-        found = [_category_bars(compared, split, task, metric) for task, metric in measured]
+def categories(comparison: Comparison) -> list[Breakdown]:
+    """The main metric of every category, with one breakdown for each split."""
+    breakdowns: list[Breakdown] = []
+    for split in comparison.after.result.splits:
+        evaluation = [
+            (task, metric) for task in Task if (metric := _category_metric(comparison, split, task))
+        ]
+        found = [_category_bars(comparison, split, task, metric) for task, metric in evaluation]
         sections = [section for section in found if section.bars]
         if sections:
-            made.append(Breakdown(split, SPLIT_PHRASES.get(split, ""), sections))
-    return made
+            breakdowns.append(Breakdown(split, SPLIT_DESCRIPTIONS.get(split, ""), sections))
+    return breakdowns
 
 
-def _measure(compared: Compared, split: str, task: Task) -> Metric | None:
-    """The first leading metric that the categories hold."""
-    result = compared.after.task(split, task)
-    held = {name for own in result.categories.values() for name in own.measures} if result else ()
-    keys = [*LEADING[task], "solved", "dfd", "success"]
-    return next((metric_of(task, key) for key in keys if key in held), None)
+def _category_metric(comparison: Comparison, split: str, task: Task) -> Metric | None:
+    """The first summary metric that the categories have."""
+    result = comparison.after.task(split, task)
+    available = (
+        {name for own in result.categories.values() for name in own.measures} if result else ()
+    )
+    keys = [*HEADLINE_METRICS[task], "solved", "dfd", "success"]
+    return next((metric_of(task, key) for key in keys if key in available), None)
 
 
-def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -> Section:
-    evaluations = [e for e in (compared.before, compared.after) if e is not None]
+def _category_bars(comparison: Comparison, split: str, task: Task, metric: Metric) -> BarSection:
+    evaluations = [e for e in (comparison.before, comparison.after) if e is not None]
     tables = [
         {} if (result := evaluation.task(split, task)) is None else result.categories
         for evaluation in evaluations
@@ -187,7 +192,7 @@ def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -
     limit = (
         1.0 if metric.key in ("iou", "success", "inside") else round_up(max(highest, default=1.0))
     )
-    bars: list[tuple[float, Bar]] = []
+    bars: list[tuple[float, BarRow]] = []
     for name, own in found.items():
         latest = own[-1]
         if latest is None:
@@ -197,14 +202,19 @@ def _category_bars(compared: Compared, split: str, task: Task, metric: Metric) -
             for series, interval in zip(_series(tables), own, strict=True)
             if interval is not None
         ]
-        values = [metric.show(None if interval is None else interval.mean) for interval in own]
-        track = bar_track(rows, limit, f"{name}: {', '.join(values)}")
-        bars.append((latest.mean, Bar(name, f"{tables[-1][name].count} answers", track, values)))
+        values = [
+            metric.format_value(None if interval is None else interval.mean) for interval in own
+        ]
+        chart = bar_chart(rows, limit, f"{name}: {', '.join(values)}")
+        bars.append((latest.mean, BarRow(name, f"{tables[-1][name].count} answers", chart, values)))
     bars.sort(key=lambda pair: pair[0], reverse=metric.higher_is_better)
-    places = (0.0, limit / 2, limit)
-    is_share = metric.form is Form.SHARE
-    ends = [f"{percent(place)} %" if is_share else short(place) for place in places]
-    better = "more is better" if metric.higher_is_better else "less is better"
-    return Section(
-        f"{metric.name}: {better}", [bar for _, bar in bars], (ends[0], ends[1], ends[2])
+    positions = (0.0, limit / 2, limit)
+    is_percent = metric.format is MetricFormat.PERCENT
+    ticks = [
+        f"{format_percent(position)} %" if is_percent else format_number(position)
+        for position in positions
+    ]
+    better = "higher is better" if metric.higher_is_better else "lower is better"
+    return BarSection(
+        f"{metric.name}: {better}", [bar for _, bar in bars], (ticks[0], ticks[1], ticks[2])
     )

@@ -1,169 +1,158 @@
-"""The cards of a gallery: image, answers, scores, and what the model wrote."""
+"""Selection of samples for galleries: best, worst, unparsed and random samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+import numpy as np
 
-from maniplvm.evaluation.report.html.tags import visible
-from maniplvm.evaluation.report.metrics import STATUS_PHRASES
-from maniplvm.evaluation.report.overlays.overlay import Album, draw_overlay
-from maniplvm.evaluation.report.overlays.targets import bounds_of, shown_answer
-from maniplvm.evaluation.report.sample_metrics import reasoning_of
-from maniplvm.evaluation.report.sections.selection import Gallery, Pair, leading_of
-from maniplvm.evaluation.scored import Numbers, ScoredSample
-from maniplvm.tasks.sample import Target
+from maniplvm.evaluation.report.folders import ModelEvaluation
+from maniplvm.evaluation.report.metrics import HEADLINE_METRICS, Metric, metric_of
+from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.tasks.sample import Task
 
-MOST_CHARACTERS = 900
-"""Of a completion that are shown."""
-MOST_REASONING = 240
-"""Of a reasoning that are shown beside an image."""
+MAX_CARDS = 9
+"""Most samples of one gallery."""
+MAX_COMPARISON_CARDS = 6
+"""Most samples of one gallery that compares two models."""
 
 
 @dataclass(frozen=True)
-class View:
-    """One answer over its image.
+class SamplePair:
+    """One sample with its record after training, and the one before if it exists."""
+
+    before: ScoredSample | None
+    after: ScoredSample
+
+    @property
+    def gain(self) -> float:
+        """Increase of `quality` from before to after, 0 without a record before."""
+        return 0.0 if self.before is None else quality(self.after) - quality(self.before)
+
+
+@dataclass(frozen=True)
+class GallerySelection:
+    """Selected samples of one task.
 
     Attributes:
-        when: Whose answer it is, or empty when there is only one.
-        overlay: The image.
-        score: The leading measure, as written.
-        details: Further scores, as written.
-        reasoning: What the model thought, shortened.
-        text: What the model wrote, shortened.
+        name: Name of the gallery.
+        description: How the samples are selected.
+        pairs: The samples in the order of the page.
     """
-
-    when: str
-    overlay: Markup
-    score: str
-    details: str
-    reasoning: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """One sample.
-
-    Attributes:
-        anchor: Its name in the page; empty where the sample has a card already.
-        instruction: What was asked.
-        difference: How far the answers are apart in the leading measure, as written.
-        split: The sample's.
-        category: The sample's.
-        id: The sample's.
-        views: Before, where there is one, and after.
-        is_open: Whether the text is shown at once: there is nothing else to see.
-    """
-
-    anchor: str
-    instruction: str
-    difference: str
-    split: str
-    category: str
-    id: str
-    views: Sequence[View]
-    is_open: bool
-
-
-@dataclass(frozen=True)
-class Wall:
-    """A gallery with its cards."""
 
     name: str
-    phrase: str
-    cards: Sequence[Card]
+    description: str
+    pairs: Sequence[SamplePair]
 
 
-class Cards:
-    """Draws cards, and remembers which sample has one.
-
-    Attributes:
-        anchors: The name of each sample's first card, by the sample's id.
-    """
-
-    def __init__(self, album: Album) -> None:
-        self._album = album
-        self.anchors: dict[str, str] = {}
-
-    def wall(self, gallery: Gallery, names: tuple[str, str] = ("before", "after")) -> Wall:
-        """Draw a gallery.
-
-        Args:
-            gallery: Its samples.
-            names: What the two answers of a pair are called.
-        """
-        cards = [self._card(pair, names) for pair in gallery.pairs]
-        return Wall(gallery.name, gallery.phrase, cards)
-
-    def _card(self, pair: Pair, names: tuple[str, str]) -> Card:
-        record = pair.after
-        image, target = self._album.look_up(record)
-        views = [_view(names[1] if pair.before else "", record, image, target)]
-        if pair.before is not None:
-            views.insert(0, _view(names[0], pair.before, image, target))
-        anchor = "" if record.id in self.anchors else f"card-{len(self.anchors)}"
-        self.anchors.setdefault(record.id, anchor)
-        return Card(
-            anchor,
-            visible(record.instruction),
-            _difference(pair),
-            record.split,
-            visible(record.category or ""),
-            visible(record.id),
-            views,
-            not record.parsed,
-        )
-
-
-def _difference(pair: Pair) -> str:
-    metric = leading_of(pair.after)
-    if metric is None or pair.before is None or metric.key not in pair.before.measures:
-        return ""
-    apart = pair.after.measures[metric.key] - pair.before.measures[metric.key]
-    return f"{metric.short} {metric.show_difference(apart)}"
-
-
-def _view(when: str, record: ScoredSample, image: str, target: Target) -> View:
-    score, details = _scores(record)
-    label = f"{record.instruction}: {when} {score}".replace("  ", " ")
-    return View(
-        when,
-        draw_overlay(image, record.image_size, target, shown_answer(record), visible(label)),
-        score,
-        details,
-        visible(shortened(reasoning_of(record), MOST_REASONING)),
-        visible(shortened(record.text, MOST_CHARACTERS)),
-    )
-
-
-def _scores(record: ScoredSample) -> tuple[str, str]:
-    rest = [f"reward {record.reward:.2f}"]
-    if not record.parsed:
-        return STATUS_PHRASES.get(record.status, record.status), rest[0]
-    if _is_outside(shown_answer(record), record.image_size):
-        rest.append("outside of the image")
-    if record.execution is not None:
-        done = record.execution.success
-        rest.append(
-            "done in physics" if done else f"failed: {record.execution.reason.replace('_', ' ')}"
-        )
-    metric = leading_of(record)
+def quality(record: ScoredSample) -> float:
+    """Score by which samples are ranked: IoU, negative trace error, or else the reward."""
+    metric = headline_metric(record)
     if metric is None:
-        return rest[0], ", ".join(rest[1:])
-    return f"{metric.short} {metric.show(record.measures[metric.key])}", ", ".join(rest)
+        return record.reward
+    value = record.measures[metric.key]
+    return value if metric.higher_is_better else -value
 
 
-def _is_outside(answer: Numbers | None, size: tuple[int, int]) -> bool:
-    """Whether nothing of an answer lies on the image, so that none can be seen."""
-    if answer is None:
-        return False
-    x1, y1, x2, y2 = bounds_of(answer).tolist()
-    return x2 < 0 or y2 < 0 or x1 > size[0] or y1 > size[1]
+def headline_metric(record: ScoredSample) -> Metric | None:
+    """The first summary metric of the task that a record has."""
+    candidates = (*HEADLINE_METRICS[record.task], "solved")
+    keys = [key for key in candidates if key in record.measures]
+    return metric_of(record.task, keys[0]) if keys else None
 
 
-def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters, with a word on the rest."""
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
+def sample_pairs(
+    before: ModelEvaluation | None, after: ModelEvaluation, task: Task
+) -> list[SamplePair]:
+    """Pairs of the first completion of every sample of a task."""
+    earlier = {} if before is None else {r.id: r for r in before.samples if not r.draw}
+    return [
+        SamplePair(earlier.get(record.id), record)
+        for record in after.samples
+        if record.task is task and not record.draw
+    ]
+
+
+def select_galleries(pairs: Sequence[SamplePair], *, seed: int = 0) -> list[GallerySelection]:
+    """Select samples for all galleries that are not empty.
+
+    Args:
+        pairs: Pairs of one task.
+        seed: Seed of the random gallery.
+    """
+    order = np.random.default_rng(seed).permutation(len(pairs)).tolist()
+    shuffled = [pairs[index] for index in order]
+    read = [pair for pair in pairs if pair.after.parsed]
+    chosen = [
+        ("Random", "random samples show typical answers", shuffled),
+        (
+            "Best",
+            "answers with the best score",
+            sorted(read, key=lambda pair: -quality(pair.after)),
+        ),
+        (
+            "Worst",
+            "parsed answers with the worst score",
+            sorted(read, key=lambda pair: quality(pair.after)),
+        ),
+        (
+            "Not parsed",
+            "no coordinates were found; each answer counts as a failure in all strict metrics",
+            [pair for pair in shuffled if not pair.after.parsed],
+        ),
+    ]
+    splits = list(dict.fromkeys(pair.after.split for pair in pairs))
+    return [
+        GallerySelection(name, description, _select(ranked, splits))
+        for name, description, ranked in chosen
+        if ranked
+    ]
+
+
+def comparison_galleries(
+    pairs: Sequence[SamplePair], first: str, second: str
+) -> list[GallerySelection]:
+    """Samples on which one of two models is better, with the largest differences first.
+
+    Args:
+        pairs: Pairs of one task. `before` is the record of the first model.
+        first: Name of the first model.
+        second: Name of the second model.
+    """
+    splits = list(dict.fromkeys(pair.after.split for pair in pairs))
+    answered = sorted((p for p in pairs if p.before is not None), key=lambda pair: -pair.gain)
+    chosen = [
+        (second, [pair for pair in answered if pair.gain > 0]),
+        (first, [pair for pair in reversed(answered) if pair.gain < 0]),
+    ]
+    return [
+        GallerySelection(
+            f"{name} is better",
+            f"on {len(ranked):,} of {len(answered):,} samples; largest differences first, "
+            "equally many from every split",
+            sorted(_select(ranked, splits, MAX_COMPARISON_CARDS), key=lambda pair: -abs(pair.gain)),
+        )
+        for name, ranked in chosen
+        if ranked
+    ]
+
+
+def _select(
+    ranked: Iterable[SamplePair], splits: Iterable[str], most: int = MAX_CARDS
+) -> list[SamplePair]:
+    """Take the first pairs of each split in turn, one for each scene, grouped by split."""
+    ranked_by_split: dict[str, list[SamplePair]] = {split: [] for split in splits}
+    seen = set[str]()
+    for pair in ranked:
+        own = ranked_by_split[pair.after.split]
+        if pair.after.scene not in seen and len(own) < most:
+            seen.add(pair.after.scene)
+            own.append(pair)
+    counts = dict.fromkeys(ranked_by_split, 0)
+    while sum(counts.values()) < min(most, sum(map(len, ranked_by_split.values()))):
+        available = [
+            split for split in ranked_by_split if counts[split] < len(ranked_by_split[split])
+        ]
+        counts[min(available, key=lambda split: counts[split])] += 1
+    return [pair for split, own in ranked_by_split.items() for pair in own[: counts[split]]]

@@ -1,4 +1,4 @@
-"""How it was made: runs, evaluations, versions, and the commands that make it again."""
+"""Provenance of runs and evaluations, and the commands that reproduce the page."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maniplvm.evaluation.report.folders import Measured, Run
-from maniplvm.evaluation.report.html.tags import visible
+from maniplvm.evaluation.report.folders import ModelEvaluation, Run
+from maniplvm.evaluation.report.html import visible
 
 Facts = Sequence[tuple[str, str]]
-"""Names and values, as written."""
+"""Names and formatted values."""
 
 
 @dataclass(frozen=True)
-class Origin:
-    """One run or evaluation.
+class Provenance:
+    """Provenance of one run or evaluation.
 
     Attributes:
-        title: What it is.
-        facts: What is known of it.
-        recipe: The text of its recipe; empty for an evaluation.
-        warnings: What the run warned of.
+        title: Title of the section.
+        facts: Names and formatted values.
+        recipe: The recipe, empty for an evaluation.
+        warnings: Warnings of the run.
     """
 
     title: str
@@ -33,8 +33,8 @@ class Origin:
     warnings: Sequence[str] = ()
 
 
-def origin_of_run(run: Run) -> Origin:
-    """What a run says about itself."""
+def run_provenance(run: Run) -> Provenance:
+    """Provenance of a training run."""
     facts = run.facts
     known = [
         ("method", str(facts.get("method", "")).upper()),
@@ -43,11 +43,11 @@ def origin_of_run(run: Run) -> Origin:
         ("steps", _count(facts.get("steps"))),
         ("time", _duration(facts.get("wall_seconds"))),
         ("peak memory", _memory(facts.get("peak_rss_mb"))),
-        ("finished", "yes" if facts.get("finished") else "no: these are the figures so far"),
+        ("finished", "yes" if facts.get("finished") else "no, the metrics are preliminary"),
         ("versions", _versions(facts.get("versions"))),
     ]
     warnings = facts.get("warnings")
-    return Origin(
+    return Provenance(
         f"Run {visible(str(facts.get('name', run.folder.name)))}",
         [(name, value) for name, value in known if value],
         visible(run.recipe.strip()),
@@ -55,9 +55,9 @@ def origin_of_run(run: Run) -> Origin:
     )
 
 
-def origin_of_evaluation(name: str, measured: Measured) -> Origin:
-    """What an evaluation says about itself."""
-    result = measured.result
+def evaluation_provenance(name: str, evaluation: ModelEvaluation) -> Provenance:
+    """Provenance of an evaluation."""
+    result = evaluation.result
     known = [
         ("model", result.model),
         ("data", result.data),
@@ -66,24 +66,28 @@ def origin_of_evaluation(name: str, measured: Measured) -> Origin:
         ("decoding", ", ".join(f"{key} {_plain(value)}" for key, value in result.decoding.items())),
         ("selection", ", ".join(f"{k} {_plain(v)}" for k, v in result.selection.items() if v)),
         (
-            "asked with",
+            "instructions",
             ""
             if result.wrong_instruction is None
             else f"wrong instructions, seed {result.wrong_instruction}",
         ),
-        ("seed of the intervals", str(result.seed)),
+        ("bootstrap seed", str(result.seed)),
         ("time", _duration(result.seconds)),
         ("peak memory", _memory(result.peak_rss_mb)),
         ("versions", _versions(result.versions)),
     ]
-    return Origin(f"Evaluation {name}", [(key, visible(value)) for key, value in known if value])
+    return Provenance(
+        f"Evaluation {name}", [(key, visible(value)) for key, value in known if value]
+    )
 
 
-def commands(runs: Sequence[Run], evaluations: Sequence[Measured], own: Sequence[str]) -> list[str]:
-    """Every command in the order in which it must run, the page's own last."""
-    found: list[Any] = [run.facts.get("command") for run in runs]
-    found += [measured.result.command for measured in evaluations]
-    written = [_command(command) for command in [*found, own]]
+def commands(
+    runs: Sequence[Run], evaluations: Sequence[ModelEvaluation], own: Sequence[str]
+) -> list[str]:
+    """Commands in the order in which they must run, with that of the page last."""
+    values: list[Any] = [run.facts.get("command") for run in runs]
+    values += [evaluation.result.command for evaluation in evaluations]
+    written = [_command(command) for command in [*values, own]]
     return list(dict.fromkeys(visible(line) for line in written if line))
 
 
@@ -93,10 +97,10 @@ def _command(command: Any) -> str:
     return shlex.join(map(str, command)) if isinstance(command, list | tuple) else ""
 
 
-def _versions(found: Any) -> str:
-    if not isinstance(found, Mapping):
+def _versions(values: Any) -> str:
+    if not isinstance(values, Mapping):
         return ""
-    return ", ".join(f"{visible(str(name))} {visible(str(own))}" for name, own in found.items())
+    return ", ".join(f"{visible(str(name))} {visible(str(own))}" for name, own in values.items())
 
 
 def _plain(value: Any) -> str:

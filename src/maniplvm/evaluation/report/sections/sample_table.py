@@ -1,4 +1,4 @@
-"""Every sample as one row: data for the page's search, and the first rows for those without scripts."""
+"""Table of all samples: data for the search script, and the first rows as HTML."""
 
 from __future__ import annotations
 
@@ -13,121 +13,121 @@ from typing import Any
 
 from markupsafe import Markup
 
-from maniplvm.evaluation.report.folders import Measured
-from maniplvm.evaluation.report.html.tags import visible
-from maniplvm.evaluation.report.metrics import STATUS_PHRASES, Form
+from maniplvm.evaluation.report.comparison import Comparison, named_evaluations
+from maniplvm.evaluation.report.folders import ModelEvaluation
+from maniplvm.evaluation.report.html import visible
+from maniplvm.evaluation.report.metrics import STATUS_DESCRIPTIONS, MetricFormat
 from maniplvm.evaluation.report.sample_metrics import reasoning_of
-from maniplvm.evaluation.report.sections.galleries import shortened
-from maniplvm.evaluation.report.sections.patterns import named_evaluations
-from maniplvm.evaluation.report.sections.selection import leading_of
-from maniplvm.evaluation.report.sections.tables import TITLES, Compared
+from maniplvm.evaluation.report.sections.galleries import headline_metric
+from maniplvm.evaluation.report.sections.sample_cards import truncate
+from maniplvm.evaluation.report.sections.tables import TITLES
 from maniplvm.evaluation.scored import ScoredSample
 
-ROWS_OF_A_PAGE = 25
-"""Rows that are shown at once, with and without scripts."""
-MOST_CHARACTERS = 200
-"""Of a reasoning, or of a completion without one, that can be searched and are shown."""
+ROWS_PER_PAGE = 25
+"""Number of rows on one page of the table."""
+MAX_TEXT_CHARACTERS = 200
+"""Longest reasoning, or completion without reasoning, in the table [characters]."""
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One model's answer, as a row shows it: its score, how it was read where it failed, its words."""
+class SampleAnswer:
+    """One answer in a row: score, parsing error or empty, and reasoning."""
 
     score: str
     status: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One sample, as the page shows it without scripts.
+    """One sample, for the page without scripts.
 
     Attributes:
-        instruction: What was asked.
-        about: Split, category, number of the draw.
-        id: The sample's.
-        anchor: Its card's; empty without one.
-        replies: One for each evaluation, None where it did not answer.
+        instruction: The instruction.
+        about: Split, category, and number of the completion.
+        id: The id of the sample.
+        anchor: HTML id of the sample card, or empty.
+        answers: One answer for each evaluation, or None.
     """
 
     instruction: str
     about: str
     id: str
     anchor: str
-    replies: Sequence[Reply | None]
+    answers: Sequence[SampleAnswer | None]
 
 
 @dataclass(frozen=True)
-class Listing:
+class SampleTable:
     """The searchable table.
 
     Attributes:
-        names: Of the evaluations.
-        total: How many samples there are.
-        rows: The first page.
-        data: What the script reads: JSON in which no text can end its element.
-        choices: Filters: name, label, and options of value and text.
+        names: Names of the evaluations.
+        total: Number of samples.
+        rows: The rows of the first page.
+        data: Data for the script, as JSON that cannot close its HTML element.
+        filters: Name, label and options of each filter. An option has a value and a text.
         script: The code of the search.
-        policy: What a page's policy must name so that the script, and no other, may run.
+        script_hash: Hash of the script for the Content-Security-Policy.
     """
 
     names: Sequence[str]
     total: int
     rows: Sequence[Row]
     data: Markup
-    choices: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
+    filters: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
     script: Markup
-    policy: str
+    script_hash: str
 
 
-def listing(compared: Compared, anchors: Mapping[str, str]) -> Listing:
-    """Every completion of the evaluation that the page is about, with the others' beside it.
+def sample_table(comparison: Comparison, anchors: Mapping[str, str]) -> SampleTable:
+    """Build the table of all completions of all evaluations.
 
     Args:
-        compared: The evaluations.
-        anchors: The cards by sample id.
+        comparison: The evaluations.
+        anchors: HTML ids of the sample cards by sample id.
     """
-    evaluations = named_evaluations(compared)
-    others = [_by_key(measured) for _, _, measured in evaluations]
-    words = _Words()
+    evaluations = named_evaluations(comparison)
+    records = [_by_key(evaluation) for _, _, evaluation in evaluations]
+    strings = _StringTable()
     rows: list[list[Any]] = []
     first: list[Row] = []
-    for record in compared.after.samples:
-        replies = [own.get((record.id, record.draw)) for own in others]
-        rows.append(_packed(record, replies, anchors.get(record.id, ""), words))
-        if len(first) < ROWS_OF_A_PAGE:
-            first.append(_row(record, replies, anchors.get(record.id, "")))
+    for record in comparison.after.samples:
+        answers = [own.get((record.id, record.draw)) for own in records]
+        rows.append(_encode_row(record, answers, anchors.get(record.id, ""), strings))
+        if len(first) < ROWS_PER_PAGE:
+            first.append(_row(record, answers, anchors.get(record.id, "")))
     names = [name for _, name, _ in evaluations]
-    has_before = compared.before is not None
-    page_of = next(i for i, (series, _, _) in enumerate(evaluations) if series == "after")
+    has_before = comparison.before is not None
+    own = next(i for i, (series, _, _) in enumerate(evaluations) if series == "after")
     data = {
         "names": names,
-        "own": page_of,
+        "own": own,
         "other": 0 if has_before else 1 if len(names) > 1 else -1,
-        "page": ROWS_OF_A_PAGE,
-        "phrases": dict(STATUS_PHRASES),
-        "measures": _measures(compared.after),
-        "words": words.texts,
+        "page": ROWS_PER_PAGE,
+        "descriptions": dict(STATUS_DESCRIPTIONS),
+        "measures": _measures(comparison.after),
+        "strings": strings.strings,
         "rows": rows,
     }
     script = (Path(__file__).parents[1] / "templates" / "search.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return Listing(
+    return SampleTable(
         names,
         len(rows),
         first,
         embedded_json(data),
-        _choices(compared.after, has_other=len(names) > 1),
+        _filters(comparison.after, has_other=len(names) > 1),
         Markup(script),  # noqa: S704 - our own file
         f"'sha256-{digest}'",
     )
 
 
 def embedded_json(data: Any) -> Markup:
-    """JSON that can stand inside of a script element whatever its texts are.
+    """JSON that is safe inside of a script element.
 
-    The characters that could end the element, begin a comment or another script, or that older
-    readers take for line ends are written as escapes, which JSON reads back to the same texts.
+    Characters that could close the element, or open a comment or a script, are escaped. So are the
+    two Unicode line separators. A JSON parser restores all of them.
     """
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter in "<>&\u2028\u2029":
@@ -135,106 +135,118 @@ def embedded_json(data: Any) -> Markup:
     return Markup(text)  # noqa: S704 - no markup is left in it
 
 
-class _Words:
-    """Texts that occur many times, each once."""
+class _StringTable:
+    """List of distinct strings. Rows refer to a string by its index."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._place: dict[str, int] = {}
+        self.strings: list[str] = []
+        self._index: dict[str, int] = {}
 
-    def place(self, text: str) -> int:
-        if text not in self._place:
-            self._place[text] = len(self.texts)
-            self.texts.append(visible(text))
-        return self._place[text]
-
-
-def _by_key(measured: Measured) -> dict[tuple[str, int], ScoredSample]:
-    return {(record.id, record.draw): record for record in measured.samples}
+    def index(self, text: str) -> int:
+        if text not in self._index:
+            self._index[text] = len(self.strings)
+            self.strings.append(visible(text))
+        return self._index[text]
 
 
-def _packed(
-    record: ScoredSample, replies: Sequence[ScoredSample | None], anchor: str, words: _Words
+def _by_key(evaluation: ModelEvaluation) -> dict[tuple[str, int], ScoredSample]:
+    return {(record.id, record.draw): record for record in evaluation.samples}
+
+
+def _encode_row(
+    record: ScoredSample, answers: Sequence[ScoredSample | None], anchor: str, strings: _StringTable
 ) -> list[Any]:
-    """Id, split, task, category, instruction, draw, card; then status, value and words of each."""
+    """Id, split, task, category, instruction, draw, card; then status, value, text of each answer."""
     row: list[Any] = [
         visible(record.id),
-        words.place(record.split),
-        words.place(record.task.value),
-        words.place(record.category or ""),
-        words.place(record.instruction),
+        strings.index(record.split),
+        strings.index(record.task.value),
+        strings.index(record.category or ""),
+        strings.index(record.instruction),
         record.draw,
         anchor,
     ]
-    for reply in replies:
-        if reply is None:
+    for answer in answers:
+        if answer is None:
             row += [-1, None, -1]
         else:
-            row += [words.place(reply.status), _value(reply), words.place(_words(reply))]
+            row += [
+                strings.index(answer.status),
+                _value(answer),
+                strings.index(_answer_text(answer)),
+            ]
     return row
 
 
 def _value(record: ScoredSample) -> float | None:
-    metric = leading_of(record)
+    metric = headline_metric(record)
     return round(record.measures[metric.key] if metric else record.reward, 4)
 
 
-def _words(record: ScoredSample) -> str:
-    """The reasoning; of a completion without one its beginning."""
-    return shortened(reasoning_of(record) or record.text.strip(), MOST_CHARACTERS)
+def _answer_text(record: ScoredSample) -> str:
+    """The reasoning, or else the completion, truncated."""
+    return truncate(reasoning_of(record) or record.text.strip(), MAX_TEXT_CHARACTERS)
 
 
-def _row(record: ScoredSample, replies: Sequence[ScoredSample | None], anchor: str) -> Row:
-    about = [record.split, record.category or "", f"draw {record.draw + 1}" if record.draw else ""]
+def _row(record: ScoredSample, answers: Sequence[ScoredSample | None], anchor: str) -> Row:
+    about = [
+        record.split,
+        record.category or "",
+        f"completion {record.draw + 1}" if record.draw else "",
+    ]
     return Row(
         visible(record.instruction),
         visible(" · ".join(part for part in about if part)),
         visible(record.id),
         anchor,
-        [None if reply is None else _reply(reply) for reply in replies],
+        [None if answer is None else _sample_answer(answer) for answer in answers],
     )
 
 
-def _reply(record: ScoredSample) -> Reply:
-    metric, value = leading_of(record), _value(record)
-    told = f"{metric.short} {metric.show(value)}" if metric else f"reward {value:.2f}"
-    status = "" if record.parsed else STATUS_PHRASES.get(record.status, record.status)
-    return Reply(told, status, visible(_words(record)))
+def _sample_answer(record: ScoredSample) -> SampleAnswer:
+    metric, value = headline_metric(record), _value(record)
+    text = f"{metric.short_name} {metric.format_value(value)}" if metric else f"reward {value:.2f}"
+    status = "" if record.parsed else STATUS_DESCRIPTIONS.get(record.status, record.status)
+    return SampleAnswer(text, status, visible(_answer_text(record)))
 
 
-def _measures(measured: Measured) -> dict[str, Any]:
-    """How the script writes a value of each task, and whether more is better."""
+def _measures(evaluation: ModelEvaluation) -> dict[str, Any]:
+    """Number format of each task for the script, and whether higher is better."""
     found: dict[str, Any] = {}
-    for record in measured.samples:
+    for record in evaluation.samples:
         if record.task.value not in found:
-            metric = leading_of(record)
+            metric = headline_metric(record)
             found[record.task.value] = {
-                "name": metric.short if metric else "reward",
-                "share": metric is not None and metric.form is Form.SHARE,
-                "digits": 1 if metric and metric.form is Form.SHARE else 3 if metric else 2,
+                "name": metric.short_name if metric else "reward",
+                "percent": metric is not None and metric.format is MetricFormat.PERCENT,
+                "digits": 1
+                if metric and metric.format is MetricFormat.PERCENT
+                else 3
+                if metric
+                else 2,
                 "sign": 1 if metric is None or metric.higher_is_better else -1,
             }
     return found
 
 
-def _choices(
-    measured: Measured, *, has_other: bool
+def _filters(
+    evaluation: ModelEvaluation, *, has_other: bool
 ) -> list[tuple[str, str, Sequence[tuple[str, str]]]]:
-    tasks = dict.fromkeys(record.task for record in measured.samples)
-    statuses = Counter(record.status for record in measured.samples)
-    told = {"ok": "read as asked"} | dict(STATUS_PHRASES)
-    orders = [("", "as in the data"), ("worst", "worst first"), ("best", "best first")]
+    tasks = dict.fromkeys(record.task for record in evaluation.samples)
+    statuses = Counter(record.status for record in evaluation.samples)
+    text = {"ok": "correct format"} | dict(STATUS_DESCRIPTIONS)
+    orders = [("", "dataset order"), ("worst", "worst first"), ("best", "best first")]
     if has_other:
         orders += [("gain", "largest gain first"), ("loss", "largest loss first")]
     return [
-        ("split", "Split", [("", "any"), *((each, each) for each in measured.result.splits)]),
+        ("split", "Split", [("", "any"), *((each, each) for each in evaluation.result.splits)]),
         ("task", "Task", [("", "any"), *((each.value, TITLES[each]) for each in tasks)]),
         (
             "status",
-            "Reading",
+            "Parsing",
             [
                 ("", "any"),
-                *((s, f"{told.get(s, s)} ({n:,})") for s, n in statuses.most_common()),
+                *((s, f"{text.get(s, s)} ({n:,})") for s, n in statuses.most_common()),
             ],
         ),
         ("order", "Order", orders),

@@ -1,34 +1,34 @@
 "use strict";
-// The search over all samples. The page is complete without it; it only ever sets text.
+// Search over all samples. The script only sets text, never HTML.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const panel = byId("search"), body = byId("sample-rows"), told = byId("search-told");
-  const box = byId("search-text"), more = byId("search-more"), less = byId("search-less");
-  const choice = (name) => byId("search-" + name).value;
-  let data = null, hay = null, found = [], start = 0;
+  const panel = byId("search"), body = byId("sample-rows"), statusText = byId("search-status-text");
+  const box = byId("search-text"), next = byId("search-next"), previous = byId("search-previous");
+  const selected = (name) => byId("search-" + name).value;
+  let data = null, searchTexts = null, found = [], start = 0;
 
   const SPLIT = 1, TASK = 2, CATEGORY = 3, INSTRUCTION = 4, DRAW = 5, CARD = 6, FIRST = 7;
-  const word = (index) => (index < 0 ? "" : data.words[index]);
-  const reply = (row, who) => row.slice(FIRST + 3 * who, FIRST + 3 * who + 3);
-  const phrase = (status) => (Object.hasOwn(data.phrases, status) ? data.phrases[status] : status);
+  const string = (index) => (index < 0 ? "" : data.strings[index]);
+  const answer = (row, model) => row.slice(FIRST + 3 * model, FIRST + 3 * model + 3);
+  const describe = (status) => (Object.hasOwn(data.descriptions, status) ? data.descriptions[status] : status);
 
   function load() {
     if (data) return;
     data = JSON.parse(byId("samples-data").textContent);
-    const low = data.words.map((text) => text.toLowerCase());
+    const low = data.strings.map((text) => text.toLowerCase());
     const at = (index) => (index < 0 ? "" : low[index]);
-    hay = data.rows.map((row) => {
+    searchTexts = data.rows.map((row) => {
       const parts = [row[0].toLowerCase(), at(row[SPLIT]), at(row[TASK]), at(row[CATEGORY]), at(row[INSTRUCTION])];
-      for (let who = 0; who < data.names.length; who++) {
-        const [status, , words] = reply(row, who);
-        if (status >= 0) parts.push(at(status), phrase(word(status)), at(words));
+      for (let model = 0; model < data.names.length; model++) {
+        const [status, , text] = answer(row, model);
+        if (status >= 0) parts.push(at(status), describe(string(status)), at(text));
       }
       return parts.join("\n");
     });
   }
 
-  function goodness(row, who) {
-    const value = row[FIRST + 3 * who + 1], measure = data.measures[word(row[TASK])];
+  function quality(row, model) {
+    const value = row[FIRST + 3 * model + 1], measure = data.measures[string(row[TASK])];
     if (value === null) return null;
     return measure.sign > 0 ? value : 1 - value;
   }
@@ -36,25 +36,25 @@
   function rank(order) {
     if (order === "worst" || order === "best") {
       const sign = order === "best" ? -1 : 1;
-      return (index) => sign * goodness(data.rows[index], data.own);
+      return (index) => sign * quality(data.rows[index], data.own);
     }
     const sign = order === "gain" ? -1 : 1;
     return (index) => {
-      const other = goodness(data.rows[index], data.other);
-      return other === null ? Infinity : sign * (goodness(data.rows[index], data.own) - other);
+      const other = quality(data.rows[index], data.other);
+      return other === null ? Infinity : sign * (quality(data.rows[index], data.own) - other);
     };
   }
 
   function search() {
     load();
     const terms = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const split = choice("split"), task = choice("task"), status = choice("status"), order = choice("order");
+    const split = selected("split"), task = selected("task"), status = selected("status"), order = selected("order");
     found = [];
     data.rows.forEach((row, index) => {
-      if (split && word(row[SPLIT]) !== split) return;
-      if (task && word(row[TASK]) !== task) return;
-      if (status && word(reply(row, data.own)[0]) !== status) return;
-      if (terms.every((term) => hay[index].includes(term))) found.push(index);
+      if (split && string(row[SPLIT]) !== split) return;
+      if (task && string(row[TASK]) !== task) return;
+      if (status && string(answer(row, data.own)[0]) !== status) return;
+      if (terms.every((term) => searchTexts[index].includes(term))) found.push(index);
     });
     if (order) {
       const key = rank(order), keys = new Map(found.map((index) => [index, key(index)]));
@@ -81,33 +81,33 @@
   }
 
   function draw(index, terms) {
-    const row = data.rows[index], measure = data.measures[word(row[TASK])];
-    const made = byId("sample-row").content.cloneNode(true);
-    const slot = (name) => made.querySelector(`[data-slot="${name}"]`);
-    const about = [word(row[SPLIT]), word(row[CATEGORY]), row[DRAW] ? `draw ${row[DRAW] + 1}` : ""];
-    fill(slot("instruction"), word(row[INSTRUCTION]), terms);
+    const row = data.rows[index], measure = data.measures[string(row[TASK])];
+    const fragment = byId("sample-row").content.cloneNode(true);
+    const slot = (name) => fragment.querySelector(`[data-slot="${name}"]`);
+    const about = [string(row[SPLIT]), string(row[CATEGORY]), row[DRAW] ? `completion ${row[DRAW] + 1}` : ""];
+    fill(slot("instruction"), string(row[INSTRUCTION]), terms);
     fill(slot("about"), about.filter(Boolean).join(" · "), terms);
     fill(slot("id"), row[0], terms);
     if (row[CARD]) slot("card").href = "#" + row[CARD];
     else slot("card").remove();
-    data.names.forEach((name, who) => {
-      const [status, value, words] = reply(row, who);
+    data.names.forEach((name, model) => {
+      const [status, value, text] = answer(row, model);
       if (status < 0) return;
-      const number = (measure.share ? 100 * value : value).toFixed(measure.digits).replace("-", "−");
-      slot("score-" + who).textContent = `${measure.name} ${number}${measure.share ? " %" : ""}`;
-      fill(slot("status-" + who), word(status) === "ok" ? "" : phrase(word(status)), terms);
-      fill(slot("words-" + who), word(words), terms);
+      const number = (measure.percent ? 100 * value : value).toFixed(measure.digits).replace("-", "−");
+      slot("score-" + model).textContent = `${measure.name} ${number}${measure.percent ? " %" : ""}`;
+      fill(slot("status-" + model), string(status) === "ok" ? "" : describe(string(status)), terms);
+      fill(slot("text-" + model), string(text), terms);
     });
-    return made;
+    return fragment;
   }
 
   function show(terms) {
     const shown = found.slice(start, start + data.page), total = found.length;
     body.replaceChildren(...shown.map((index) => draw(index, terms)));
     const range = total ? `${(start + 1).toLocaleString("en")} to ${(start + shown.length).toLocaleString("en")} of ` : "";
-    told.textContent = `${range}${total.toLocaleString("en")} that match, of ${data.rows.length.toLocaleString("en")} samples`;
-    less.disabled = start === 0;
-    more.disabled = start + data.page >= total;
+    statusText.textContent = `${range}${total.toLocaleString("en")} that match, of ${data.rows.length.toLocaleString("en")} samples`;
+    previous.disabled = start === 0;
+    next.disabled = start + data.page >= total;
   }
 
   function turn(by) {
@@ -119,9 +119,9 @@
 
   function reveal(hash) {
     const card = hash.startsWith("#card-") && byId(hash.slice(1));
-    const pane = card && card.closest(".pane");
-    if (!pane) return;
-    pane.previousElementSibling.control.checked = true;
+    const tab = card && card.closest(".tab-panel");
+    if (!tab) return;
+    tab.previousElementSibling.control.checked = true;
     card.scrollIntoView({ block: "center" });
   }
 
@@ -133,11 +133,11 @@
     panel.scrollIntoView({ block: "start" });
   }
 
-  let waiting = 0;
-  box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 80); });
+  let timer = 0;
+  box.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 80); });
   for (const name of ["split", "task", "status", "order"]) byId("search-" + name).addEventListener("change", search);
-  less.addEventListener("click", () => turn(-1));
-  more.addEventListener("click", () => turn(1));
+  previous.addEventListener("click", () => turn(-1));
+  next.addEventListener("click", () => turn(1));
   addEventListener("hashchange", follow);
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest('a[href^="#card-"]');

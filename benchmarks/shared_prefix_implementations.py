@@ -1,4 +1,4 @@
-"""The sides of the shared-prefix benchmark: the same work by the plain way and by the shared one."""
+"""Implementations that the shared-prefix benchmark compares: with and without sharing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from maniplvm.models import LoadedModel, build_inputs, chat_messages
 from maniplvm.training.shared_prefix import SharedPrefixSettings, group_logprobs
 from maniplvm.training.shared_prefix.rollout import shared_prefill
 from maniplvm.training.shared_prefix.verification import sample_gradient, sample_parameters
-from shared_prefix_shapes import Size, question
+from shared_prefix_models import Size, text_and_image
 
 
-class Contestant(Protocol):
-    """One way of doing the work of a GRPO step for one prompt."""
+class Implementation(Protocol):
+    """An implementation of a GRPO step for one prompt."""
 
     def rollout(self) -> Any:
-        """Sample the group."""
+        """Sample the completions of the group."""
         ...
 
     def policy_pass(self) -> Any:
-        """Log-probabilities of the group, forwards and backwards."""
+        """Log-probabilities of the group, forward and backward."""
         ...
 
     def reference_pass(self) -> Any:
@@ -32,25 +32,25 @@ class Contestant(Protocol):
         ...
 
     def step(self) -> Any:
-        """All of a step; may return its own time [s]."""
+        """A whole step. It may return its own time [s]."""
         ...
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        """Log-probabilities, and the gradient of a fixed mix of them."""
+        """Log-probabilities, and the gradient of a fixed weighted sum of them."""
         ...
 
 
 def lengths_of(size: Size) -> list[int]:
-    """Lengths of the completions: spread evenly from half of the longest to all of it."""
+    """Lengths of the completions [tokens], evenly spaced from half of the longest to the longest."""
     half, steps = size.completion // 2, size.group - 1
     return [half + (size.completion - half) * k // steps for k in range(size.group)]
 
 
 class Batch:
-    """One prompt and random completions of it, once, and repeated as a plain batch."""
+    """One prompt with random completions, and the batch that repeats the prompt."""
 
     def __init__(self, loaded: LoadedModel, size: Size) -> None:
-        self.text, self.image = question(loaded, size, seed=0)
+        self.text, self.image = text_and_image(loaded, size, seed=0)
         device = loaded.device
         self.once = self._encoded(loaded, 1)
         self.repeated = self._encoded(loaded, size.group)
@@ -74,8 +74,8 @@ class Batch:
         return dict(inputs.to(loaded.device))
 
 
-class Bare:
-    """Without a trainer: what a training loop of one's own would do."""
+class WithoutTrainer:
+    """Implementation without a trainer, as in a custom training loop."""
 
     def __init__(self, loaded: LoadedModel, size: Size, shared: bool) -> None:
         self.model, self.size, self.shared = loaded.model, size, shared
@@ -91,7 +91,7 @@ class Bare:
         return table.gather(-1, batch.ids[..., None])[..., 0] * batch.mask
 
     def rollout(self) -> Any:
-        """Sample the group."""
+        """Sample the completions of the group."""
         width = self.size.completion
         options = {"do_sample": True, "min_new_tokens": width, "max_new_tokens": width}
         if not self.shared:
@@ -101,36 +101,36 @@ class Bare:
             return self.model.generate(**self.batch.once, **options)
 
     def policy_pass(self) -> None:
-        """Forwards and backwards."""
+        """Forward and backward."""
         self.model.zero_grad(set_to_none=True)
         self.logprobs().sum().backward()
         self.model.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def reference_pass(self) -> None:
-        """Forwards only."""
+        """Forward only."""
         self.logprobs()
 
     def step(self) -> None:
-        """All of it."""
+        """A whole step."""
         self.rollout()
         self.policy_pass()
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        """Log-probabilities, and the gradient of a fixed mix of them."""
+        """Log-probabilities, and the gradient of a fixed weighted sum of them."""
         scores = self.logprobs()
         return scores.detach(), sample_gradient(scores, sample_parameters(self.model))
 
 
-def by_trl(kind: str, loaded: LoadedModel, size: Size, folder: Path) -> Contestant:
-    """A trainer's side.
+def with_trainer(kind: str, loaded: LoadedModel, size: Size, folder: Path) -> Implementation:
+    """Implementation with a trainer.
 
     Args:
-        kind: `shared`, `tuned` (TRL with float32 and without checkpoints) or `default` (bfloat16
-            and checkpoints).
-        loaded: Its own model.
-        size: Of the work.
-        folder: Where TRL may write.
+        kind: `shared`, `tuned` (TRL in float32 without gradient checkpointing) or `default` (TRL
+            in bfloat16 with gradient checkpointing).
+        loaded: A model that no other implementation uses.
+        size: Lengths of prompt and completions.
+        folder: The output folder of TRL.
     """
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
@@ -139,35 +139,35 @@ def by_trl(kind: str, loaded: LoadedModel, size: Size, folder: Path) -> Contesta
 
     from maniplvm.training.shared_prefix import SharedPrefixTrainer
 
-    class Clock(TrainerCallback):
-        """Time of the last step."""
+    class Timer(TrainerCallback):
+        """Measures the time of the last step [s]."""
 
         seconds = 0.0
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            """Start."""
+            """Start the timer."""
             self.start = time.perf_counter()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            """Stop."""
+            """Stop the timer."""
             self.seconds = time.perf_counter() - self.start
 
-    class Cut:
-        """Completions of the full length, cut to the lengths of the plan."""
+    class Truncated:
+        """Truncates sampled completions to the lengths of `lengths_of`."""
 
         def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
             found, extra = super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
-            cut = zip(found, lengths_of(size), strict=True)
-            return [ids[:length] for ids, length in cut], extra
+            pairs = zip(found, lengths_of(size), strict=True)
+            return [ids[:length] for ids, length in pairs], extra
 
     parent: Any = SharedPrefixTrainer if kind == "shared" else GRPOTrainer
-    batch, clock = Batch(loaded, size), Clock()
+    batch, timer = Batch(loaded, size), Timer()
     row = {"prompt": [{"role": "user", "content": batch.text}], "image": batch.image}
-    careful: dict[str, Any] = (
+    overrides: dict[str, Any] = (
         {} if kind == "default" else {"bf16": False, "gradient_checkpointing": False}
     )
-    timed: Any = type("Timed", (Cut, parent), {})
-    trainer = timed(
+    trainer_class: Any = type("TruncatedTrainer", (Truncated, parent), {})
+    trainer = trainer_class(
         model=loaded.model,
         reward_funcs=lambda completion_ids, **_: [float(sum(ids) % 7) for ids in completion_ids],
         args=GRPOConfig(
@@ -182,22 +182,22 @@ def by_trl(kind: str, loaded: LoadedModel, size: Size, folder: Path) -> Contesta
             disable_tqdm=True,
             save_strategy="no",
             logging_strategy="no",
-            **careful,
+            **overrides,
         ),
         train_dataset=Dataset.from_list([row]),
         processing_class=loaded.processor,
-        callbacks=[clock],
+        callbacks=[timer],
         **({"shared_prefix": SharedPrefixSettings(verify=False)} if kind == "shared" else {}),
     )
     trainer.remove_callback(PrinterCallback)
-    return ByTrl(trainer, batch, size, clock)
+    return WithTrainer(trainer, batch, size, timer)
 
 
-class ByTrl:
-    """The methods of a trainer, called as the trainer calls them."""
+class WithTrainer:
+    """Calls the methods of a trainer as the trainer calls them."""
 
-    def __init__(self, trainer: Any, batch: Batch, size: Size, clock: Any) -> None:
-        self.trainer, self.batch, self.size, self.clock = trainer, batch, size, clock
+    def __init__(self, trainer: Any, batch: Batch, size: Size, timer: Any) -> None:
+        self.trainer, self.batch, self.size, self.timer = trainer, batch, size, timer
         prompts = [[{"role": "user", "content": [{"type": "image", "image": batch.image}]}]]
         prompts[0][0]["content"].append({"type": "text", "text": batch.text})  # type: ignore
         self.tokenized = trainer._tokenize_prompts(prompts * size.group)
@@ -218,27 +218,27 @@ class ByTrl:
         )[0]
 
     def rollout(self) -> Any:
-        """Sample the group."""
+        """Sample the completions of the group."""
         return self.trainer._generate_single_turn(*self.tokenized, self.size.group)
 
     def policy_pass(self) -> None:
-        """Forwards and backwards."""
+        """Forward and backward."""
         self.trainer.model.zero_grad(set_to_none=True)
         self.logprobs(entropy=True).sum().backward()
         self.trainer.model.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def reference_pass(self) -> None:
-        """Forwards only."""
+        """Forward only."""
         self.logprobs(entropy=False)
 
     def step(self) -> float:
-        """All of it."""
+        """A whole step."""
         self.trainer.train()
-        return self.clock.seconds
+        return self.timer.seconds
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        """Log-probabilities, and the gradient of a fixed mix of them."""
+        """Log-probabilities, and the gradient of a fixed weighted sum of them."""
         scores = self.logprobs(entropy=False)
-        learning = [each for each in self.trainer.model.parameters() if each.requires_grad]
-        return scores.detach(), sample_gradient(scores, learning)
+        trainable = [each for each in self.trainer.model.parameters() if each.requires_grad]
+        return scores.detach(), sample_gradient(scores, trainable)

@@ -1,4 +1,4 @@
-"""Run by `test_processes` in two processes: both trainers, groups spread over the processes."""
+"""Script of `test_distributed`: trains with both trainers in two processes that share groups."""
 
 import sys
 import warnings
@@ -9,14 +9,19 @@ import trl.trainer.grpo_trainer as trl_trainer
 import maniplvm.training.shared_prefix.trainer as shared_trainer
 from maniplvm.models import load_model
 from maniplvm.training.loop.cpu_processes import leave_process_group
-from tests.training.shared_prefix.test_trainer import Plain, Shared, trainer_of, weights_of
+from tests.training.shared_prefix.test_trainer import (
+    SharedTrainer,
+    TrlTrainer,
+    trainer_of,
+    weights_of,
+)
 
 warnings.simplefilter("ignore")
 trl_trainer.shuffle_sequence_dict = lambda batch: batch
 shared_trainer.shuffle_groups = lambda batch, _: batch
 checkpoint, folder = map(Path, sys.argv[1:])
 changes = []
-for kind in (Plain, Shared):
+for kind in (TrlTrainer, SharedTrainer):
     loaded = load_model(checkpoint, device="cpu")
     before = weights_of(loaded.model)
     trainer = trainer_of(

@@ -1,4 +1,4 @@
-"""Models of the shared-prefix benchmark, with random weights, and the work that they do in theory."""
+"""Models with random weights for the shared-prefix benchmark, and their number of multiplications."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Size:
     """One row of the table.
 
     Attributes:
-        prompt: Tokens of a prompt, its image's included.
-        completion: Tokens of the longest completion.
-        group: Completions of a prompt.
+        prompt: Length of a prompt with its image tokens [tokens].
+        completion: Length of the longest completion [tokens].
+        group: Number of completions of a prompt.
         image: `(columns, rows)` of image tokens.
     """
 
@@ -64,12 +64,13 @@ class Size:
 
 
 def random_model(folder: Path, family: str, real: bool = False) -> LoadedModel:
-    """A model of a family's class with the real tokenizer and processor code.
+    """Build a model with random weights and the tokenizer and processor code of its family.
 
     Args:
-        folder: Where its checkpoint is written.
+        folder: The folder for its checkpoint.
         family: `qwen2_5_vl` or `qwen3_vl`.
-        real: The shape of Qwen2.5-VL-3B in bfloat16, made on the GPU and never written.
+        real: Whether to build the shape of Qwen2.5-VL-3B in bfloat16. It is built on the GPU and
+            not saved.
     """
     write_tiny_checkpoint(folder, family)
     config: Any = AutoConfig.from_pretrained(folder)
@@ -93,8 +94,8 @@ def random_model(folder: Path, family: str, real: bool = False) -> LoadedModel:
     return load_model(folder)
 
 
-def question(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Image]:
-    """A text and an image that make a prompt of exactly the size's tokens."""
+def text_and_image(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Image]:
+    """A text and an image whose prompt has exactly `size.prompt` tokens."""
     block = loaded.model.config.vision_config
     side = block.patch_size * block.spatial_merge_size
     shape = (size.image[0] * side, size.image[1] * side)
@@ -106,7 +107,7 @@ def question(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Ima
 
 
 def prompt_tokens(loaded: LoadedModel, text: str, image: Image.Image) -> int:
-    """Tokens of a prompt, its image's included."""
+    """Length of a prompt with its image tokens [tokens]."""
     content = [{"type": "image"}, {"type": "text", "text": text}]
     chat = [{"role": "user", "content": content}]
     written = loaded.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
@@ -114,10 +115,10 @@ def prompt_tokens(loaded: LoadedModel, text: str, image: Image.Image) -> int:
 
 
 def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
-    """Multiplications of the plain pass over those that sharing cannot avoid.
+    """Ratio of multiplications: repeated prompts over shared prompts.
 
-    Linear layers by the token, attention by the pairs of tokens that may see each other, the head
-    where it predicts, the tower by the image. The plain pass also computes its padding.
+    Linear layers count per token, attention per pair of tokens that attend to each other, the LM
+    head per predicted token, and the vision tower per image. Repeated prompts also count padding.
     """
     config = loaded.model.config
     text, vision = config.text_config, config.vision_config
@@ -133,7 +134,9 @@ def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
     wide = merge * vision.hidden_size
     merger = wide * (wide + vision.out_hidden_size) / merge
     tower = patches * (vision.depth * block + merger)
-    tower += 2 * vision.depth * vision.hidden_size * patches**2 * _seen_share(loaded, patches)
+    tower += (
+        2 * vision.depth * vision.hidden_size * patches**2 * _attended_fraction(loaded, patches)
+    )
 
     width = max(lengths)
     row = size.prompt + width
@@ -144,8 +147,8 @@ def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
     return plain / (linear * tokens + pair * pairs + head * sum(lengths) + tower)
 
 
-def _seen_share(loaded: LoadedModel, patches: int) -> float:
-    """Share of all pairs of patches that the tower's attention looks at."""
+def _attended_fraction(loaded: LoadedModel, patches: int) -> float:
+    """Fraction of all pairs of patches in the attention of the vision tower."""
     vision = loaded.model.config.vision_config
     whole = getattr(vision, "fullatt_block_indexes", None)
     if whole is None:

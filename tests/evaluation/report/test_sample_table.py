@@ -1,4 +1,4 @@
-"""The table of all samples: complete, safe to embed, bounded without scripts, and searchable."""
+"""The table of all samples is complete, safe to embed, bounded in size and searchable."""
 
 import json
 import shutil
@@ -9,9 +9,13 @@ from html import unescape
 import pytest
 
 from maniplvm.evaluation.report import Sources, build_report
-from maniplvm.evaluation.report.folders import read_measured
-from maniplvm.evaluation.report.sections.sample_table import ROWS_OF_A_PAGE, embedded_json, listing
-from maniplvm.evaluation.report.sections.tables import Compared
+from maniplvm.evaluation.report.comparison import Comparison
+from maniplvm.evaluation.report.folders import read_model_evaluation
+from maniplvm.evaluation.report.sections.sample_table import (
+    ROWS_PER_PAGE,
+    embedded_json,
+    sample_table,
+)
 from maniplvm.tasks import Task
 from tests.cli.images import png
 from tests.evaluation.report.conftest import HOSTILE
@@ -23,8 +27,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 COMMENT = "<!--<script>"
 
 
-def compared(folders):
-    return Compared(read_measured(folders.before), read_measured(folders.after), {})
+def comparison(folders):
+    return Comparison(
+        read_model_evaluation(folders.before), read_model_evaluation(folders.after), {}
+    )
 
 
 def data_of(made):
@@ -32,58 +38,60 @@ def data_of(made):
 
 
 def test_every_sample_is_in_the_data_with_both_answers(folders):
-    made = listing(compared(folders), {folders.samples[1].id: "card-7"})
+    made = sample_table(comparison(folders), {folders.samples[1].id: "card-7"})
     data = data_of(made)
     assert made.total == len(data["rows"]) == len(folders.samples)
     assert data["names"] == ["embedded (before)", "q (after)"]
-    after = {record.id: record for record in compared(folders).after.samples}
+    after = {record.id: record for record in comparison(folders).after.samples}
     for row in data["rows"]:
         record = after[row[0]]
-        split, task, category, instruction = (data["words"][place] for place in row[1:5])
+        split, task, category, instruction = (data["strings"][place] for place in row[1:5])
         assert (split, task) == (record.split, record.task)
         assert (category, instruction) == (record.category, record.instruction)
         key = "iou" if record.task is Task.AFFORDANCE else "dfd_diagonal"
-        assert data["words"][row[10]] == record.status
+        assert data["strings"][row[10]] == record.status
         assert row[11] == pytest.approx(record.measures[key], abs=1e-4)
     assert [row[6] for row in data["rows"]].count("card-7") == 1
 
 
-def test_without_scripts_the_first_rows_are_there_and_the_rest_is_told(folders):
+def test_without_scripts_the_page_has_the_first_rows_and_the_total(folders):
     html = build_report(Sources(folders.after, folders.data, before=folders.before))
     page = Page(html)
     shown = [a for a in page.named("b") if a.get("data-slot") == "score-0"]
-    assert len(shown) == ROWS_OF_A_PAGE + 1  # and the template's
-    assert f"The first {ROWS_OF_A_PAGE} of {len(folders.samples)}." in page.text
+    assert len(shown) == ROWS_PER_PAGE + 1  # and the template's
+    assert f"The first {ROWS_PER_PAGE} of {len(folders.samples)} samples." in page.text
     panel = next(a for a in page.named("div") if a.get("id") == "search")
     assert "hidden" in panel  # the script shows it
-    for heading in ("What changed", "Success against threshold", "Where it fails", "Side by side"):
+    for heading in ("Changes", "Success over threshold", "Error analysis", "Model comparison"):
         assert heading in page.text
 
 
 @pytest.mark.parametrize("text", [HOSTILE, COMMENT, "</SCRIPT >", "\u2028\u2029&lt;", "]]>"])
-def test_no_text_can_end_the_element_and_all_are_read_back(text):
+def test_no_string_can_close_the_element_and_json_restores_all(text):
     written = embedded_json({"words": [text], text: 1})
     assert not set("<>&\u2028\u2029") & set(written)
     assert json.loads(written) == {"words": [text], text: 1}
 
 
-def test_an_answer_that_only_one_side_gave_is_left_empty(folders, tmp_path):
-    before = read_measured(write_evaluation(tmp_path / "b", folders.samples[:3], 0.1))
-    made = listing(Compared(before, read_measured(folders.after), {}), {})
+def test_a_missing_answer_of_one_model_is_empty(folders, tmp_path):
+    before = read_model_evaluation(write_evaluation(tmp_path / "b", folders.samples[:3], 0.1))
+    made = sample_table(Comparison(before, read_model_evaluation(folders.after), {}), {})
     assert [row[7:10] for row in data_of(made)["rows"]].count([-1, None, -1]) == len(
         folders.samples
     ) - 3
-    assert [reply is None for reply in made.rows[5].replies] == [True, False]
+    assert [answer is None for answer in made.rows[5].answers] == [True, False]
 
 
-def test_filters_name_what_occurs(folders):
-    choices = {name: dict(options) for name, _, options in listing(compared(folders), {}).choices}
-    assert list(choices["split"]) == ["", "adapt_test", "id_test"]
-    assert list(choices["task"]) == ["", "affordance", "trajectory"]
-    assert choices["status"]["ok"].startswith("read as asked (")
-    assert list(choices["order"]) == ["", "worst", "best", "gain", "loss"]
-    alone = listing(Compared(None, read_measured(folders.after), {}), {})
-    assert [value for value, _ in alone.choices[-1][2]] == ["", "worst", "best"]
+def test_filters_have_the_values_that_occur(folders):
+    filters = {
+        name: dict(options) for name, _, options in sample_table(comparison(folders), {}).filters
+    }
+    assert list(filters["split"]) == ["", "adapt_test", "id_test"]
+    assert list(filters["task"]) == ["", "affordance", "trajectory"]
+    assert filters["status"]["ok"].startswith("correct format (")
+    assert list(filters["order"]) == ["", "worst", "best", "gain", "loss"]
+    alone = sample_table(Comparison(None, read_model_evaluation(folders.after), {}), {})
+    assert [value for value, _ in alone.filters[-1][2]] == ["", "worst", "best"]
 
 
 def rendered(page, find, tmp_path):
@@ -97,11 +105,11 @@ def rendered(page, find, tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_a_browser_finds_the_hostile_sample_and_runs_nothing_of_it(folders, tmp_path):
+def test_a_browser_finds_the_hostile_sample_and_runs_none_of_its_scripts(folders, tmp_path):
     html = build_report(Sources(folders.after, folders.data, before=folders.before))
     found = rendered(html, "onerror%20alert(2)", tmp_path)
-    told = found.partition('id="search-told">')[2].partition("<")[0]
-    assert told == f"1 to 1 of 1 that match, of {len(folders.samples)} samples"
+    status = found.partition('id="search-status-text">')[2].partition("<")[0]
+    assert status == f"1 to 1 of 1 that match, of {len(folders.samples)} samples"
     page = Page(found)
     assert folders.hostile in page.text
     assert page.named("img") == []

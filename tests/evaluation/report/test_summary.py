@@ -1,12 +1,12 @@
-"""The first words: honest about what got worse and about what the data cannot tell."""
+"""The summary names what improved, what got worse, and what is unclear."""
 
 import pytest
 
 from maniplvm.evaluation import Difference, Interval
-from maniplvm.evaluation.report.folders import read_measured, read_run
+from maniplvm.evaluation.report.comparison import Change, Verdict, compare_evaluations
+from maniplvm.evaluation.report.folders import read_model_evaluation, read_run
 from maniplvm.evaluation.report.metrics import metric_of
-from maniplvm.evaluation.report.sections.changes import Change, Verdict, changes_between
-from maniplvm.evaluation.report.sections.headline import focus_split, headline
+from maniplvm.evaluation.report.sections.summary import main_split, summarize
 from maniplvm.tasks import Task
 from tests.evaluation.report.folders import write_evaluation, write_run
 
@@ -19,14 +19,14 @@ def change(split, key, low, high):
     return Change(split, metric_of(TASK_OF[key], key), found)
 
 
-def told(after, *changes):
+def summary_of(after, *changes):
     by_place = {(c.split, TASK_OF[c.metric.key], c.metric.key): c for c in changes}
-    return headline(after, by_place, "adapt_test")
+    return summarize(after, by_place, "adapt_test")
 
 
 @pytest.fixture(scope="module")
 def after(folders):
-    return read_measured(folders.after)
+    return read_model_evaluation(folders.after)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_a_verdict_follows_the_interval_and_the_metrics_direction(key, low, high
     assert change("adapt_test", key, low, high).verdict is verdict
 
 
-def test_what_got_worse_elsewhere_is_in_the_title(after):
-    title = told(
+def test_the_title_names_what_got_worse_on_other_splits(after):
+    title = summary_of(
         after,
         change("adapt_test", "iou", 0.1, 0.2),
         change("adapt_test", "dfd_diagonal", -0.2, -0.1),
@@ -58,21 +58,21 @@ def test_what_got_worse_elsewhere_is_in_the_title(after):
     )
 
 
-def test_what_got_worse_on_the_focus_is_in_the_title(after):
-    title = told(
+def test_the_title_names_what_got_worse_on_the_main_split(after):
+    title = summary_of(
         after, change("adapt_test", "iou", 0.1, 0.2), change("adapt_test", "execution", -0.3, -0.1)
     ).title
     assert title == "Boxes got better on adapt_test, task success got worse"
 
 
-def test_nothing_is_claimed_where_nothing_is_clear(after):
-    found = told(after, change("adapt_test", "iou", -0.1, 0.2))
+def test_without_a_clear_change_the_title_says_so(after):
+    found = summary_of(after, change("adapt_test", "iou", -0.1, 0.2))
     assert found.title == "No clear change on adapt_test"
     assert [verdict for verdict, _ in found.findings] == [Verdict.UNCLEAR]
 
 
-def test_findings_carry_their_intervals(after):
-    found = told(after, change("adapt_test", "dfd_diagonal", -0.2, -0.1))
+def test_findings_have_intervals(after):
+    found = summary_of(after, change("adapt_test", "dfd_diagonal", -0.2, -0.1))
     assert found.findings == [
         (
             Verdict.BETTER,
@@ -82,17 +82,17 @@ def test_findings_carry_their_intervals(after):
 
 
 def test_a_model_compared_with_itself_shows_no_change(after):
-    changes = changes_between(after, after)
+    changes = compare_evaluations(after, after)
     assert changes
     assert {change.verdict for change in changes.values()} == {Verdict.UNCLEAR}
-    assert {change.found.difference.mean for change in changes.values()} == {0}
+    assert {change.paired_difference.difference.mean for change in changes.values()} == {0}
 
 
-def test_the_page_speaks_of_the_test_of_what_was_trained(folders, tmp_path, after):
+def test_the_main_split_is_the_test_split_of_the_training_data(folders, tmp_path, after):
     run = read_run(write_run(tmp_path / "run"))
-    assert focus_split(after, [run]) == "adapt_test"
+    assert main_split(after, [run]) == "adapt_test"
     only = write_evaluation(tmp_path / "only", folders.samples[40:44], 0.1)
-    assert focus_split(read_measured(only), [run]) == "id_test"
+    assert main_split(read_model_evaluation(only), [run]) == "id_test"
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_the_page_speaks_of_the_test_of_what_was_trained(folders, tmp_path, afte
         ("iou", float("nan"), "–"),
     ],
 )
-def test_a_difference_is_written_with_its_sign_and_unit(key, value, written):
+def test_a_difference_has_sign_and_unit(key, value, written):
     task = Task.AFFORDANCE if key == "iou" else Task.TRAJECTORY
-    assert metric_of(task, key).show_difference(value) == written
+    assert metric_of(task, key).format_difference(value) == written
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,6 @@ def test_a_difference_is_written_with_its_sign_and_unit(key, value, written):
         ("runs/model", "model"),
     ],
 )
-def test_a_model_is_called_by_the_telling_end_of_its_path(folders, tmp_path, model, label):
+def test_the_label_of_a_model_is_the_distinctive_end_of_its_path(folders, tmp_path, model, label):
     written = write_evaluation(tmp_path / "eval", folders.samples[:1], 0.1, model=model)
-    assert read_measured(written).label == label
+    assert read_model_evaluation(written).label == label

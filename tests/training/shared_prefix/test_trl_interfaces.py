@@ -1,4 +1,4 @@
-"""What the trainer takes for granted of TRL and transformers, by name: an upgrade that moves one says which."""
+"""Code of TRL and transformers that the trainer depends on. A test fails if an upgrade changes it."""
 
 import hashlib
 import inspect
@@ -9,7 +9,7 @@ from transformers import GenerationMixin
 from transformers.cache_utils import DynamicLayer
 from trl import GRPOTrainer
 
-RELIED_ON = {
+DEPENDENCIES = {
     "GRPOTrainer._prepare_inputs": (GRPOTrainer._prepare_inputs, "f824e7fb0714"),
     "GRPOTrainer._generate_single_turn": (GRPOTrainer._generate_single_turn, "e0f02e4fc094"),
     "GRPOTrainer._generate_and_score_completions": (
@@ -33,25 +33,25 @@ RELIED_ON = {
     ),
     "trl.trainer.utils.add_fused_lm_head": (trl_utils.add_fused_lm_head, "422d009f04b6"),
 }
-"""What, and the digest of the source that the trainer was written against (TRL 1.16)."""
+"""Each object with the digest of its source in TRL 1.16, for which the trainer was written."""
 
 
-def digest(what):
-    return hashlib.sha256(inspect.getsource(inspect.unwrap(what)).encode()).hexdigest()[:12]
+def digest(dependency):
+    return hashlib.sha256(inspect.getsource(inspect.unwrap(dependency)).encode()).hexdigest()[:12]
 
 
-@pytest.mark.parametrize("name", RELIED_ON)
-def test_what_the_trainer_builds_on_is_as_it_was(name):
-    what, known = RELIED_ON[name]
-    assert digest(what) == known, (
-        f"{name} changed: read it beside training/shared_prefix/trainer.py, "
-        f"run its tests, then write the new digest {digest(what)} here"
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_the_source_of_a_dependency_is_unchanged(name):
+    dependency, known = DEPENDENCIES[name]
+    assert digest(dependency) == known, (
+        f"{name} changed: compare it with training/shared_prefix/trainer.py, "
+        f"run the tests of the trainer, then replace the digest by {digest(dependency)}"
     )
 
 
-def test_generate_takes_a_decoding_method():
+def test_generate_accepts_a_decoding_method():
     assert "custom_generate" in inspect.signature(GenerationMixin.generate).parameters
 
 
-def test_a_cache_layer_shows_its_keys_and_values():
-    assert {"keys", "values"} <= set(vars(DynamicLayer())), "SiblingCache reads them"
+def test_a_cache_layer_has_keys_and_values():
+    assert {"keys", "values"} <= set(vars(DynamicLayer())), "PrefixKVCache reads them"

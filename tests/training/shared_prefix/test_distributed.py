@@ -6,9 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_two_processes_that_share_a_group_learn_the_same_as_trl(checkpoints, tmp_path):
+def test_two_processes_that_share_a_group_train_the_same_weights_as_trl(checkpoints, tmp_path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    script = ["-m", "tests.training.shared_prefix.two_processes"]
+    script = ["-m", "tests.training.shared_prefix.train_distributed"]
     run = subprocess.run(
         [*launch, *script, str(checkpoints("qwen2_5_vl")), str(tmp_path)],
         cwd=ROOT,

@@ -1,6 +1,6 @@
-"""Images with answers over them, as inline SVG: crisp at any size, and small.
+"""Images with targets and answers as inline SVG.
 
-Each image stands once in the page and is referred to from every card that shows it.
+Each distinct image is stored once in the page. Sample cards refer to it.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ from PIL import Image, UnidentifiedImageError
 from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, Dataset, Style, zoom_region
 from maniplvm.data.drawing.primitives import arrow_head
 from maniplvm.errors import UserError
-from maniplvm.evaluation.report.charts.charts import path_of
-from maniplvm.evaluation.report.html.tags import tag
-from maniplvm.evaluation.report.overlays.targets import is_target
+from maniplvm.evaluation.report.charts.chart import svg_points
+from maniplvm.evaluation.report.html import tag
+from maniplvm.evaluation.report.sample_metrics import matches_target
 from maniplvm.evaluation.scored import ScoredSample
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import BoxTarget, RegionTarget, TraceTarget
 from maniplvm.tasks.sample import Target
 
-MOST_BYTES = 20_000
-"""Of one image: about a hundred of them must fit into a page of 4 MB."""
+MAX_IMAGE_BYTES = 20_000
+"""Largest size of an image [bytes]. About 100 images must fit into a page of 4 MB."""
 
 _SHRINKING = ((360, 84), (360, 72), (300, 70), (240, 60), (180, 50), (120, 40))
-"""Longest side [px] and JPEG quality, tried until the image is small enough."""
+"""Longest side [px] and JPEG quality, in the order in which they are tried."""
 
 _STROKE = 1 / 85
 _HEAD_LENGTH = 4.5
-_ZOOM_SHARE = 0.4
+_INSET_FRACTION = 0.4
 
 
-class Album:
-    """The images of a page, each once, made small.
+class PageImages:
+    """The distinct images of a page, as small JPEG files.
 
     Attributes:
-        dataset: Where the images come from.
+        dataset: The dataset with the images.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self._name_of: dict[bytes, str] = {}
         self._symbols: list[Markup] = []
-        self._shown: dict[str, tuple[str, Target]] = {}
+        self._samples: dict[str, tuple[str, Target]] = {}
 
-    def look_up(self, record: ScoredSample) -> tuple[str, Target]:
-        """The name by which a card refers to the image of a record, and the record's target.
+    def add(self, record: ScoredSample) -> tuple[str, Target]:
+        """Add the image of a record. Returns its HTML id, and the target of the sample.
 
         Raises:
-            UserError: the data set lacks the sample, holds it with another target, or its image
+            UserError: The dataset has no such sample, the sample has another target, or its image
                 cannot be read.
         """
-        if record.id not in self._shown:
-            self._shown[record.id] = self._added(record)
-        return self._shown[record.id]
+        if record.id not in self._samples:
+            self._samples[record.id] = self._add_sample(record)
+        return self._samples[record.id]
 
-    def _added(self, record: ScoredSample) -> tuple[str, Target]:
+    def _add_sample(self, record: ScoredSample) -> tuple[str, Target]:
         sample = self.dataset.sample(record.id)
-        if not is_target(record.target, sample.target):
+        if not matches_target(record.target, sample.target):
             raise UserError(
-                f"{self.dataset.folder}: sample {sample.id} has another target than the "
-                "evaluation; name the data set that was evaluated"
+                f"{self.dataset.folder}: sample {sample.id} has another target than in "
+                "the evaluation; give the evaluated dataset"
             )
         encoded = sample.image or b""
         if encoded not in self._name_of:
@@ -74,11 +74,11 @@ class Album:
         return self._name_of[encoded], sample.target
 
     def symbols(self) -> Markup:
-        """The hidden element that holds every image."""
+        """The hidden SVG element with all images."""
         return tag(
             "svg",
             tag("defs", *self._symbols),
-            class_="album",
+            class_="page-images",
             aria_hidden="true",
             width=0,
             height=0,
@@ -96,29 +96,29 @@ class Album:
             raise UserError(
                 f"{self.dataset.folder}: the image of sample {sample_id} cannot be read ({error})"
             ) from error
-        data, (width, height) = _small(image)
+        data, (width, height) = _encode_small(image)
         address = "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
-        picture = tag("image", href=address, width=width, height=height)
+        element = tag("image", href=address, width=width, height=height)
         return tag(
-            "symbol", picture, id=name, viewBox=f"0 0 {width} {height}", preserveAspectRatio="none"
+            "symbol", element, id=name, viewBox=f"0 0 {width} {height}", preserveAspectRatio="none"
         )
 
 
-def _small(image: Image.Image) -> tuple[bytes, tuple[int, int]]:
-    """A JPEG of at most `MOST_BYTES` where its content allows, and its size."""
+def _encode_small(image: Image.Image) -> tuple[bytes, tuple[int, int]]:
+    """Encode as JPEG of at most `MAX_IMAGE_BYTES` if possible, and return the image size too."""
     data, size = b"", image.size
     for side, quality in _SHRINKING:
         shrunk, buffer = image.copy(), io.BytesIO()
         shrunk.thumbnail((side, side), Image.Resampling.LANCZOS)
         shrunk.save(buffer, "JPEG", quality=quality, optimize=True)
         data, size = buffer.getvalue(), shrunk.size
-        if len(data) <= MOST_BYTES:
+        if len(data) <= MAX_IMAGE_BYTES:
             break
     return data, size
 
 
 _Shapes = Sequence[tuple[str, FloatArray, Style]]
-"""Kind, points `(N, 2)` [px] and style of everything that is drawn, from below to above."""
+"""Kind, points `(N, 2)` [px] and style of each shape, in drawing order."""
 
 
 def draw_overlay(
@@ -128,15 +128,15 @@ def draw_overlay(
     answer: ArrayLike | None,
     label: str,
 ) -> Markup:
-    """An image with its target and an answer.
+    """Draw an image with its target and an answer.
 
     Args:
-        image: Its name in the album.
-        size: `(width, height)` [px of the original image].
-        target: A region, or a box `(4,)` or trace `(N, 2)` [px].
-        answer: The same as numbers; `(N, 2)` are points where the target is none of a trace. None
-            where none could be read.
-        label: What a screen reader says.
+        image: HTML id of the image in `PageImages`.
+        size: `(width, height)` of the original image [px].
+        target: A region, a box `(4,)` or a trace `(N, 2)` [px].
+        answer: A box `(4,)`, a trace `(N, 2)`, or points `(N, 2)` if the target is not a trace [px].
+            None if no answer was parsed.
+        label: Text for screen readers.
     """
     shapes = _target_shapes(target)
     if answer is not None:
@@ -149,8 +149,8 @@ def draw_overlay(
         tag("use", href=f"#{image}", width=width, height=height),
         *(_shape(kind, points, style, stroke) for kind, points, style in shapes),
     ]
-    tight = [points for kind, points, _ in shapes if kind != "trace"]
-    region = zoom_region(tight, size) if len(tight) == len(shapes) else None
+    unordered = [points for kind, points, _ in shapes if kind != "trace"]
+    region = zoom_region(unordered, size) if len(unordered) == len(shapes) else None
     if region is not None:
         parts.append(_inset(image, size, shapes, region))
     return tag("svg", *parts, class_="overlay", role="img", viewBox=f"0 0 {width} {height}")
@@ -179,12 +179,12 @@ def _inset(
     shapes: _Shapes,
     region: FloatArray,
 ) -> Markup:
-    """A magnified view of tiny boxes, in the corner that is farthest from them."""
+    """Magnified view of small shapes, in the opposite corner of the image."""
     width, height = size
-    side, shown = float(region[2] - region[0]), min(size) * _ZOOM_SHARE
+    side, inset_size = float(region[2] - region[0]), min(size) * _INSET_FRACTION
     centre = (region[:2] + region[2:]) / 2
-    x = 0.0 if centre[0] > width / 2 else width - shown
-    y = 0.0 if centre[1] > height / 2 else height - shown
+    x = 0.0 if centre[0] > width / 2 else width - inset_size
+    y = 0.0 if centre[1] > height / 2 else height - inset_size
     inner = [
         tag("use", href=f"#{image}", width=width, height=height),
         *(_shape(kind, points, style, side / 45) for kind, points, style in shapes),
@@ -197,19 +197,19 @@ def _inset(
                 *inner,
                 x=x,
                 y=y,
-                width=shown,
-                height=shown,
+                width=inset_size,
+                height=inset_size,
                 viewBox=f"{region[0]:.2f} {region[1]:.2f} {side:.2f} {side:.2f}",
             ),
-            tag("rect", x=x, y=y, width=shown, height=shown, **frame),
+            tag("rect", x=x, y=y, width=inset_size, height=inset_size, **frame),
             tag("rect", x=float(region[0]), y=float(region[1]), width=side, height=side, **frame),
         )
     )
 
 
 def _shape(kind: str, points: FloatArray, style: Style, stroke: float) -> Markup:
-    """A box is outlined from outside; a trace runs from a ring to an arrow head."""
-    return _DRAWN[kind](points, style, stroke)
+    """Draw one shape. A trace starts with a ring and ends with an arrow head."""
+    return _DRAW_FUNCTIONS[kind](points, style, stroke)
 
 
 def _dashes(style: Style, stroke: float) -> str | None:
@@ -219,17 +219,17 @@ def _dashes(style: Style, stroke: float) -> str | None:
 def _box(box: FloatArray, style: Style, stroke: float) -> Markup:
     x1, y1, x2, y2 = box.reshape(4).tolist()
     grown = stroke / 2
-    place = {
+    attributes = {
         "x": x1 - grown,
         "y": y1 - grown,
         "width": max(0.0, x2 - x1) + stroke,
         "height": max(0.0, y2 - y1) + stroke,
         "fill": "none",
     }
-    halo = tag("rect", **place, class_="halo", stroke_width=stroke * 1.9)
+    halo = tag("rect", **attributes, class_="halo", stroke_width=stroke * 1.9)
     line = tag(
         "rect",
-        **place,
+        **attributes,
         stroke=style.colour,
         stroke_width=stroke,
         stroke_dasharray=_dashes(style, stroke),
@@ -239,9 +239,9 @@ def _box(box: FloatArray, style: Style, stroke: float) -> Markup:
 
 def _trace(points: FloatArray, style: Style, stroke: float) -> Markup:
     head = arrow_head(points, stroke * _HEAD_LENGTH)
-    tips = [] if head is None else [tag("polygon", points=path_of(head), fill=style.colour)]
+    heads = [] if head is None else [tag("polygon", points=svg_points(head), fill=style.colour)]
     end = points[-1] if head is None else head.mean(axis=0)
-    path = path_of(np.vstack([points[:-1], end]))
+    path = svg_points(np.vstack([points[:-1], end]))
     start = points[0].tolist()
     ring = {"cx": start[0], "cy": start[1]}
     dots = [
@@ -261,7 +261,7 @@ def _trace(points: FloatArray, style: Style, stroke: float) -> Markup:
                 stroke_dasharray=_dashes(style, stroke),
             ),
             *dots,
-            *tips,
+            *heads,
             tag("circle", **ring, r=stroke * 1.8, fill=style.colour, class_="edge"),
             tag("circle", **ring, r=stroke * 0.9, fill="#fff"),
         )
@@ -269,7 +269,7 @@ def _trace(points: FloatArray, style: Style, stroke: float) -> Markup:
 
 
 def _outline(points: FloatArray, style: Style, stroke: float) -> Markup:
-    path = {"points": path_of(points), "fill": "none"}
+    path = {"points": svg_points(points), "fill": "none"}
     halo = tag("polygon", **path, class_="halo", stroke_width=stroke * 1.9)
     dashes = _dashes(style, stroke)
     line = tag("polygon", **path, stroke=style.colour, stroke_width=stroke, stroke_dasharray=dashes)
@@ -277,14 +277,14 @@ def _outline(points: FloatArray, style: Style, stroke: float) -> Markup:
 
 
 def _points(points: FloatArray, style: Style, stroke: float) -> Markup:
-    """Each as a cross on a dark ground: its middle is the place that is meant."""
+    """Draw each point as a path, centred on the point."""
     arm = stroke * 2.4
-    made: list[Markup] = []
+    crosses: list[Markup] = []
     for x, y in points.tolist():
-        cross = {"d": f"M{x - arm:.1f} {y:.1f}h{2 * arm:.1f}M{x:.1f} {y - arm:.1f}v{2 * arm:.1f}"}
-        made.append(tag("path", **cross, class_="halo", stroke_width=stroke * 2.2))
-        made.append(tag("path", **cross, stroke=style.colour, stroke_width=stroke * 1.2))
-    return Markup("").join(made)
+        path = {"d": f"M{x - arm:.1f} {y:.1f}h{2 * arm:.1f}M{x:.1f} {y - arm:.1f}v{2 * arm:.1f}"}
+        crosses.append(tag("path", **path, class_="halo", stroke_width=stroke * 2.2))
+        crosses.append(tag("path", **path, stroke=style.colour, stroke_width=stroke * 1.2))
+    return Markup("").join(crosses)
 
 
-_DRAWN = {"box": _box, "trace": _trace, "outline": _outline, "points": _points}
+_DRAW_FUNCTIONS = {"box": _box, "trace": _trace, "outline": _outline, "points": _points}

@@ -1,1 +1,0 @@
-"""HTML tags built in code, with every text escaped."""

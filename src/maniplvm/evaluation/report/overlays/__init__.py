@@ -1,1 +1,0 @@
-"""Answers and targets drawn over images, as inline SVG."""
