@@ -109,8 +109,8 @@ def test_the_control_with_wrong_instructions_is_told(tmp_path, data):
         (["baseline:random", "--splits", "test"], "has no split 'test'"),
         (["baseline:random", "--protocol", "umd"], "unknown protocol 'umd'"),
         (["baseline:random", "--preset", "best"], "unknown preset 'best'"),
-        (["baseline:random", "--against", "nothing"], "name the folder of a finished evaluation"),
-        (["m", "--draws", "4"], "4 greedy draws would all be the same"),
+        (["baseline:random", "--against", "nothing"], "give the folder of a finished evaluation"),
+        (["m", "--draws", "4"], "4 greedy draws would be identical"),
         (["m", "--temperature", "-1"], "temperature must be 0 or more"),
     ],
 )

@@ -212,7 +212,7 @@ def test_the_command_says_what_it_wrote_and_what_it_left_out(tmp_path):
         ({"splits": ("nowhere",)}, "has no split 'nowhere'"),
         ({"family": "nobody"}, "unknown model family 'nobody'"),
         ({"protocol": "none"}, "unknown protocol 'none'"),
-        ({"protocol": "execution"}, "measures nothing of id_test"),
+        ({"protocol": "execution"}, "cannot measure id_test"),
         ({"family": "qwen3_vl", "min_pixels": 0}, "family qwen3_vl: "),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_bad_setting_is_one_clear_line_and_writes_nothing(tmp_path, options, m
 
 def test_a_folder_in_use_is_left_alone(tmp_path):
     data = stored(tmp_path / "data", small_set())
-    with pytest.raises(UserError, match="already holds something"):
+    with pytest.raises(UserError, match="is not empty"):
         export_tasks(data, data)
 
 

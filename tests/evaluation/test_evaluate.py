@@ -10,8 +10,8 @@ import pytest
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
+    ExecutionOptions,
     FilePredictor,
-    Physics,
     Selection,
     evaluate,
     read_evaluation,
@@ -135,7 +135,7 @@ def test_changed_data_are_noticed(tmp_path, data):
 def test_predictions_of_nobody_known_are_not_continued(tmp_path, data):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.jsonl").write_text("")
-    with pytest.raises(UserError, match=r"no settings\.json that says whose"):
+    with pytest.raises(UserError, match=r"but no settings\.json"):
         evaluate(Counting(), data, tmp_path / "out")
 
 
@@ -151,7 +151,7 @@ def test_damaged_settings_are_one_clear_line(tmp_path, data):
     [
         (Selection(splits=("ood",)), "has no split 'ood'; choose from id_test"),
         (Selection(task="grasp"), "unknown task 'grasp'"),
-        (Selection(limit=1), "no sample is chosen"),  # a scene has two views
+        (Selection(limit=1), "no sample is selected"),  # a scene has two views
     ],
 )
 def test_a_bad_selection_is_one_clear_line(tmp_path, data, selection, message):
@@ -184,7 +184,7 @@ def test_a_predictor_that_leaves_samples_out_is_found_out(tmp_path, data):
         def predict(self, samples):
             return iter(list(super().predict(samples))[:-1])
 
-    with pytest.raises(ValueError, match="gave 15 of 16 completions"):
+    with pytest.raises(ValueError, match="returned 15 of 16 completions"):
         evaluate(Lazy(), data, tmp_path / "out")
 
 
@@ -193,7 +193,7 @@ def test_a_predictor_that_answers_what_it_was_not_asked_is_found_out(tmp_path, d
         def predict(self, samples):
             return (replace(said, id="?") for said in super().predict(samples))
 
-    with pytest.raises(ValueError, match="which it was not asked"):
+    with pytest.raises(ValueError, match="which was not requested"):
         evaluate(Eager(), data, tmp_path / "out")
 
 
@@ -209,7 +209,7 @@ def test_a_file_of_predictions_is_evaluated_like_a_model(tmp_path, data):
 def test_a_file_that_does_not_answer_a_sample_is_refused(tmp_path, data):
     samples = list(open_dataset(data).samples())
     path = predictions_file(tmp_path / "p.jsonl", {s.id: right(s) for s in samples[:-1]})
-    with pytest.raises(UserError, match=f"does not answer sample {samples[-1].id}"):
+    with pytest.raises(UserError, match=f"has no completion of sample {samples[-1].id}"):
         evaluate(FilePredictor(path), data, tmp_path / "out")
 
 
@@ -240,7 +240,7 @@ def test_simulated_traces_are_followed_and_followed_once(tmp_path):
         FilePredictor(path),
         data,
         tmp_path / "out",
-        physics=Physics(workers=1),
+        execution=ExecutionOptions(workers=1),
         progress=lambda *stage: told.append(stage),
     )
     (split,) = result.splits.values()
@@ -259,7 +259,7 @@ def test_simulated_traces_are_followed_and_followed_once(tmp_path):
         data,
         tmp_path / "out",
         preset="dense",
-        physics=Physics(workers=1),
+        execution=ExecutionOptions(workers=1),
         progress=lambda *stage: told.append(stage),
     )
     assert ("executing", 2, 2) in told  # nothing was left to follow
@@ -270,7 +270,7 @@ def test_without_a_simulator_one_line_names_the_extra(tmp_path, data, monkeypatc
     monkeypatch.setitem(sys.modules, "mujoco", None)
     predictor = Counting()
     with pytest.raises(UserError, match=r"pip install 'maniplvm\[sim\]'"):
-        evaluate(predictor, data, tmp_path / "out", physics=Physics())
+        evaluate(predictor, data, tmp_path / "out", execution=ExecutionOptions())
     assert not predictor.asked
     assert evaluate(predictor, data, tmp_path / "out").splits
 
@@ -279,7 +279,7 @@ def test_data_from_elsewhere_need_no_simulator(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
     samples = [replace(each, provenance={}) for each in small_set()]
     data = stored(tmp_path / "data", samples)
-    result = evaluate(Counting(), data, tmp_path / "out", physics=Physics())
+    result = evaluate(Counting(), data, tmp_path / "out", execution=ExecutionOptions())
     assert result.splits["id_test"][Task.TRAJECTORY].execution is None
     assert result.splits["id_test"][Task.AFFORDANCE].scenes == 8
 
@@ -295,6 +295,6 @@ def test_importing_evaluation_imports_nothing_heavy():
 
 def test_physics_judges_only_the_splits_it_is_asked_for():
     samples = list(open_dataset(SHIPPED).samples(images=False, task="trajectory"))
-    everywhere, one = Physics(), Physics(splits=("adapt_test",))
-    assert {sample.split for sample in samples if everywhere.judges(sample)} > {"adapt_test"}
-    assert {sample.split for sample in samples if one.judges(sample)} == {"adapt_test"}
+    everywhere, one = ExecutionOptions(), ExecutionOptions(splits=("adapt_test",))
+    assert {sample.split for sample in samples if everywhere.includes(sample)} > {"adapt_test"}
+    assert {sample.split for sample in samples if one.includes(sample)} == {"adapt_test"}

@@ -78,7 +78,7 @@ def test_a_protocol_of_one_s_own_needs_no_registration(folder):
 
 
 def test_nothing_of_another_result_is_replaced(folder, tmp_path):
-    with pytest.raises(UserError, match="holds an evaluation of its own; choose another --out"):
+    with pytest.raises(UserError, match="holds another evaluation; choose another --out"):
         rescore(folder, ["vabench"], out=folder)
     rescore(folder, ["vabench"], out=tmp_path / "there")
     with pytest.raises(UserError, match="under protocol vabench; choose another --out"):
@@ -86,7 +86,7 @@ def test_nothing_of_another_result_is_replaced(folder, tmp_path):
 
 
 def test_it_needs_a_finished_evaluation_and_its_data_set(folder, tmp_path, data):
-    with pytest.raises(UserError, match="name the folder of a finished evaluation"):
+    with pytest.raises(UserError, match="give the folder of a finished evaluation"):
         rescore(tmp_path / "nothing", ["vabench"])
     with pytest.raises(UserError, match="unknown protocol 'umd'; choose from maniplvm, share"):
         rescore(folder, ["umd"])
@@ -99,7 +99,7 @@ def test_it_needs_a_finished_evaluation_and_its_data_set(folder, tmp_path, data)
         rescore(folder, ["vabench"])
     rescore(folder, ["vabench"], data=moved)
     write_dataset(moved, small_set()[:8], name="small", overwrite=True)
-    with pytest.raises(UserError, match="not the data set that was asked"):
+    with pytest.raises(UserError, match="not the data set of the evaluation"):
         rescore(folder, ["vabench"], data=moved)
 
 
@@ -118,7 +118,7 @@ def test_a_partial_file_is_evaluated_where_the_protocol_allows_it(tmp_path, data
     asked = small_set()
     half = {each.id: right(each) for each in asked[::2]}
     predictor = FilePredictor(predictions_file(tmp_path / "half.jsonl", half))
-    with pytest.raises(UserError, match="does not answer sample"):
+    with pytest.raises(UserError, match="has no completion of sample"):
         evaluate(predictor, data, tmp_path / "whole")
     result = evaluate(predictor, data, tmp_path / "part", protocol="vabench")
     boxes = result.splits["id_test"][Task.AFFORDANCE]
@@ -126,7 +126,7 @@ def test_a_partial_file_is_evaluated_where_the_protocol_allows_it(tmp_path, data
     assert (boxes.coverage, traces.coverage) == (1, 0)
     assert traces.strict["mae"].mean == 80
     assert traces.published["mae"].count == 0
-    with pytest.raises(UserError, match="maniplvm needs an answer to every sample, but 8 of 16"):
+    with pytest.raises(UserError, match="maniplvm needs a completion of every sample, but 8 of 16"):
         rescore(tmp_path / "part", ["maniplvm"])
 
 

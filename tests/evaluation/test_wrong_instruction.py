@@ -1,7 +1,7 @@
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.wrong_instruction import wrong_instructions
+from maniplvm.evaluation.selection import wrong_instructions
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import sample, small_set
 
@@ -31,5 +31,5 @@ def test_a_wording_that_two_categories_share_is_never_the_wrong_one():
 
 
 def test_one_category_alone_has_no_wrong_instruction():
-    with pytest.raises(UserError, match="split id_test holds one category only"):
+    with pytest.raises(UserError, match="split id_test has one category only"):
         wrong_instructions([sample(Task.AFFORDANCE, seed=seed) for seed in range(3)], 0)

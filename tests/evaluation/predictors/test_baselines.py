@@ -13,7 +13,7 @@ from maniplvm.evaluation import (
 )
 from maniplvm.evaluation.predictors.baselines import parse_split
 from maniplvm.evaluation.predictors.baselines.nearest_instruction import InstructionIndex
-from maniplvm.evaluation.scored import read_answer
+from maniplvm.evaluation.scoring import read_answer
 from maniplvm.tasks import BoxTarget, RegionTarget, Task, TraceTarget
 from tests.cli.images import png
 from tests.evaluation.scenery import sample, stored
@@ -77,7 +77,7 @@ def test_a_trace_that_no_answer_may_be_is_never_the_constant(tmp_path):
 
 def test_a_split_that_does_not_teach_the_task_is_named(tmp_path):
     data = stored(tmp_path / "boxes", [box(0, [1, 1, 9, 9])])
-    with pytest.raises(UserError, match="split train teaches no trajectory"):
+    with pytest.raises(UserError, match="split train has no trajectory sample to fit to"):
         list(ConstantBaseline(str(data), "train").predict([sample(Task.TRAJECTORY)]))
 
 
@@ -194,7 +194,7 @@ def test_baselines_are_found_by_name(instructed):
         resolve_baseline("baseline:best")
     with pytest.raises(UserError, match="add --baseline-data DIR:SPLIT"):
         resolve_baseline("baseline:nearest-instruction")
-    with pytest.raises(UserError, match="split train teaches no pointing"):
+    with pytest.raises(UserError, match="split train has no pointing sample to fit to"):
         list(
             NearestInstructionBaseline(instructed, "train").predict(
                 [sample(Task.POINTING, target=RegionTarget.of_boxes([[1, 1, 9, 9]]))]

@@ -91,7 +91,7 @@ def test_the_declared_frame_is_the_models(tmp_path, family):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"draws": 2, "decoding": Decoding()}, "2 greedy draws would all be the same"),
+        ({"draws": 2, "decoding": Decoding()}, "2 greedy draws would be identical"),
         ({"draws": 0}, "--draws and --batch-size must be at least 1"),
         ({"batch_size": 0}, "--draws and --batch-size must be at least 1"),
     ],

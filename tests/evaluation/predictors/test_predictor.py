@@ -27,7 +27,9 @@ def half(tmp_path, samples):
 
 
 def test_a_partial_file_is_refused_by_a_protocol_that_needs_every_answer(tmp_path, data, half):
-    with pytest.raises(UserError, match=r"does not answer sample .* predictions be partial"):
+    with pytest.raises(
+        UserError, match=r"has no completion of sample .* allows partial predictions"
+    ):
         evaluate(FilePredictor(half), data, tmp_path / "out", protocol="maniplvm")
 
 
@@ -47,7 +49,7 @@ def test_a_file_completed_later_is_continued(tmp_path, data, half, samples):
 
 def test_a_file_that_answers_nothing_is_refused(tmp_path, data):
     path = predictions_file(tmp_path / "other.jsonl", {"elsewhere": "x"})
-    with pytest.raises(UserError, match="answers none of the 8 samples"):
+    with pytest.raises(UserError, match="has no completion of any of the 8 samples"):
         evaluate(FilePredictor(path), data, tmp_path / "out", protocol=PARTIAL)
 
 
@@ -65,5 +67,5 @@ def test_what_a_server_said_about_an_answer_is_kept(tmp_path):
     path.write_text(said.to_line())
     assert read_predictions(path) == [said]
     path.write_text('{"id": "a", "text": "x", "prompt_tokens": "many"}')
-    with pytest.raises(UserError, match="prompt_tokens must be a whole number"):
+    with pytest.raises(UserError, match="prompt_tokens must be an integer"):
         read_predictions(path)

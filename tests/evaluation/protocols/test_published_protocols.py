@@ -8,17 +8,17 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Outcome, Prediction
-from maniplvm.evaluation.measurement import measure_all
 from maniplvm.evaluation.protocols import (
     PROTOCOLS,
-    Habit,
+    AnswerType,
     Protocol,
-    Reads,
     TaskProtocol,
+    UnreadablePolicy,
     pixels,
     resolve_protocol,
 )
-from maniplvm.evaluation.scored import UNANSWERED, ScoredSample
+from maniplvm.evaluation.records import UNANSWERED, ScoredSample
+from maniplvm.evaluation.scoring import score_all
 from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import RegionTarget, Task
@@ -38,7 +38,7 @@ def measured(protocol, asked, text, draws=1, outcomes=None):
     given = [
         Prediction(each.id, own) for each, own in zip(asked, texts, strict=True) if own is not None
     ]
-    found = measure_all(
+    found = score_all(
         given, asked, draws, resolve_protocol(protocol), resolve_preset("paper"), {}, outcomes or {}
     )
     return found.samples
@@ -123,14 +123,14 @@ def test_execution_measures_what_was_followed_and_names_the_rest():
     }
     texts = [right(asked[0]), "?", right(asked[2]), right(BOXES)]
     predictions = [Prediction(s.id, text) for s, text in zip(asked, texts, strict=True)]
-    found = measure_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, outcomes)
+    found = score_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, outcomes)
     assert [each.measures["solved"] for each in found.samples] == [1, 0]
     assert found.not_measured == {
         "trajectory: not executed in physics": 1,
         "affordance: not part of the protocol": 1,
     }
     with pytest.raises(UserError, match="measures none of these samples"):
-        measure_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, {})
+        score_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, {})
 
 
 def test_a_partial_file_is_the_worst_in_strict_and_left_out_in_published():
@@ -147,7 +147,7 @@ def test_a_partial_file_is_the_worst_in_strict_and_left_out_in_published():
 
 def test_a_protocol_that_needs_every_answer_refuses_a_partial_file():
     asked = [sample(Task.AFFORDANCE, seed=seed) for seed in range(3)]
-    with pytest.raises(UserError, match="maniplvm needs an answer to every sample, but 2 of 3"):
+    with pytest.raises(UserError, match="maniplvm needs a completion of every sample, but 2 of 3"):
         measured("maniplvm", asked, [right(asked[0]), None, None])
 
 
@@ -170,8 +170,8 @@ def test_every_measure_says_its_unit_its_frame_and_its_direction(protocol):
     for task, described in protocol.describe().items():
         own = protocol.tasks[Task(task)]
         assert set(own.by_category) <= set(described["values"])
-        assert described["reads"] in list(Reads)
-        assert described["published_habit"] in list(Habit)
+        assert described["reads"] in list(AnswerType)
+        assert described["published_habit"] in list(UnreadablePolicy)
         for name, value in described["values"].items():
             assert value["unit"] in ("share", "px", "1/1000", "sides", "diagonals"), name
             assert value["better"] == ("higher" if value["unit"] == "share" else "lower")
@@ -206,10 +206,10 @@ FIRST_TOUCH = Protocol(
     "first-touch",
     {
         Task.AFFORDANCE: TaskProtocol(
-            Reads.POINTS_OR_BOX,
+            AnswerType.POINTS_OR_BOX,
             _touch,
             (pixels("touch", "distance of the first point to the target's middle"),),
-            Habit.LEFT_OUT,
+            UnreadablePolicy.LEFT_OUT,
             ("touch",),
         )
     },

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from maniplvm.evaluation import Outcome, Prediction
-from maniplvm.evaluation.protocols import MANIPLVM, Habit
-from maniplvm.evaluation.scored import score_samples
+from maniplvm.evaluation.protocols import MANIPLVM, UnreadablePolicy
+from maniplvm.evaluation.scoring import score_samples
 from maniplvm.evaluation.statistics.aggregation import aggregate, summarise_task
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import Task
@@ -50,7 +50,9 @@ def test_one_right_answer_among_garbage_is_no_perfect_mean():
 
 
 def test_a_protocol_whose_habit_counts_failures_publishes_the_strict_mean():
-    result = summarise_task(four_boxes(), replace(BOXES, habit=Habit.COUNTED))
+    result = summarise_task(
+        four_boxes(), replace(BOXES, unreadable=UnreadablePolicy.COUNTED_AS_WORST)
+    )
     assert result.published == result.strict
 
 

@@ -117,7 +117,7 @@ def test_evaluations_without_a_common_sample_are_refused(tmp_path):
         evaluate(Counting(), data, tmp_path / name)
     with pytest.raises(UserError, match="no sample in common"):
         compare(tmp_path / "id_test", tmp_path / "ood_tasks")
-    with pytest.raises(UserError, match="name the folder of a finished evaluation"):
+    with pytest.raises(UserError, match="give the folder of a finished evaluation"):
         compare(tmp_path, tmp_path / "id_test")
 
 
@@ -133,7 +133,7 @@ def test_evaluations_under_different_protocols_are_refused(tmp_path):
     data = stored(tmp_path / "data", small_set())
     evaluate(Counting(), data, tmp_path / "one")
     evaluate(Counting(), data, tmp_path / "two", protocol="sharerobot-bench")
-    with pytest.raises(UserError, match="cannot be compared; score both alike"):
+    with pytest.raises(UserError, match="cannot be compared; score both under one protocol"):
         compare(tmp_path / "one", tmp_path / "two")
 
 

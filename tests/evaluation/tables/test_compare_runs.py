@@ -5,15 +5,15 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Selection, evaluate, read_evaluation
-from maniplvm.evaluation.published import PUBLISHED, Domain
+from maniplvm.evaluation.records import read_samples
 from maniplvm.evaluation.rescore import rescore
-from maniplvm.evaluation.scored import read_samples
 from maniplvm.evaluation.statistics.comparison import compare_samples
-from maniplvm.evaluation.tables import Comparing, Page, compare_runs, group_splits
+from maniplvm.evaluation.tables import ComparisonOptions, Page, compare_runs, group_splits
+from maniplvm.evaluation.tables.published import PUBLISHED, Domain
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import Counting, right, small_set, stored
 
-PLAIN = Comparing(published=False)
+PLAIN = ComparisonOptions(published=False)
 
 
 def cells(table, name):
@@ -132,7 +132,7 @@ def test_published_figures_stand_only_under_their_domain_and_measure(made):
     "how",
     [
         PLAIN,
-        Comparing(in_domain=(), out_of_domain=()),
+        ComparisonOptions(in_domain=(), out_of_domain=()),
     ],
 )
 def test_without_a_domain_or_a_wish_there_are_no_published_figures(made, how):
@@ -177,10 +177,7 @@ def test_a_part_of_the_samples_is_told_and_can_be_shared(made, tmp_path):
     )
     runs = [made.constant, tmp_path / "few"]
     warned = compare_runs(runs, PLAIN)
-    assert (
-        "the runs answered different samples: constant 32, few 8; 8 are common"
-        in warned.warnings[0]
-    )
+    assert "the runs have different samples: constant 32, few 8; 8 are common" in warned.warnings[0]
     shared = compare_runs(runs, replace(PLAIN, common=True))
     assert shared.warnings == ()
     assert {heading.group for heading in shared.tables[0].headings} == {ID}
@@ -239,18 +236,27 @@ def test_domains_come_from_the_simulators_names_or_from_the_user():
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        (Comparing(in_domain=("kitchen",)), "no run has a split 'kitchen'; choose from id_test"),
-        (Comparing(in_domain=("id_test",), out_of_domain=("id_test",)), "is named twice"),
-        (Comparing(splits=("train",)), "no run has a split 'train'; choose from id_test"),
-        (Comparing(reading="kind"), "unknown reading 'kind'; choose from strict, published"),
-        (Comparing(names=("a",)), "1 names for 2 runs"),
-        (Comparing(names=("a", "a")), "two runs are called 'a'"),
-        (Comparing(against="best"), "no run is called 'best'; choose from constant, random"),
         (
-            Comparing(matrix="success"),
-            "'success' names several columns; choose from affordance.iou",
+            ComparisonOptions(in_domain=("kitchen",)),
+            "no run has a split 'kitchen'; choose from id_test",
         ),
-        (Comparing(matrix="beauty"), "'beauty' names no column"),
+        (ComparisonOptions(in_domain=("id_test",), out_of_domain=("id_test",)), "is given twice"),
+        (ComparisonOptions(splits=("train",)), "no run has a split 'train'; choose from id_test"),
+        (
+            ComparisonOptions(reading="kind"),
+            "unknown reading 'kind'; choose from strict, published",
+        ),
+        (ComparisonOptions(names=("a",)), "1 names for 2 runs"),
+        (ComparisonOptions(names=("a", "a")), "two runs are called 'a'"),
+        (
+            ComparisonOptions(against="best"),
+            "no run is called 'best'; choose from constant, random",
+        ),
+        (
+            ComparisonOptions(matrix="success"),
+            "'success' matches several columns; choose from affordance.iou",
+        ),
+        (ComparisonOptions(matrix="beauty"), "'beauty' matches no column"),
     ],
 )
 def test_what_does_not_exist_is_one_clear_line(made, how, message):
@@ -265,12 +271,12 @@ def test_runs_are_called_by_as_much_of_their_folder_as_tells_them_apart(made, tm
         shutil.copytree(made.constant, tmp_path / name / "after")
     page = compare_runs([tmp_path / "one" / "after", tmp_path / "two" / "after"], PLAIN)
     assert [row.name for row in page.tables[0].rows] == ["one/after", "two/after"]
-    with pytest.raises(UserError, match="a run is named twice"):
+    with pytest.raises(UserError, match="a run is given twice"):
         compare_runs([made.constant, made.constant])
 
 
 def test_a_page_survives_json(made):
-    page = compare_runs([made.constant, made.random], Comparing(against="random"))
+    page = compare_runs([made.constant, made.random], ComparisonOptions(against="random"))
     assert Page.from_json(json.loads(json.dumps(page.to_json()))) == page
     with pytest.raises(ValueError, match=r"expected 'maniplvm\.tables/1'"):
         Page.from_json({"format": "other"})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.tables import WRITERS, Comparing, compare_runs, format_of
+from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, compare_runs, format_of
 from maniplvm.evaluation.tables.formats.latex import escaped as latex_escaped
 from maniplvm.evaluation.tables.formats.markdown import escaped as markdown_escaped
 
@@ -19,12 +19,12 @@ NASTY = r"=a|b_c*d\e~f^g{h}$i&j#k%l<b>m</b>`n`[o]"
 
 @pytest.fixture(scope="module")
 def page(made):
-    return compare_runs([made.constant, made.random], Comparing(against="random"))
+    return compare_runs([made.constant, made.random], ComparisonOptions(against="random"))
 
 
 @pytest.fixture(scope="module")
 def nasty(made):
-    return compare_runs([made.constant, made.random], Comparing(names=(NASTY, "plain")))
+    return compare_runs([made.constant, made.random], ComparisonOptions(names=(NASTY, "plain")))
 
 
 class Tags(HTMLParser):
@@ -148,7 +148,7 @@ def test_warnings_are_in_every_format(made, tmp_path):
     evaluate(Counting(), made.data, tmp_path / "few", selection=few)
     page = compare_runs([made.constant, tmp_path / "few"])
     for name, write in WRITERS.items():
-        assert "the runs answered different samples" in write(page, False), name
+        assert "the runs have different samples" in write(page, False), name
 
 
 def test_stacked_tables_hold_the_same_figures(page):
@@ -163,7 +163,9 @@ def test_the_ending_or_the_option_tells_the_format():
     assert format_of(None, None) is None
     assert format_of(Path("a.tex"), None) == "tex"
     assert format_of(Path("a.txt"), "md") == "md"
-    with pytest.raises(UserError, match="its ending 'txt' is no format; choose from md, tex"):
+    with pytest.raises(
+        UserError, match="the suffix 'txt' is not a known format; choose from md, tex"
+    ):
         format_of(Path("a.txt"), None)
-    with pytest.raises(UserError, match="--format pdf is no format"):
+    with pytest.raises(UserError, match="--format pdf is not a known format"):
         format_of(None, "pdf")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.evaluation.protocols import SUCCESS_END_PX, SUCCESS_IOU
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.folders import Measured
 from maniplvm.evaluation.report.overlays.targets import bounds_of
-from maniplvm.evaluation.scored import ScoredSample
 from maniplvm.geometry import iou, trace_distances
 from maniplvm.tasks import Task, parse_answer
 

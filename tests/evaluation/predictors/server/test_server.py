@@ -14,8 +14,8 @@ from PIL import Image
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Selection, evaluate
 from maniplvm.evaluation.predictors.server import (
-    Patience,
     Prices,
+    RetryPolicy,
     ServerPredictor,
     record_usage,
     sum_usage,
@@ -38,7 +38,9 @@ from tests.evaluation.predictors.server.chat_server import (
 )
 from tests.evaluation.scenery import sample, small_set, stored
 
-QUICK = Patience(retries=4, first_wait_s=0.01, longest_wait_s=0.05, timeout_s=5, give_up_after=3)
+QUICK = RetryPolicy(
+    max_retries=4, initial_wait_s=0.01, max_wait_s=0.05, timeout_s=5, max_consecutive_failures=3
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +49,7 @@ def no_key(monkeypatch):
 
 
 def predictor(server, model="qwen3-vl-tiny", **settings):
-    return ServerPredictor(model, server.url, **{"patience": QUICK, **settings})
+    return ServerPredictor(model, server.url, **{"retry_policy": QUICK, **settings})
 
 
 def answers(predictor, samples):
@@ -106,7 +108,7 @@ def test_a_draw_that_is_known_is_not_asked_again():
     asking = {"decoding": Decoding(temperature=1), "draws": 2}
     with serving() as server:
         spared = predictor(server, **asking)
-        spared.leave_out([(samples[0].id, 1)])
+        spared.skip_completed([(samples[0].id, 1)])
         assert (samples[0].id, 1) not in answers(spared, samples)
     assert len(server.requests) == 3
 
@@ -166,7 +168,7 @@ def test_what_is_no_answer_is_asked_again(behave):
         (each.id, 0): own_answer(body) for each, body in by_sample(server, samples)
     }
     assert told
-    assert all("asked again" in line for line in told)
+    assert all("retrying" in line for line in told)
 
 
 def by_sample(server, samples):
@@ -191,7 +193,7 @@ def test_an_answer_that_does_not_come_in_time_is_asked_again(behave):
     hasty = replace(QUICK, timeout_s=0.3)
     start = time.monotonic()
     with serving(script={0: behave}) as server:
-        assert len(answers(predictor(server, patience=hasty), small_set()[:2])) == 2
+        assert len(answers(predictor(server, retry_policy=hasty), small_set()[:2])) == 2
     assert 0.25 < time.monotonic() - start < 20
 
 
@@ -208,22 +210,22 @@ def test_a_date_is_a_pause_as_well():
     from datetime import UTC, datetime, timedelta
     from email.utils import format_datetime
 
-    from maniplvm.evaluation.predictors.server.rate_limit import asked_wait
+    from maniplvm.evaluation.predictors.server.errors import retry_after
 
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 28 < asked_wait({"retry-after": later}) <= 30
-    assert asked_wait({"retry-after": "2.5"}) == 2.5
-    assert asked_wait({"retry-after": "soon"}) is None
-    assert asked_wait({}) is None
+    assert 28 < retry_after({"retry-after": later}) <= 30
+    assert retry_after({"retry-after": "2.5"}) == 2.5
+    assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({}) is None
 
 
 def test_waits_grow_and_differ_between_questions():
-    from maniplvm.evaluation.predictors.server.rate_limit import growing_wait
+    from maniplvm.evaluation.predictors.server.retries import backoff
 
-    waits = [growing_wait(attempt, 1, 60, "a") for attempt in range(1, 10)]
+    waits = [backoff(attempt, 1, 60, "a") for attempt in range(1, 10)]
     for attempt, wait in enumerate(waits):
         assert min(60, 2**attempt) / 2 <= wait <= min(60, 2**attempt)
-    assert len({growing_wait(1, 1, 60, str(name)) for name in range(20)}) == 20
+    assert len({backoff(1, 1, 60, str(name)) for name in range(20)}) == 20
 
 
 @pytest.mark.parametrize(
@@ -267,10 +269,13 @@ def test_a_question_that_a_filter_refuses_is_answered_with_nothing():
             status(401, {"error": {"message": "bad key sk-secret"}}),
             r"401, bad key \*\*\*; set the v",
         ),
-        (status(402, {"error": {"message": "no credit"}}), "402, no credit; 0 answers are safe"),
-        (status(429, {"error": {"code": "insufficient_quota"}}), "HTTP 429, .*; 0 answers"),
-        (status(301, "", Location="http://elsewhere"), "it points elsewhere"),
-        (status(429, "", Retry_After="7200"), "asks for a pause of 7200 s"),
+        (
+            status(402, {"error": {"message": "no credit"}}),
+            "402, no credit; 0 completions are stored",
+        ),
+        (status(429, {"error": {"code": "insufficient_quota"}}), "HTTP 429, .*; 0 completions"),
+        (status(301, "", Location="http://elsewhere"), "redirects to another address"),
+        (status(429, "", Retry_After="7200"), "requests a wait of 7200 s"),
     ],
 )
 def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, message):
@@ -284,7 +289,9 @@ def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, me
 def test_nobody_there_is_told_at_once():
     server = ChatServer().start()
     server.stop()
-    with pytest.raises(UserError, match=r"no connection .*; does the server run there"):
+    with pytest.raises(
+        UserError, match=r"no connection .*; check that the server runs at this address"
+    ):
         answers(predictor(server), small_set())
 
 
@@ -295,7 +302,7 @@ def test_questions_without_an_answer_are_told_when_the_others_are_answered():
         serving(script={3: refusing, 9: refusing}) as server,
         pytest.raises(
             UserError,
-            match=r"2 questions were not answered.*image too large; 14 answers are safe",
+            match=r"2 requests failed.*image too large; 14 completions are stored",
         ),
     ):
         got.extend(predictor(server).predict(small_set()))
@@ -309,12 +316,12 @@ def test_too_many_failures_in_a_row_end_it_and_keep_what_there_is():
     with (
         serving(script=script, default=status(500, "down")) as server,
         pytest.raises(
-            UserError, match=r"3 questions in a row were not answered, .* HTTP 500, down; 5 answers"
+            UserError, match=r"3 requests in a row failed, .* HTTP 500, down; 5 completions"
         ),
     ):
         got.extend(predictor(server, concurrency=1).predict(small_set()))
     assert len(got) == 5
-    spent = 5 + 3 * (1 + QUICK.retries)
+    spent = 5 + 3 * (1 + QUICK.max_retries)
     # The thread may have sent its next question once before the third failure was read.
     assert spent <= len(server.requests) <= spent + 1
 
@@ -331,9 +338,9 @@ def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
 
     script = threading.Thread(target=die_and_return)
     script.start()
-    patient = replace(QUICK, retries=20, longest_wait_s=0.1)
+    patient = replace(QUICK, max_retries=20, max_wait_s=0.1)
     try:
-        found = answers(predictor(server, patience=patient, concurrency=2), small_set())
+        found = answers(predictor(server, retry_policy=patient, concurrency=2), small_set())
     finally:
         script.join()
         server.stop()
@@ -344,7 +351,7 @@ def test_a_server_that_died_is_continued_elsewhere_and_nothing_is_asked_twice(tm
     data = stored(tmp_path / "data", small_set())
     with (
         serving(script=dict.fromkeys(range(6)), default=hanging_up) as dying,
-        pytest.raises(UserError, match="6 answers are safe; the same command"),
+        pytest.raises(UserError, match="6 completions are stored; run the same command again"),
     ):
         evaluate(predictor(dying, concurrency=1), data, tmp_path / "out")
     with serving() as healthy:
@@ -417,15 +424,15 @@ def test_the_standard_key_is_not_sent_in_clear_to_another_machine(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model": "some-model"}, "its name does not tell in which numbers .* --family, one of"),
+        ({"model": "some-model"}, "its family cannot be read from its name; give --family, one of"),
         ({"family": "nobody"}, "unknown model family 'nobody'"),
-        ({"draws": 2}, "2 greedy draws would all be the same"),
+        ({"draws": 2}, "2 greedy draws would be identical"),
         ({"draws": 0}, "--draws and --concurrency must be at least 1"),
         ({"concurrency": 0}, "--draws and --concurrency must be at least 1"),
         ({"per_minute": 0}, "--requests-per-minute must be above 0"),
-        ({"extra": {"n": 4}}, "--extra: n is set by us"),
+        ({"extra": {"n": 4}}, "--extra: n is reserved"),
         ({"model": "m", "family": "pixels", "max_pixels": 9999}, "pixels of the original image"),
-        ({"model": "qwen2.5-vl", "max_pixels": 9}, "one image token alone covers 28 x 28"),
+        ({"model": "qwen2.5-vl", "max_pixels": 9}, "one image token covers 28 x 28"),
     ],
 )
 def test_what_cannot_be_asked_is_one_clear_line(settings, message):
@@ -438,8 +445,8 @@ def test_what_cannot_be_asked_is_one_clear_line(settings, message):
     [
         ("127.0.0.1:8000/v1", "expected a URL such as"),
         ("ftp://x/v1", "expected a URL such as"),
-        ("http://user:sk-secret@x/v1", "a URL must hold no key"),
-        ("http://x:99999/v1", "no URL"),
+        ("http://user:sk-secret@x/v1", "the URL must not contain a key"),
+        ("http://x:99999/v1", "not a valid URL"),
     ],
 )
 def test_what_is_no_address_is_one_clear_line(url, message):
@@ -457,9 +464,9 @@ def test_a_variable_that_is_named_must_be_set(monkeypatch):
 @pytest.mark.parametrize("number", [-1, 0])
 def test_patience_has_limits(number):
     with pytest.raises(UserError, match="--timeout"):
-        Patience(timeout_s=number)
+        RetryPolicy(timeout_s=number)
     with pytest.raises(UserError, match="--retries"):
-        Patience(give_up_after=number)
+        RetryPolicy(max_consecutive_failures=number)
 
 
 @pytest.mark.parametrize(
@@ -478,7 +485,7 @@ def test_a_family_is_read_from_the_models_name_and_says_so(name, family):
     assert asking.settings["family"] == family
     assert "read from its name" in str(asking.family)
     told = ServerPredictor(name, "http://127.0.0.1:1/v1", family="unit")
-    assert (told.settings["family"], told.family.reason) == ("unit", "as told")
+    assert (told.settings["family"], told.family.reason) == ("unit", "as given")
 
 
 @pytest.mark.parametrize(
@@ -507,7 +514,7 @@ def test_images_that_are_missing_or_damaged_are_named_and_the_others_answered():
         replace(good[0], id="torn", image=good[0].image[:60]),
     ]
     got = []
-    with serving() as server, pytest.raises(UserError, match="2 questions were not answered"):
+    with serving() as server, pytest.raises(UserError, match="2 requests failed"):
         got.extend(predictor(server).predict([*bad, *good]))
     assert {said.id for said in got} == {each.id for each in good}
     with serving() as server:
@@ -516,7 +523,7 @@ def test_images_that_are_missing_or_damaged_are_named_and_the_others_answered():
         with pytest.raises(UserError, match=r"sample torn.*is damaged"):
             answers(predictor(server), bad[1:])
         wrong = replace(good[0], image_size=(99, 48))
-        with pytest.raises(UserError, match="its image is 64x48, but 99x48 is written"):
+        with pytest.raises(UserError, match="its image is 64x48, but the data set says 99x48"):
             answers(predictor(server), [wrong])
 
 

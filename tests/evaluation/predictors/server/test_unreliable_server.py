@@ -17,8 +17,8 @@ import pyarrow.parquet
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import evaluate, read_evaluation
-from maniplvm.evaluation.folder import Journal
-from maniplvm.evaluation.predictors.server import Patience, ServerPredictor
+from maniplvm.evaluation.folder import AppendOnlyFile
+from maniplvm.evaluation.predictors.server import RetryPolicy, ServerPredictor
 from maniplvm.files import write_whole
 from tests.evaluation.predictors.server.chat_server import serving, stalling
 from tests.evaluation.scenery import Counting, sample, small_set, stored
@@ -33,7 +33,9 @@ def data(tmp_path):
 
 
 def asking(server, **settings):
-    return ServerPredictor("qwen3-vl", server.url, patience=Patience(retries=0), **settings)
+    return ServerPredictor(
+        "qwen3-vl", server.url, retry_policy=RetryPolicy(max_retries=0), **settings
+    )
 
 
 def started(data, out, server, most_bytes=0):
@@ -149,7 +151,7 @@ def test_a_disk_that_is_full_when_the_result_is_written_leaves_the_predictions(
 
 def test_a_journal_ends_with_a_whole_line_whatever_happens(tmp_path):
     path = tmp_path / "lines"
-    with Journal(path) as journal:
+    with AppendOnlyFile(path) as journal:
         journal.append("first\n")
         whole = journal._file
 
@@ -174,18 +176,18 @@ def test_a_journal_ends_with_a_whole_line_whatever_happens(tmp_path):
 def test_two_processes_never_write_the_same_file(data, tmp_path):
     (tmp_path / "out").mkdir()
     with (
-        Journal(tmp_path / "out" / "predictions.jsonl"),
-        pytest.raises(UserError, match="another process writes it now"),
+        AppendOnlyFile(tmp_path / "out" / "predictions.jsonl"),
+        pytest.raises(UserError, match="another process is writing it"),
     ):
-        Journal(tmp_path / "out" / "predictions.jsonl")
-    Journal(tmp_path / "out" / "predictions.jsonl").close()
+        AppendOnlyFile(tmp_path / "out" / "predictions.jsonl")
+    AppendOnlyFile(tmp_path / "out" / "predictions.jsonl").close()
 
 
 def test_a_folder_that_may_not_be_written_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         write_whole(tmp_path / "nowhere" / "x.json", "{}")
     with pytest.raises(UserError, match="cannot be written"):
-        Journal(tmp_path / "nowhere" / "x.jsonl")
+        AppendOnlyFile(tmp_path / "nowhere" / "x.jsonl")
 
 
 def test_a_row_without_an_image_is_named_and_only_it_is_left(tmp_path):

@@ -17,10 +17,10 @@ from PIL import Image, UnidentifiedImageError
 from maniplvm.data import PREDICTION, TRUTH, Dataset, Style, zoom_region
 from maniplvm.data.drawing.primitives import arrow_head
 from maniplvm.errors import UserError
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.charts.charts import path_of
 from maniplvm.evaluation.report.html.tags import tag
 from maniplvm.evaluation.report.overlays.targets import is_target
-from maniplvm.evaluation.scored import ScoredSample
 from maniplvm.tasks import BoxTarget, RegionTarget, TraceTarget
 from maniplvm.tasks.sample import Target
 

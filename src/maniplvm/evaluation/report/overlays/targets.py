@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maniplvm.evaluation.scored import Numbers, ScoredSample
+from maniplvm.evaluation.records import Numbers, ScoredSample
 from maniplvm.tasks import RegionTarget
 from maniplvm.tasks.sample import Target
 

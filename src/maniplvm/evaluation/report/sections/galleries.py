@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from maniplvm.evaluation.records import Numbers, ScoredSample
 from maniplvm.evaluation.report.html.tags import visible
 from maniplvm.evaluation.report.metrics import STATUS_PHRASES
 from maniplvm.evaluation.report.overlays.overlay import Album, draw_overlay
 from maniplvm.evaluation.report.overlays.targets import bounds_of, shown_answer
 from maniplvm.evaluation.report.sample_metrics import reasoning_of
 from maniplvm.evaluation.report.sections.selection import Gallery, Pair, leading_of
-from maniplvm.evaluation.scored import Numbers, ScoredSample
 from maniplvm.tasks.sample import Target
 
 MOST_CHARACTERS = 900

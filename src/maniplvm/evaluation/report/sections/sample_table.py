@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.folders import Measured
 from maniplvm.evaluation.report.html.tags import visible
 from maniplvm.evaluation.report.metrics import STATUS_PHRASES, Form
@@ -21,7 +22,6 @@ from maniplvm.evaluation.report.sections.galleries import shortened
 from maniplvm.evaluation.report.sections.patterns import named_evaluations
 from maniplvm.evaluation.report.sections.selection import leading_of
 from maniplvm.evaluation.report.sections.tables import TITLES, Compared
-from maniplvm.evaluation.scored import ScoredSample
 
 ROWS_OF_A_PAGE = 25
 """Rows that are shown at once, with and without scripts."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from maniplvm.evaluation.records import Intervals, TaskResult
 from maniplvm.evaluation.report.folders import Measured
 from maniplvm.evaluation.report.metrics import METRICS, SPLIT_PHRASES, Form, Metric
 from maniplvm.evaluation.report.sections.changes import Change, Changes, Verdict
-from maniplvm.evaluation.results import Intervals, TaskResult
 from maniplvm.evaluation.statistics.intervals import Interval
 from maniplvm.tasks.sample import Task
 
