@@ -39,7 +39,7 @@ def refused(monkeypatch, capsys, *arguments):
     return capsys.readouterr().err.splitlines()
 
 
-def test_a_served_model_is_measured_and_what_it_took_is_told(tmp_path, data):
+def test_a_served_model_is_evaluated_and_its_usage_is_printed(tmp_path, data):
     asked = ("evaluate", "Qwen/Qwen3-VL-4B-Instruct", "--data", data, "--out", tmp_path / "out")
     prices = ("--price-in", "0.5", "--price-out", "2", "--no-execute")
     with serving() as server:
@@ -57,7 +57,7 @@ def test_a_served_model_is_measured_and_what_it_took_is_told(tmp_path, data):
     assert (result["decoding"]["family"], result["decoding"]["frame"]) == ("qwen3_vl", "qwen3_vl")
 
 
-def test_odd_ends_are_told(tmp_path, data):
+def test_unusual_finish_reasons_are_printed(tmp_path, data):
     script = {0: saying(completion("cut", "length")), 1: saying({"choices": [{"message": {}}]})}
     with serving(script=script) as server:
         output = run(
@@ -68,7 +68,7 @@ def test_odd_ends_are_told(tmp_path, data):
     assert "finish reasons other than stop: 1 empty, 1 length" in output
 
 
-def test_a_server_that_fails_is_one_clear_line_after_the_notices(
+def test_a_failing_server_gives_one_clear_line_after_the_notices(
     tmp_path, data, monkeypatch, capsys
 ):
     with serving(default=status(503, "busy")) as server:
@@ -83,6 +83,25 @@ def test_a_server_that_fails_is_one_clear_line_after_the_notices(
     )
     assert lines[1] == "HTTP 503, busy; retrying"
     assert len(lines) == 3
+
+
+def test_the_old_name_of_an_option_still_works_with_a_notice(tmp_path, data, monkeypatch, capsys):
+    with serving(default=status(503, "busy")) as server:
+        lines = refused(
+            *(monkeypatch, capsys, "evaluate", "qwen3-vl", "--server", server.url),
+            *("--data", data, "--out", tmp_path / "out", "--retries", "0"),
+            *("--give-up-after", "2", "--concurrency", "1", "--no-execute"),
+        )
+    assert lines[0] == (
+        "--give-up-after is deprecated and will be removed; use --max-consecutive-failures"
+    )
+    assert lines[-1].startswith("maniplvm: 2 requests in a row failed")
+
+
+def test_the_old_name_of_an_option_is_hidden_from_help():
+    help_text = run("evaluate", "--help").stdout
+    assert "--max-consecutive-fail" in help_text
+    assert "--give-up-after" not in help_text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +120,7 @@ def test_a_server_that_fails_is_one_clear_line_after_the_notices(
         (["--predictions", "p.jsonl"], "--server needs the model's name on the server"),
     ],
 )
-def test_what_cannot_be_asked_is_one_clear_line(
+def test_invalid_settings_give_one_clear_line(
     tmp_path, data, monkeypatch, capsys, arguments, message
 ):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)

@@ -60,7 +60,7 @@ def run(*arguments):
 
 def test_a_real_model_replies(tiny, image):
     asked = (tiny, image, "open it", "--task", "trajectory", "--max-new-tokens", "4")
-    assert "no answer could be read" in run(*asked)
+    assert "no answer could be parsed" in run(*asked)
     assert json.loads(run(*asked, "--json"))["answer"] is None
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_asked_is_one_clear_line(
 ):
     text = tmp_path / "text.png"
     text.write_text("no image")
-    names = {"tiny": tiny, "picture": image, "text": text}
+    names = {"tiny": tiny, "image": image, "text": text}
     filled = [argument.format(**names) for argument in arguments]
     monkeypatch.setattr("sys.argv", ["maniplvm", "predict", *filled, "--task", "affordance"])
     with pytest.raises(SystemExit) as stopped:

@@ -68,7 +68,7 @@ def test_every_completion_has_a_line_with_the_agreed_keys(tmp_path, data):
     assert [json.loads(each.to_line()) for each in restored] == [json.loads(n) for n in lines]
 
 
-def test_a_finished_evaluation_asks_nobody(tmp_path, data):
+def test_a_finished_evaluation_makes_no_predictions(tmp_path, data):
     first = evaluate(Counting(), data, tmp_path / "out")
     again = Counting()
     told = []
@@ -78,7 +78,7 @@ def test_a_finished_evaluation_asks_nobody(tmp_path, data):
     assert not told
 
 
-def test_an_interrupted_evaluation_continues_with_what_is_missing(tmp_path, data):
+def test_an_interrupted_evaluation_resumes_with_the_missing_samples(tmp_path, data):
     with pytest.raises(KeyboardInterrupt):
         evaluate(Counting(stop_after=5), data, tmp_path / "out")
     path = tmp_path / "out" / "predictions.jsonl"
@@ -93,7 +93,7 @@ def test_an_interrupted_evaluation_continues_with_what_is_missing(tmp_path, data
     assert samples[0] == samples[1]
 
 
-def test_another_way_of_scoring_asks_nobody_again(tmp_path, data):
+def test_other_scoring_settings_make_no_new_predictions(tmp_path, data):
     evaluate(Counting(), data, tmp_path / "out")
     again = Counting()
     result = evaluate(again, data, tmp_path / "out", preset="dense")
@@ -132,7 +132,7 @@ def test_changed_data_are_noticed(tmp_path, data):
         evaluate(Counting(), tmp_path / "more", tmp_path / "out")
 
 
-def test_predictions_of_nobody_known_are_not_continued(tmp_path, data):
+def test_predictions_without_settings_are_not_resumed(tmp_path, data):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.jsonl").write_text("")
     with pytest.raises(UserError, match=r"but no settings\.json"):
@@ -160,7 +160,7 @@ def test_a_bad_selection_is_one_clear_line(tmp_path, data, selection, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_selection_asks_for_its_samples_alone(tmp_path):
+def test_only_selected_samples_are_predicted(tmp_path):
     data = stored(tmp_path / "data", small_set(splits=("id_test", "ood_tasks"), scenes=5))
     selection = Selection(splits=("ood_tasks", "ood_tasks"), task="affordance", limit=5)
     predictor = Counting()
@@ -169,7 +169,7 @@ def test_a_selection_asks_for_its_samples_alone(tmp_path):
     assert sorted(s.category for s in predictor.asked) == ["close", "close", "open", "open"]
 
 
-def test_a_wrong_instruction_is_asked_and_the_right_target_is_scored(tmp_path, data):
+def test_a_wrong_instruction_is_used_and_the_original_target_is_scored(tmp_path, data):
     predictor = Counting()
     result = evaluate(predictor, data, tmp_path / "out", wrong_instruction=0)
     assert result.wrong_instruction == 0
@@ -179,7 +179,7 @@ def test_a_wrong_instruction_is_asked_and_the_right_target_is_scored(tmp_path, d
         assert scored.asked == asked.instruction
 
 
-def test_a_predictor_that_leaves_samples_out_is_found_out(tmp_path, data):
+def test_a_predictor_that_skips_samples_is_an_error(tmp_path, data):
     class Lazy(Counting):
         def predict(self, samples):
             return iter(list(super().predict(samples))[:-1])
@@ -188,7 +188,7 @@ def test_a_predictor_that_leaves_samples_out_is_found_out(tmp_path, data):
         evaluate(Lazy(), data, tmp_path / "out")
 
 
-def test_a_predictor_that_answers_what_it_was_not_asked_is_found_out(tmp_path, data):
+def test_a_predictor_that_returns_other_samples_is_an_error(tmp_path, data):
     class Eager(Counting):
         def predict(self, samples):
             return (replace(said, id="?") for said in super().predict(samples))
@@ -206,7 +206,7 @@ def test_a_file_of_predictions_is_evaluated_like_a_model(tmp_path, data):
     assert result.model == f"predictions:{path}"
 
 
-def test_a_file_that_does_not_answer_a_sample_is_refused(tmp_path, data):
+def test_a_file_without_a_completion_of_a_sample_is_refused(tmp_path, data):
     samples = list(open_dataset(data).samples())
     path = predictions_file(tmp_path / "p.jsonl", {s.id: right(s) for s in samples[:-1]})
     with pytest.raises(UserError, match=f"has no completion of sample {samples[-1].id}"):
@@ -221,7 +221,7 @@ def test_a_file_with_draws_for_some_samples_only_is_refused(tmp_path):
 
 @pytest.mark.sim
 @needs_sim
-def test_simulated_traces_are_followed_and_followed_once(tmp_path):
+def test_simulated_traces_are_executed_once(tmp_path):
     from maniplvm.simulation.worlds import world
     from tests.cli.images import png
     from tests.simulation.execution.conftest import demonstrated_sample
@@ -266,7 +266,7 @@ def test_simulated_traces_are_followed_and_followed_once(tmp_path):
     assert ("executing", 0, 2) not in told
 
 
-def test_without_a_simulator_one_line_names_the_extra(tmp_path, data, monkeypatch):
+def test_without_a_simulator_one_line_names_the_missing_extra(tmp_path, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
     predictor = Counting()
     with pytest.raises(UserError, match=r"pip install 'maniplvm\[sim\]'"):
@@ -275,7 +275,7 @@ def test_without_a_simulator_one_line_names_the_extra(tmp_path, data, monkeypatc
     assert evaluate(predictor, data, tmp_path / "out").splits
 
 
-def test_data_from_elsewhere_need_no_simulator(tmp_path, monkeypatch):
+def test_data_that_are_not_simulated_need_no_simulator(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
     samples = [replace(each, provenance={}) for each in small_set()]
     data = stored(tmp_path / "data", samples)
@@ -293,7 +293,7 @@ def test_importing_evaluation_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_physics_judges_only_the_splits_it_is_asked_for():
+def test_execution_includes_only_the_given_splits():
     samples = list(open_dataset(SHIPPED).samples(images=False, task="trajectory"))
     everywhere, one = ExecutionOptions(), ExecutionOptions(splits=("adapt_test",))
     assert {sample.split for sample in samples if everywhere.includes(sample)} > {"adapt_test"}

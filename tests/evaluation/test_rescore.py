@@ -71,13 +71,13 @@ def test_a_rescored_folder_reads_like_any_other(folder):
     assert rescore(folder, ["vabench"])[place].splits == result.splits
 
 
-def test_a_protocol_of_one_s_own_needs_no_registration(folder):
+def test_a_custom_protocol_needs_no_registration(folder):
     (result,) = rescore(folder, [FIRST_TOUCH], out=folder.parent / "touch").values()
     assert result.protocol == "first-touch"
     assert result.splits["id_test"][Task.AFFORDANCE].strict["touch"].mean == 0
 
 
-def test_nothing_of_another_result_is_replaced(folder, tmp_path):
+def test_another_result_is_never_overwritten(folder, tmp_path):
     with pytest.raises(UserError, match="holds another evaluation; choose another --out"):
         rescore(folder, ["vabench"], out=folder)
     rescore(folder, ["vabench"], out=tmp_path / "there")
@@ -103,7 +103,7 @@ def test_it_needs_a_finished_evaluation_and_its_data_set(folder, tmp_path, data)
         rescore(folder, ["vabench"], data=moved)
 
 
-def test_the_command_prints_tables_and_says_where_they_are(folder):
+def test_the_command_prints_tables_and_the_output_folders(folder):
     arguments = ["rescore", str(folder), "--protocol", "vabench,point-in-mask"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "160"})
     assert result.exit_code == 0, result.output
@@ -130,7 +130,7 @@ def test_a_partial_file_is_evaluated_where_the_protocol_allows_it(tmp_path, data
         rescore(tmp_path / "part", ["maniplvm"])
 
 
-def test_an_evaluation_of_the_earlier_version_still_reads(folder):
+def test_an_evaluation_of_the_earlier_format_can_be_read(folder):
     path = folder / "evaluation.json"
     plain = json.loads(path.read_text())
     plain["format"] = "maniplvm.evaluation/1"

@@ -47,13 +47,13 @@ def compare(
         bool, typer.Option(help="Show published figures as grey reference rows.")
     ] = True,
     stack: Annotated[
-        bool, typer.Option(help="In --out too, a table for each group of columns.")
+        bool, typer.Option(help="Write one table per group of columns to --out.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Put evaluations side by side: a row for each model, in domain and out of domain.
+    """Compare evaluations in one table, with a row for each model.
 
-    Runs must share protocol and samples; what else differs is said above the table.
+    Runs must have the same protocol and common samples. Other differences are printed as warnings.
     """
     check_output(out)
     chosen = format_of(out, format)

@@ -47,14 +47,14 @@ def answers(baseline, samples):
     return [found[each.id].value for each in samples]
 
 
-def test_the_constant_is_the_best_single_answer_of_its_teaching_split(taught):
+def test_the_constant_is_the_best_single_answer_of_its_split(taught):
     asked = [sample(Task.AFFORDANCE, "close"), sample(Task.TRAJECTORY, "push")]
     said_box, said_trace = answers(ConstantBaseline(str(taught), "train"), asked)
     np.testing.assert_allclose(said_box, [9, 8, 25, 24], atol=0.1)  # the middle of the three
     np.testing.assert_allclose(said_trace, [[9, 8], [17, 8], [17, 16]], atol=0.1)
 
 
-def test_a_constant_for_each_category_falls_back_to_the_common_one(taught):
+def test_an_unknown_category_gets_the_overall_constant(taught):
     asked = [sample(Task.AFFORDANCE, category) for category in ("close", "push")]
     known, unseen = answers(ConstantBaseline(str(taught), "train", per_category=True), asked)
     np.testing.assert_allclose(known, [40, 30, 60, 46], atol=0.1)
@@ -67,7 +67,7 @@ def test_a_constant_is_a_share_of_the_image(taught):
     np.testing.assert_allclose(said, [90, 80, 250, 240], atol=1)
 
 
-def test_a_trace_that_no_answer_may_be_is_never_the_constant(tmp_path):
+def test_a_trace_with_too_many_points_is_never_the_constant(tmp_path):
     long = [[float(x), 10.0] for x in range(12)]
     data = stored(tmp_path / "long", [trace(seed, long) for seed in range(3)])
     (said,) = answers(ConstantBaseline(str(data), "train"), [sample(Task.TRAJECTORY)])
@@ -75,7 +75,7 @@ def test_a_trace_that_no_answer_may_be_is_never_the_constant(tmp_path):
     np.testing.assert_allclose(said[[0, -1]], [[0, 10], [11, 10]], atol=0.1)
 
 
-def test_a_split_that_does_not_teach_the_task_is_named(tmp_path):
+def test_a_split_without_the_task_is_named(tmp_path):
     data = stored(tmp_path / "boxes", [box(0, [1, 1, 9, 9])])
     with pytest.raises(UserError, match="split train has no trajectory sample to fit to"):
         list(ConstantBaseline(str(data), "train").predict([sample(Task.TRAJECTORY)]))
@@ -93,7 +93,7 @@ def test_random_answers_depend_on_seed_and_sample_alone():
 
 
 @pytest.mark.parametrize("text", ["datasets/kitchen", ":train", "datasets/kitchen:"])
-def test_a_teaching_split_is_named_as_dir_and_split(text):
+def test_a_split_is_given_as_dir_and_split(text):
     assert parse_split("a:b/c:train") == ("a:b/c", "train")
     with pytest.raises(UserError, match="expected DIR:SPLIT"):
         parse_split(text)
@@ -124,7 +124,7 @@ def asked(*instructions):
     ]
 
 
-def test_the_nearest_instruction_answers(instructed):
+def test_the_answer_is_that_of_the_nearest_instruction(instructed):
     questions = asked("Close the door, please!", "the drawer: open it", "use the coffee machine")
     door, drawer, coffee = answers(NearestInstructionBaseline(instructed, "train"), questions)
     np.testing.assert_allclose(door, [20, 20, 30, 30], atol=0.1)
@@ -147,14 +147,14 @@ def test_an_instruction_of_unknown_words_gets_the_constant(instructed):
     np.testing.assert_array_equal(said, constant)
 
 
-def test_answers_do_not_depend_on_what_else_is_asked(instructed):
+def test_answers_do_not_depend_on_the_other_samples(instructed):
     questions = asked("close it", "open it", "press it", "touch the machine")
     forth = answers(NearestInstructionBaseline(instructed, "train"), questions)
     back = answers(NearestInstructionBaseline(instructed, "train"), questions[::-1])[::-1]
     np.testing.assert_array_equal(forth, back)
 
 
-def test_rare_words_tell_more_than_common_ones():
+def test_rare_words_weigh_more_than_common_ones():
     index = InstructionIndex(["open the top drawer", "open the door", "close the top box"])
     assert index.nearest("the drawer of the top") == [0]
     assert index.nearest("open") == [1]  # the shortest of those that hold it

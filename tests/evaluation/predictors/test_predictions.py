@@ -28,7 +28,7 @@ def test_a_file_is_read_line_by_line(tmp_path):
         ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n', "line 2: id a is already in"),
     ],
 )
-def test_a_bad_file_is_one_clear_error(tmp_path, content, message):
+def test_an_invalid_file_gives_one_clear_error(tmp_path, content, message):
     path = tmp_path / "p.jsonl"
     path.write_text(content)
     with pytest.raises(UserError, match=message):
@@ -44,7 +44,7 @@ def test_a_missing_or_binary_file_is_named(tmp_path):
         read_predictions(binary)
 
 
-def test_predictions_stand_beside_their_samples(tmp_path):
+def test_predictions_are_matched_with_their_samples(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "trace", "text": "x"}\n')
     matched = match_predictions(read_predictions(path), [BOX, TRACE], "data")

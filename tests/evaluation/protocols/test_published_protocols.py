@@ -1,4 +1,4 @@
-"""Every protocol but `maniplvm` on answers whose figures a person can work out."""
+"""Every protocol except `maniplvm`, on answers with figures that can be computed by hand."""
 
 import json
 import math
@@ -93,7 +93,7 @@ def test_vabench_takes_traces_in_pixels():
         ("?", 0, None),
     ],
 )
-def test_points_count_by_their_share_inside_and_a_box_by_its_centre(
+def test_points_are_measured_by_their_share_inside_and_a_box_by_its_centre(
     protocol, asked, text, share, points
 ):
     found = one(protocol, asked, text)
@@ -107,7 +107,7 @@ def test_points_count_by_their_share_inside_and_a_box_by_its_centre(
         assert len(read) == points
 
 
-def test_a_box_answer_stays_beside_the_point_that_was_measured():
+def test_a_sample_keeps_the_box_and_the_measured_point():
     found = one(VABENCH, BOXES, said(list(BOX)))
     assert (found.answer, found.read_as) == (list(BOX), [[20, 20]])
     again = ScoredSample.from_json(json.loads(found.to_line()))
@@ -115,7 +115,7 @@ def test_a_box_answer_stays_beside_the_point_that_was_measured():
     assert one("maniplvm", BOXES, said(list(BOX))).read_as is None
 
 
-def test_execution_measures_what_was_followed_and_names_the_rest():
+def test_execution_measures_executed_traces_and_counts_the_others():
     asked = [sample(Task.TRAJECTORY, seed=seed) for seed in range(3)] + [BOXES]
     outcomes = {
         (asked[0].id, 0): Outcome(True, "solved"),
@@ -166,7 +166,7 @@ def test_categories_are_the_samples_own():
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
-def test_every_measure_says_its_unit_its_frame_and_its_direction(protocol):
+def test_every_measure_has_a_unit_a_frame_and_a_direction(protocol):
     for task, described in protocol.describe().items():
         own = protocol.tasks[Task(task)]
         assert set(own.by_category) <= set(described["values"])
@@ -181,7 +181,7 @@ def test_every_measure_says_its_unit_its_frame_and_its_direction(protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
-def test_a_right_answer_is_best_and_an_unreadable_one_worst(protocol):
+def test_a_correct_answer_is_best_and_an_unparsed_one_worst(protocol):
     targets = {Task.AFFORDANCE: BOXES, Task.TRAJECTORY: TRACES, Task.POINTING: POINTING}
     for task, own in protocol.tasks.items():
         asked = targets[task]
@@ -195,7 +195,7 @@ def test_a_right_answer_is_best_and_an_unreadable_one_worst(protocol):
             assert best[measure.name] == (0 if measure.lower_is_better else 1)
 
 
-# A protocol of one's own, as docs/evaluation.md shows it: this is all of it.
+# The custom protocol of docs/evaluation.md, in full.
 def _touch(read):
     middles = np.stack([each.sample.target.points.mean(axis=0) for each in read])
     first = np.stack([each.answer[0] for each in read])
@@ -217,7 +217,7 @@ FIRST_TOUCH = Protocol(
 )
 
 
-def test_a_new_protocol_is_a_few_lines_of_data():
+def test_a_custom_protocol_is_a_few_lines_of_data():
     asked = [sample(Task.AFFORDANCE, seed=seed) for seed in range(3)]
     scored = measured(FIRST_TOUCH, asked, [said([[23, 24], [0, 0]]), said(list(BOX)), "?"])
     assert [each.measures["touch"] for each in scored] == [5, 0, 80]

@@ -59,7 +59,7 @@ def test_the_page_has_a_place_for_the_table():
     assert len(PLACE.findall(PAGE)) == 1
 
 
-def test_what_the_script_writes_is_told_from_its_result(script, made):
+def test_the_table_text_of_the_script_depends_only_on_its_result(script, made):
     from maniplvm.evaluation.tables import ComparisonOptions, compare_runs
 
     page = compare_runs([made.constant, made.random], ComparisonOptions(against="constant"))

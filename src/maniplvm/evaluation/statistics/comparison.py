@@ -74,13 +74,13 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.difference.low > 0 or self.difference.high < 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two evaluations, paired.
+    """The paired comparison of two evaluations.
 
     Attributes:
         before: The folder that is compared with.

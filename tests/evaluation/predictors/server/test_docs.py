@@ -1,4 +1,4 @@
-"""docs/servers.md tells what the code does."""
+"""docs/servers.md agrees with the code."""
 
 import inspect
 import re
@@ -38,7 +38,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code():
         assert said in PAGE
 
 
-def test_every_name_that_tells_a_family_does():
+def test_every_name_on_the_page_has_a_family():
     listed = PAGE.split("3. the name itself, for ")[1].split(".\n")[0]
     names = re.findall(r"`([^`]+)`", listed)
     assert len(names) == 10

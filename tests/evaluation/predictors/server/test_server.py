@@ -56,7 +56,7 @@ def answers(predictor, samples):
     return {said.key: said for said in predictor.predict(samples)}
 
 
-def test_every_sample_is_asked_once_and_its_answer_kept():
+def test_every_sample_is_one_request():
     samples = small_set()
     with serving() as server:
         found = answers(predictor(server), samples)
@@ -89,7 +89,7 @@ def test_a_request_holds_the_image_the_prompt_and_the_decoding():
     assert "max_tokens" not in sampled
 
 
-def test_draws_have_seeds_of_their_own_that_nothing_else_changes():
+def test_the_seed_of_a_draw_depends_only_on_seed_sample_and_draw():
     warm = Decoding(temperature=1)
     samples = small_set()[:3]
     with serving() as server:
@@ -103,7 +103,7 @@ def test_draws_have_seeds_of_their_own_that_nothing_else_changes():
     assert first != other
 
 
-def test_a_draw_that_is_known_is_not_asked_again():
+def test_a_completed_draw_is_not_requested_again():
     samples = small_set()[:2]
     asking = {"decoding": Decoding(temperature=1), "draws": 2}
     with serving() as server:
@@ -113,7 +113,7 @@ def test_a_draw_that_is_known_is_not_asked_again():
     assert len(server.requests) == 3
 
 
-def test_questions_are_under_way_together_but_samples_are_read_as_they_are_needed():
+def test_requests_are_concurrent_and_samples_are_streamed():
     read, most_ahead = 0, 0
     server = ChatServer(delay=0.02)
 
@@ -133,7 +133,7 @@ def test_questions_are_under_way_together_but_samples_are_read_as_they_are_neede
     assert most_ahead <= 2 * 4 + 1 + 4  # a reply may be counted after the next sample is read
 
 
-def test_no_more_are_sent_a_minute_than_allowed():
+def test_the_rate_limit_holds():
     start = time.monotonic()
     with serving() as server:
         answers(predictor(server, per_minute=60 * 20), small_set()[:8])
@@ -158,7 +158,7 @@ def test_no_more_are_sent_a_minute_than_allowed():
     ],
     ids=lambda behave: None,
 )
-def test_what_is_no_answer_is_asked_again(behave):
+def test_a_response_without_completion_is_retried(behave):
     samples = small_set()[:4]
     told = []
     with serving(script={0: behave, 2: behave}) as server:
@@ -189,7 +189,7 @@ def by_sample(server, samples):
 
 
 @pytest.mark.parametrize("behave", [stalling(30), dripping(30)], ids=["stalling", "dripping"])
-def test_an_answer_that_does_not_come_in_time_is_asked_again(behave):
+def test_a_timeout_is_retried(behave):
     hasty = replace(QUICK, timeout_s=0.3)
     start = time.monotonic()
     with serving(script={0: behave}) as server:
@@ -197,7 +197,7 @@ def test_an_answer_that_does_not_come_in_time_is_asked_again(behave):
     assert 0.25 < time.monotonic() - start < 20
 
 
-def test_a_pause_that_the_server_asks_for_holds_for_all():
+def test_retry_after_holds_for_all_requests():
     busy = status(429, "", Retry_After="0.4")
     with serving(script={0: busy}) as server:
         start = time.monotonic()
@@ -206,7 +206,7 @@ def test_a_pause_that_the_server_asks_for_holds_for_all():
     assert time.monotonic() - start > 0.4
 
 
-def test_a_date_is_a_pause_as_well():
+def test_retry_after_may_be_a_date():
     from datetime import UTC, datetime, timedelta
     from email.utils import format_datetime
 
@@ -219,7 +219,7 @@ def test_a_date_is_a_pause_as_well():
     assert retry_after({}) is None
 
 
-def test_waits_grow_and_differ_between_questions():
+def test_backoff_grows_and_differs_between_requests():
     from maniplvm.evaluation.predictors.server.retries import backoff
 
     waits = [backoff(attempt, 1, 60, "a") for attempt in range(1, 10)]
@@ -242,14 +242,14 @@ def test_waits_grow_and_differ_between_questions():
         (completion("<think>a</think>b", reasoning="x"), "<think>a</think>b", "stop"),
     ],
 )
-def test_an_odd_answer_is_an_answer(body, text, finish):
+def test_an_unusual_completion_is_kept(body, text, finish):
     with serving(default=saying(body)) as server:
         (said,) = predictor(server).predict(small_set()[:1])
     assert (said.text, said.finish) == (text, finish)
     assert len(server.requests) == 1
 
 
-def test_a_question_that_a_filter_refuses_is_answered_with_nothing():
+def test_a_filtered_request_gives_an_empty_completion():
     behave = status(
         400, {"error": {"code": "content_filter", "message": "The prompt was filtered"}}
     )
@@ -278,7 +278,7 @@ def test_a_question_that_a_filter_refuses_is_answered_with_nothing():
         (status(429, "", Retry_After="7200"), "requests a wait of 7200 s"),
     ],
 )
-def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, message):
+def test_a_fatal_error_stops_at_once(monkeypatch, behave, message):
     monkeypatch.setenv("MY_KEY", "sk-secret")
     with serving(default=behave) as server, pytest.raises(UserError, match=message) as stopped:
         answers(predictor(server, concurrency=1, key_variable="MY_KEY"), small_set())
@@ -286,7 +286,7 @@ def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, me
     assert "\n" not in str(stopped.value)
 
 
-def test_nobody_there_is_told_at_once():
+def test_an_unreachable_server_is_reported_at_once():
     server = ChatServer().start()
     server.stop()
     with pytest.raises(
@@ -295,7 +295,7 @@ def test_nobody_there_is_told_at_once():
         answers(predictor(server), small_set())
 
 
-def test_questions_without_an_answer_are_told_when_the_others_are_answered():
+def test_skipped_requests_are_reported_after_the_others_are_completed():
     refusing = status(413, {"error": {"message": "image too large"}})
     got = []
     with (
@@ -310,7 +310,7 @@ def test_questions_without_an_answer_are_told_when_the_others_are_answered():
     assert len(server.requests) == 16  # refused ones are not asked again
 
 
-def test_too_many_failures_in_a_row_end_it_and_keep_what_there_is():
+def test_too_many_failures_in_a_row_stop_and_keep_the_completions():
     got = []
     script = dict.fromkeys(range(5))
     with (
@@ -326,7 +326,7 @@ def test_too_many_failures_in_a_row_end_it_and_keep_what_there_is():
     assert spent <= len(server.requests) <= spent + 1
 
 
-def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
+def test_a_server_restart_loses_no_completion(tmp_path):
     server = ChatServer(delay=0.02).start()
 
     def die_and_return():
@@ -347,7 +347,7 @@ def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
     assert len(found) == 16
 
 
-def test_a_server_that_died_is_continued_elsewhere_and_nothing_is_asked_twice(tmp_path):
+def test_another_server_resumes_and_no_request_is_repeated(tmp_path):
     data = stored(tmp_path / "data", small_set())
     with (
         serving(script=dict.fromkeys(range(6)), default=hanging_up) as dying,
@@ -369,7 +369,7 @@ def test_a_server_that_died_is_continued_elsewhere_and_nothing_is_asked_twice(tm
     assert plain["finish"] == {"stop": 16}
 
 
-def test_an_interruption_keeps_what_has_arrived():
+def test_an_interruption_keeps_the_completions_that_arrived():
     def samples():
         yield from small_set()[:4]
         time.sleep(0.5)
@@ -381,7 +381,7 @@ def test_an_interruption_keeps_what_has_arrived():
     assert len(got) == 4
 
 
-def test_samples_that_end_in_an_error_lose_no_answer_that_was_asked():
+def test_an_error_while_reading_samples_keeps_pending_completions():
     def samples():
         yield from small_set()[:4]
         raise UserError("damaged")
@@ -407,7 +407,7 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tm
     assert not any("sk-" in text for text in written)
 
 
-def test_the_standard_key_is_not_sent_in_clear_to_another_machine(monkeypatch):
+def test_the_default_key_is_not_sent_unencrypted_to_another_machine(monkeypatch):
     from maniplvm.evaluation.predictors.server.connection import Connection
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-standard")
@@ -435,7 +435,7 @@ def test_the_standard_key_is_not_sent_in_clear_to_another_machine(monkeypatch):
         ({"model": "qwen2.5-vl", "max_pixels": 9}, "one image token covers 28 x 28"),
     ],
 )
-def test_what_cannot_be_asked_is_one_clear_line(settings, message):
+def test_invalid_settings_give_one_clear_line(settings, message):
     with serving() as server, pytest.raises(UserError, match=message):
         predictor(server, **settings)
 
@@ -449,20 +449,20 @@ def test_what_cannot_be_asked_is_one_clear_line(settings, message):
         ("http://x:99999/v1", "not a valid URL"),
     ],
 )
-def test_what_is_no_address_is_one_clear_line(url, message):
+def test_an_invalid_url_gives_one_clear_line(url, message):
     with pytest.raises(UserError, match=message) as error:
         ServerPredictor("qwen3-vl", url)
     assert "sk-secret" not in str(error.value)
 
 
-def test_a_variable_that_is_named_must_be_set(monkeypatch):
+def test_the_key_variable_must_be_set(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with serving() as server, pytest.raises(UserError, match="NO_SUCH_KEY: that environment"):
         answers(predictor(server, key_variable="NO_SUCH_KEY"), small_set())
 
 
 @pytest.mark.parametrize("number", [-1, 0])
-def test_patience_has_limits(number):
+def test_a_retry_policy_has_limits(number):
     with pytest.raises(UserError, match="--timeout"):
         RetryPolicy(timeout_s=number)
     with pytest.raises(UserError, match="--retries"):
@@ -480,7 +480,7 @@ def test_patience_has_limits(number):
         ("allenai/MolmoAct-7B-D", "molmoact"),
     ],
 )
-def test_a_family_is_read_from_the_models_name_and_says_so(name, family):
+def test_a_family_is_read_from_the_models_name(name, family):
     asking = ServerPredictor(name, "http://127.0.0.1:1/v1")
     assert asking.settings["family"] == family
     assert "read from its name" in str(asking.family)
@@ -491,7 +491,7 @@ def test_a_family_is_read_from_the_models_name_and_says_so(name, family):
 @pytest.mark.parametrize(
     ("model", "sent"), [("qwen2.5-vl", (252, 168)), ("qwen3-vl", (252, 189)), (None, (640, 480))]
 )
-def test_a_large_image_is_made_smaller_before_it_is_sent(model, sent):
+def test_a_large_image_is_resized_before_it_is_sent(model, sent):
     large = replace(sample(Task.AFFORDANCE), image=png(640, 480), image_size=(640, 480))
     limit = {} if model is None else {"max_pixels": 48000}
     with serving() as server:
@@ -507,7 +507,7 @@ def test_a_large_image_is_made_smaller_before_it_is_sent(model, sent):
         assert frame.view.seen == resolve_frame("qwen2_5_vl", sent).view.seen
 
 
-def test_images_that_are_missing_or_damaged_are_named_and_the_others_answered():
+def test_missing_and_damaged_images_are_named_and_the_others_completed():
     good = small_set()[:4]
     bad = [
         replace(good[0], id="without", image=None),

@@ -146,7 +146,7 @@ def parse_completion(body: Any) -> ChatCompletion:
     An empty text, a text that was cut, and a refusal are completions too.
 
     Raises:
-        ValueError: the response holds no completion; the message says why.
+        ValueError: there is no completion; the message says why.
     """
     choices = body.get("choices") if isinstance(body, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None

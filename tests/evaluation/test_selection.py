@@ -24,7 +24,7 @@ def test_instructions_depend_on_the_seed_and_not_on_the_order():
     assert wrong_instructions(samples, 1) != wrong_instructions(samples, 2)
 
 
-def test_a_wording_that_two_categories_share_is_never_the_wrong_one():
+def test_an_instruction_of_two_categories_is_never_the_wrong_one():
     same, other = (sample(Task.AFFORDANCE, c, instruction="close it") for c in ("door", "drawer"))
     third = sample(Task.AFFORDANCE, "cap", instruction="screw it on")
     assert wrong_instructions([same, other, third], 0)[same.id] == "screw it on"
