@@ -66,7 +66,9 @@ FamilyName = Annotated[
         _GENERATION, "--family", help="Model family (frame and prompt), if it is not detected."
     ),
 ]
-MaxPixels = Annotated[int | None, _option(_GENERATION, help="Largest image area [px squared].")]
+MaxPixels = Annotated[
+    int | None, _option(_GENERATION, help="Largest image area, in square pixels.")
+]
 
 ProtocolName = Annotated[
     str, _option(_SCORING, "--protocol", help="Protocol that measures answers.")

@@ -47,7 +47,9 @@ def predict(
         str | None, typer.Option(help="Model family (frame and prompt), if it is not detected.")
     ] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
-    max_pixels: Annotated[int | None, typer.Option(help="Largest image area [px squared].")] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Largest image area, in square pixels.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16, float32.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
     server: Annotated[

@@ -50,8 +50,8 @@ class PublishedModel:
 VLA_R1_TABLE = Origin(
     source="VLA-R1 (arXiv 2510.01623), which measured all of these models",
     protocol="maniplvm",
-    how="mean IoU x 100; DFD, HD, RMSE and their mean, sides scaled to 1000; not stated how "
-    "unparsed answers count",
+    how="mean IoU x 100; DFD, HD, RMSE and their mean, sides scaled to 1000; the source "
+    "does not state how unparsed answers count",
     data={
         Domain.IN: "ShareRobot",
         Domain.OUT: "UMD Part Affordance (1,200 images) and VAIT (500 traces)",
