@@ -71,11 +71,11 @@ def test_every_completion_has_a_line_with_the_agreed_keys(tmp_path, data):
 def test_a_finished_evaluation_makes_no_predictions(tmp_path, data):
     first = evaluate(Counting(), data, tmp_path / "out")
     again = Counting()
-    told = []
-    result = evaluate(again, data, tmp_path / "out", progress=lambda *stage: told.append(stage))
+    calls = []
+    result = evaluate(again, data, tmp_path / "out", progress=lambda *stage: calls.append(stage))
     assert result == first
     assert not again.asked
-    assert not told
+    assert not calls
 
 
 def test_an_interrupted_evaluation_resumes_with_the_missing_samples(tmp_path, data):
@@ -235,35 +235,35 @@ def test_simulated_traces_are_executed_once(tmp_path):
     path = predictions_file(
         tmp_path / "p.jsonl", {"press": right(trace), "again": "?", "soccer": "?"}
     )
-    told = []
+    calls = []
     result = evaluate(
         FilePredictor(path),
         data,
         tmp_path / "out",
         execution=ExecutionOptions(workers=1),
-        progress=lambda *stage: told.append(stage),
+        progress=lambda *stage: calls.append(stage),
     )
     (split,) = result.splits.values()
     assert (split[Task.TRAJECTORY].execution.mean, split[Task.TRAJECTORY].execution.count) == (
         0.5,
         2,
     )
-    assert ("executing", 2, 2) in told
+    assert ("executing", 2, 2) in calls
     outcomes = {s.id: s.execution for s in read_samples(tmp_path / "out")}
     assert outcomes["press"].success
     assert outcomes["again"].reason == "invalid"
     assert outcomes["soccer"] is None  # the verifier cannot judge this task
-    told.clear()
+    calls.clear()
     evaluate(
         FilePredictor(path),
         data,
         tmp_path / "out",
         preset="dense",
         execution=ExecutionOptions(workers=1),
-        progress=lambda *stage: told.append(stage),
+        progress=lambda *stage: calls.append(stage),
     )
-    assert ("executing", 2, 2) in told  # nothing was left to follow
-    assert ("executing", 0, 2) not in told
+    assert ("executing", 2, 2) in calls  # nothing was left to follow
+    assert ("executing", 0, 2) not in calls
 
 
 def test_without_a_simulator_one_line_names_the_missing_extra(tmp_path, data, monkeypatch):

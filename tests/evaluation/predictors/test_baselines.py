@@ -28,7 +28,7 @@ def trace(seed, points, category="open"):
 
 
 @pytest.fixture
-def taught(tmp_path):
+def fitted_data(tmp_path):
     """Three boxes and traces at one place, and one far away, all of another category."""
     low, high = [[8, 8], [16, 8], [16, 16]], [[40, 30], [48, 30], [48, 40]]
     samples = [
@@ -37,7 +37,7 @@ def taught(tmp_path):
         *(trace(seed, np.array(low) + [seed, 0]) for seed in range(3)),
         trace(9, high, "close"),
     ]
-    return stored(tmp_path / "taught", samples)
+    return stored(tmp_path / "data", samples)
 
 
 def answers(baseline, samples):
@@ -47,23 +47,23 @@ def answers(baseline, samples):
     return [found[each.id].value for each in samples]
 
 
-def test_the_constant_is_the_best_single_answer_of_its_split(taught):
+def test_the_constant_is_the_best_single_answer_of_its_split(fitted_data):
     asked = [sample(Task.AFFORDANCE, "close"), sample(Task.TRAJECTORY, "push")]
-    said_box, said_trace = answers(ConstantBaseline(str(taught), "train"), asked)
+    said_box, said_trace = answers(ConstantBaseline(str(fitted_data), "train"), asked)
     np.testing.assert_allclose(said_box, [9, 8, 25, 24], atol=0.1)  # the middle of the three
     np.testing.assert_allclose(said_trace, [[9, 8], [17, 8], [17, 16]], atol=0.1)
 
 
-def test_an_unknown_category_gets_the_overall_constant(taught):
+def test_an_unknown_category_gets_the_overall_constant(fitted_data):
     asked = [sample(Task.AFFORDANCE, category) for category in ("close", "push")]
-    known, unseen = answers(ConstantBaseline(str(taught), "train", per_category=True), asked)
+    known, unseen = answers(ConstantBaseline(str(fitted_data), "train", per_category=True), asked)
     np.testing.assert_allclose(known, [40, 30, 60, 46], atol=0.1)
     np.testing.assert_allclose(unseen, [9, 8, 25, 24], atol=0.1)
 
 
-def test_a_constant_is_a_share_of_the_image(taught):
+def test_a_constant_is_a_share_of_the_image(fitted_data):
     large = replace(sample(Task.AFFORDANCE), image_size=(640, 480), image=png(640, 480))
-    (said,) = answers(ConstantBaseline(str(taught), "train"), [large])
+    (said,) = answers(ConstantBaseline(str(fitted_data), "train"), [large])
     np.testing.assert_allclose(said, [90, 80, 250, 240], atol=1)
 
 
@@ -99,7 +99,7 @@ def test_a_split_is_given_as_dir_and_split(text):
         parse_split(text)
 
 
-def told(instruction, xyxy, seed=0):
+def instructed_box(instruction, xyxy, seed=0):
     return replace(box(seed, xyxy, instruction.split()[0]), instruction=instruction)
 
 
@@ -107,11 +107,11 @@ def told(instruction, xyxy, seed=0):
 def instructed(tmp_path):
     """Three instructions; one of them with two views whose boxes differ a little."""
     samples = [
-        told("open the top drawer", [0, 0, 8, 8]),
-        told("close the red door", [20, 20, 30, 30]),
-        told("press the button of the coffee machine", [40, 8, 50, 18], 0),
-        told("press the button of the coffee machine", [42, 8, 52, 18], 1),
-        told("press the button of the coffee machine", [44, 8, 54, 18], 2),
+        instructed_box("open the top drawer", [0, 0, 8, 8]),
+        instructed_box("close the red door", [20, 20, 30, 30]),
+        instructed_box("press the button of the coffee machine", [40, 8, 50, 18], 0),
+        instructed_box("press the button of the coffee machine", [42, 8, 52, 18], 1),
+        instructed_box("press the button of the coffee machine", [44, 8, 54, 18], 2),
         trace(0, [[8, 8], [16, 8], [16, 16]]),
     ]
     return str(stored(tmp_path / "instructed", samples))

@@ -196,13 +196,13 @@ def test_different_data_instructions_and_temperatures_give_warnings(made, tmp_pa
         wrong_instruction=0,
     )
     warnings = compare_runs([made.half, tmp_path / "warm", tmp_path / "wrong"], PLAIN).warnings
-    told = " / ".join(warnings)
+    text = " / ".join(warnings)
     for part in (
         "different data: half small",
         "different wrong instructions: half none, warm none, wrong 0",
         "different temperature: half 0, warm 1.0, wrong 0",
     ):
-        assert part in told
+        assert part in text
 
 
 def _moved_set():
@@ -229,8 +229,8 @@ def test_domains_come_from_the_simulators_names_or_from_the_user():
         (Domain.OUT, ("ood_robot", "adapt_test")),
         (None, ("train",)),
     ]
-    told = group_splits(["test", "umd", "id_test"], in_domain=("test",))
-    assert [group.name for group in told] == ["in domain: test", "umd", "id_test"]
+    groups = group_splits(["test", "umd", "id_test"], in_domain=("test",))
+    assert [group.name for group in groups] == ["in domain: test", "umd", "id_test"]
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,11 @@ def test_the_seed_of_a_draw_depends_only_on_seed_sample_and_draw():
 
 def test_a_completed_draw_is_not_requested_again():
     samples = small_set()[:2]
-    asking = {"decoding": Decoding(temperature=1), "draws": 2}
+    sampled = {"decoding": Decoding(temperature=1), "draws": 2}
     with serving() as server:
-        spared = predictor(server, **asking)
-        spared.skip_completed([(samples[0].id, 1)])
-        assert (samples[0].id, 1) not in answers(spared, samples)
+        resumed = predictor(server, **sampled)
+        resumed.skip_completed([(samples[0].id, 1)])
+        assert (samples[0].id, 1) not in answers(resumed, samples)
     assert len(server.requests) == 3
 
 
@@ -160,15 +160,15 @@ def test_the_rate_limit_holds():
 )
 def test_a_response_without_completion_is_retried(behave):
     samples = small_set()[:4]
-    told = []
+    notices = []
     with serving(script={0: behave, 2: behave}) as server:
-        found = answers(predictor(server, notice=told.append), samples)
+        found = answers(predictor(server, notice=notices.append), samples)
         assert len(server.requests) == 6
     assert {key: said.text for key, said in found.items()} == {
         (each.id, 0): own_answer(body) for each, body in by_sample(server, samples)
     }
-    assert told
-    assert all("retrying" in line for line in told)
+    assert notices
+    assert all("retrying" in line for line in notices)
 
 
 def by_sample(server, samples):
@@ -190,10 +190,10 @@ def by_sample(server, samples):
 
 @pytest.mark.parametrize("behave", [stalling(30), dripping(30)], ids=["stalling", "dripping"])
 def test_a_timeout_is_retried(behave):
-    hasty = replace(QUICK, timeout_s=0.3)
+    short = replace(QUICK, timeout_s=0.3)
     start = time.monotonic()
     with serving(script={0: behave}) as server:
-        assert len(answers(predictor(server, retry_policy=hasty), small_set()[:2])) == 2
+        assert len(answers(predictor(server, retry_policy=short), small_set()[:2])) == 2
     assert 0.25 < time.monotonic() - start < 20
 
 
@@ -338,9 +338,9 @@ def test_a_server_restart_loses_no_completion(tmp_path):
 
     script = threading.Thread(target=die_and_return)
     script.start()
-    patient = replace(QUICK, max_retries=20, max_wait_s=0.1)
+    persistent = replace(QUICK, max_retries=20, max_wait_s=0.1)
     try:
-        found = answers(predictor(server, retry_policy=patient, concurrency=2), small_set())
+        found = answers(predictor(server, retry_policy=persistent, concurrency=2), small_set())
     finally:
         script.join()
         server.stop()
@@ -397,10 +397,10 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tm
     monkeypatch.setenv("MY_KEY", " sk-own\n")
     data = stored(tmp_path / "data", small_set()[:2])
     with serving() as server:
-        asking = predictor(server)
-        evaluate(asking, data, tmp_path / "out")
+        served = predictor(server)
+        evaluate(served, data, tmp_path / "out")
         answers(predictor(server, key_variable="MY_KEY"), small_set()[:1])
-        assert "sk-" not in repr(asking)
+        assert "sk-" not in repr(served)
     sent = [headers["Authorization"] for headers in server.headers]
     assert sent == ["Bearer sk-standard", "Bearer sk-standard", "Bearer sk-own"]
     written = [path.read_text() for path in (tmp_path / "out").iterdir()]
@@ -481,11 +481,11 @@ def test_a_retry_policy_has_limits(number):
     ],
 )
 def test_a_family_is_read_from_the_models_name(name, family):
-    asking = ServerPredictor(name, "http://127.0.0.1:1/v1")
-    assert asking.settings["family"] == family
-    assert "read from its name" in str(asking.family)
-    told = ServerPredictor(name, "http://127.0.0.1:1/v1", family="unit")
-    assert (told.settings["family"], told.family.reason) == ("unit", "as given")
+    served = ServerPredictor(name, "http://127.0.0.1:1/v1")
+    assert served.settings["family"] == family
+    assert "read from its name" in str(served.family)
+    given = ServerPredictor(name, "http://127.0.0.1:1/v1", family="unit")
+    assert (given.settings["family"], given.family.reason) == ("unit", "as given")
 
 
 @pytest.mark.parametrize(
@@ -497,8 +497,8 @@ def test_a_large_image_is_resized_before_it_is_sent(model, sent):
     with serving() as server:
         (said,) = predictor(server, model or "qwen2.5-vl", **limit).predict([large])
     url = server.requests[0]["messages"][0]["content"][0]["image_url"]["url"]
-    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as picture:
-        assert picture.size == sent
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as opened:
+        assert opened.size == sent
     frame = resolve_frame(said.frame, (640, 480))
     corner = frame.decode([frame.limits]).tolist()[0]
     assert corner == pytest.approx([640, 480])

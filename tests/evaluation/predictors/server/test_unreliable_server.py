@@ -32,7 +32,7 @@ def data(tmp_path):
     return stored(tmp_path / "data", small_set(scenes=4))
 
 
-def asking(server, **settings):
+def served(server, **settings):
     return ServerPredictor(
         "qwen3-vl", server.url, retry_policy=RetryPolicy(max_retries=0), **settings
     )
@@ -83,10 +83,10 @@ def test_a_killed_evaluation_resumes_with_the_same_result(data, tmp_path):
         assert 5 <= safe < 32
         time.sleep(0.2)
         before = len(server.requests)
-        result = evaluate(asking(server), data, out)
+        result = evaluate(served(server), data, out)
         assert len(server.requests) - before == 32 - safe
         assert before <= safe + 2 * 2  # only pending requests are sent twice
-        evaluate(asking(server), data, whole)
+        evaluate(served(server), data, whole)
     assert result.resumed == safe
     assert_same(out, whole)
 
@@ -121,9 +121,9 @@ def test_a_full_disk_gives_one_line_and_keeps_written_completions(data, tmp_path
         assert text.endswith("\n")
         assert all(json.loads(line)["id"] for line in text.splitlines())
         before = len(server.requests)
-        evaluate(asking(server), data, out)
+        evaluate(served(server), data, out)
         assert len(server.requests) - before == 32 - safe
-        evaluate(asking(server), data, whole)
+        evaluate(served(server), data, whole)
     assert_same(out, whole)
 
 
@@ -195,7 +195,7 @@ def test_a_row_without_an_image_is_named_and_all_others_are_completed(tmp_path):
     with serving() as server:
         for _ in range(2):
             with pytest.raises(UserError, match=rf"sample {samples[5].id}: .*it has no image"):
-                evaluate(asking(server), data, tmp_path / "out")
+                evaluate(served(server), data, tmp_path / "out")
             assert lines(tmp_path / "out") == 15
     assert len(server.requests) == 15
 
@@ -231,12 +231,12 @@ def test_a_damaged_parquet_file_keeps_the_earlier_completions(tmp_path):
     damage(path)
     with serving(delay=0.01) as server:
         with pytest.raises(UserError, match=r"ood_tasks\.parquet: damaged or no parquet file"):
-            evaluate(asking(server), bad, tmp_path / "out")
+            evaluate(served(server), bad, tmp_path / "out")
         assert lines(tmp_path / "out") == 16
         path.write_bytes(whole)
-        evaluate(asking(server), bad, tmp_path / "out")
+        evaluate(served(server), bad, tmp_path / "out")
         assert len(server.requests) == 32
-        evaluate(asking(server), bad, tmp_path / "whole")
+        evaluate(served(server), bad, tmp_path / "whole")
     assert_same(tmp_path / "out", tmp_path / "whole")
 
 
@@ -252,4 +252,4 @@ def test_an_image_that_is_damaged_is_named(tmp_path):
     torn = sample("affordance", image=sample("affordance").image[:70])
     data = stored(tmp_path / "data", [torn])
     with serving() as server, pytest.raises(UserError, match=f"{torn.id}.* is damaged"):
-        evaluate(asking(server), data, tmp_path / "out")
+        evaluate(served(server), data, tmp_path / "out")
