@@ -15,9 +15,9 @@ from typing import Any
 from maniplvm.evaluation import (
     ConstantBaseline,
     Evaluation,
+    ExecutionOptions,
     Interval,
     ModelPredictor,
-    Physics,
     Predictor,
     RandomBaseline,
     Selection,
@@ -80,7 +80,7 @@ def main() -> None:
     greedy = ModelPredictor(options.model, Decoding(max_new_tokens=TOKENS))
     drawn = ModelPredictor(options.model, Decoding(temperature=1.0, max_new_tokens=TOKENS))
     evaluations = {
-        "greedy": measured("greedy", greedy, physics=Physics(splits=EXECUTED)),
+        "greedy": measured("greedy", greedy, execution=ExecutionOptions(splits=EXECUTED)),
         "temperature_1": measured("temperature_1", drawn),
         "wrong_instruction": measured(
             "wrong_instruction", greedy, ("id_test",), wrong_instruction=0

@@ -1,12 +1,11 @@
-"""How much faster `maniplvm evaluate` is than asking a model one sample at a time.
+"""The speed-up of `maniplvm evaluate` over a loop with one sample at a time.
 
-Run by `make bench-evaluate`. The embedded model answers 1,000 questions of the shipped data set, both
-ways in one run: A B A B, median of the ratios. Ours is everything that the two commands `evaluate`
-and `report` do after the model is loaded: reading the data, predicting, scoring, intervals, the HTML
-page. The naive loop is stock transformers: `processor` and `model.generate` for each sample, greedy,
-with the same limit of new tokens; only its predictions are timed, so that it gets scoring and report
-for nothing. Both may use all cores: each runs with every number of threads that is offered and is
-measured with its fastest. Writes results/evaluate_speed.json.
+Run by `make bench-evaluate`. The embedded model completes 1,000 samples of the shipped data set in
+both ways, alternately; the result is the median of the ratios. "ours" is the time of the commands
+`evaluate` and `report` after loading the model: reading data, predicting, scoring, intervals and the
+HTML page. "naive" is stock transformers: `processor` and `model.generate` for each sample, greedy,
+with the same limit of new tokens. Only its predictions are timed. Each way runs with its fastest
+number of threads. Writes results/evaluate_speed.json.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ DATA = Path("datasets/sim-small")
 SPLITS = ("id_test", "adapt_test", "ood_tasks", "ood_robot")
 NEW_TOKENS = 256
 TRIAL = 32
-"""Samples on which the fastest number of threads is found."""
+"""Number of samples for finding the fastest number of threads."""
 
 
 def chosen(count: int) -> tuple[Selection, list[Sample]]:
-    """At least `count` different questions, evenly from splits and tasks, whole scenes."""
+    """At least `count` samples, evenly from splits and tasks, in whole scenes."""
     dataset = open_dataset(DATA)
     cells = len(SPLITS) * 2
     for limit in range(max(1, count // cells), len(dataset)):
@@ -55,7 +54,7 @@ def chosen(count: int) -> tuple[Selection, list[Sample]]:
 
 
 def ours(predictor: ModelPredictor, selection: Selection) -> tuple[float, dict[str, str]]:
-    """Seconds of evaluation and report, and the texts."""
+    """The time of evaluation and report [s], and the completions by id."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "evaluation"
         start = time.perf_counter()
@@ -68,7 +67,7 @@ def ours(predictor: ModelPredictor, selection: Selection) -> tuple[float, dict[s
 
 
 def naive(loaded: LoadedModel, samples: Sequence[Sample]) -> tuple[float, dict[str, str]]:
-    """Seconds of the predictions alone, one sample at a time, and the texts."""
+    """The time of predictions one sample at a time [s], and the completions by id."""
     start = time.perf_counter()
     texts = dict(_one_by_one(loaded, samples))
     return time.perf_counter() - start, texts
@@ -84,13 +83,13 @@ def _one_by_one(loaded: LoadedModel, samples: Sequence[Sample]) -> Iterator[tupl
         text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         inputs = processor(text=[text], images=[image], return_tensors="pt")
         with torch.no_grad():
-            written = model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
-        reply = written[:, inputs["input_ids"].shape[1] :]
-        yield sample.id, processor.batch_decode(reply, skip_special_tokens=True)[0]
+            output = model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
+        new_tokens = output[:, inputs["input_ids"].shape[1] :]
+        yield sample.id, processor.batch_decode(new_tokens, skip_special_tokens=True)[0]
 
 
 def fastest_threads(work: Any, offered: Sequence[int]) -> int:
-    """The number of threads with which some work takes the least time, after one warm call."""
+    """The number of threads with which some work is fastest, after one warm-up call."""
     work()
     if len(offered) == 1:
         torch.set_num_threads(offered[0])
@@ -105,7 +104,7 @@ def fastest_threads(work: Any, offered: Sequence[int]) -> int:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Run the benchmark and write its result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/evaluate_speed.json"))
     parser.add_argument("--samples", type=int, default=1000)

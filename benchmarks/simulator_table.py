@@ -1,7 +1,7 @@
-"""The shipped policy, a policy trained from rewards, and baselines on every test split of the simulator.
+"""Compare the shipped policy, a policy trained with GRPO, and baselines on all simulated test splits.
 
-Evaluates what is not evaluated yet, execution in physics included, then puts all side by side as `maniplvm compare`
-does. Interrupted, the same command continues.
+The script evaluates each model with execution in simulation, and compares the results as `maniplvm compare`
+does. An interrupted run resumes with the same command.
 
 Run: python benchmarks/simulator_table.py --out results/simulator_table.json
 """
@@ -17,8 +17,8 @@ from typing import Any
 
 from maniplvm.evaluation import (
     BASELINES,
+    ExecutionOptions,
     ModelPredictor,
-    Physics,
     Predictor,
     Selection,
     evaluate,
@@ -26,7 +26,7 @@ from maniplvm.evaluation import (
     resolve_baseline,
 )
 from maniplvm.evaluation.predictors.baselines import PREFIX
-from maniplvm.evaluation.tables import WRITERS, Comparing, Page, compare_runs
+from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, Page, compare_runs
 from maniplvm.experiments import EVALUATED, Folders, rounded
 from maniplvm.experiments.pages.blocks import fill_block
 from maniplvm.models import Decoding
@@ -39,8 +39,8 @@ IN_DOMAIN, OUT_OF_DOMAIN = ("id_test",), ("ood_tasks", "ood_robot")
 BASE, TRAINED = "embedded", "embedded + GRPO"
 
 
-def contestants(model: Path) -> dict[str, Predictor]:
-    """Everything that is measured, by its name in the table."""
+def predictors(model: Path) -> dict[str, Predictor]:
+    """All evaluated predictors, by their name in the table."""
     greedy = Decoding(max_new_tokens=TOKENS)
     baselines = {
         name: resolve_baseline(PREFIX + name, f"{DATA}:train", seed=0)
@@ -54,10 +54,10 @@ def contestants(model: Path) -> dict[str, Predictor]:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Path]:
-    """Evaluate everything that is not evaluated yet: folders by name."""
+    """Evaluate all predictors; return the folders by name."""
     selection = Selection(EVALUATED, limit=options.limit)
     folders: dict[str, Path] = {}
-    for name, predictor in contestants(options.model).items():
+    for name, predictor in predictors(options.model).items():
         print(f"{name} ...", flush=True)
         folders[name] = options.work / name.replace(" + ", "-").lower()
         evaluate(
@@ -65,48 +65,52 @@ def measure(options: argparse.Namespace) -> dict[str, Path]:
             DATA,
             folders[name],
             selection=selection,
-            physics=Physics(options.workers, options.execute_splits) if options.execute else None,
+            execution=ExecutionOptions(options.workers, options.execute_splits)
+            if options.execute
+            else None,
         )
     return folders
 
 
 def table_text(content: dict[str, Any], tables: int | None = None) -> str:
-    """What pages show of a result: the first tables, each group of columns below the other."""
+    """The first tables of a result as Markdown, with one table per group of columns."""
     page = Page.from_json(content["page"])
     page = replace(page, tables=page.tables[:tables]).stacked()
     return WRITERS["md"](page, False).rstrip("\n")
 
 
 def main() -> None:
-    """Evaluate, compare, write."""
+    """Evaluate, compare and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     trained = Folders(Path("runs/quickstart")).model("grpo")
     parser.add_argument("--model", type=Path, default=trained, help="a policy trained by GRPO")
-    parser.add_argument("--limit", type=int, help="samples of each split and task at most")
-    parser.add_argument("--workers", type=int, default=2, help="processes that execute")
+    parser.add_argument("--limit", type=int, help="maximum number of samples per split and task")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes for execution")
     parser.add_argument(
-        "--execute-splits", nargs="+", help="where traces are followed in physics; all by default"
+        "--execute-splits", nargs="+", help="splits whose traces are executed; default: all"
     )
     parser.add_argument("--no-execute", dest="execute", action="store_false")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-simulator-table")
     parser.add_argument("--out", type=Path, default=ROOT / SOURCE)
     options = parser.parse_args()
     if not options.model.is_dir():
-        parser.error(f"{options.model} is no model; run `make quickstart` first, or name --model")
+        parser.error(
+            f"{options.model} is not a model; run `make quickstart` first, or give --model"
+        )
     if options.execute_splits is not None:
         options.execute_splits = tuple(options.execute_splits)
     folders = measure(options)
-    how = Comparing(
+    options_shown = ComparisonOptions(
         names=list(folders),
         in_domain=IN_DOMAIN,
         out_of_domain=OUT_OF_DOMAIN,
         against=BASE,
-        published=False,  # of photographs; beside a simulator's figures they would say nothing
+        published=False,  # published figures are of photographs, not of simulated images
     )
-    page = compare_runs(list(folders.values()), how)
+    page = compare_runs(list(folders.values()), options_shown)
     content = {
         "command": "python " + " ".join(["benchmarks/simulator_table.py", *sys.argv[1:]]),
-        "seed": how.seed,
+        "seed": options_shown.seed,
         "versions": dict(read_evaluation(folders[BASE]).versions),
         "page": rounded(json.loads(json.dumps(page.to_json()))),
     }

@@ -76,9 +76,12 @@ def test_options_reach_the_table(runs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "name the folder of a finished evaluation"),
+        (["nowhere"], "give the folder of a finished evaluation"),
         (["--names", "a,,b"], "a name is empty"),
-        (["--out", "table.pdf"], "its ending 'pdf' is no format; choose from md, tex, csv"),
+        (
+            ["--out", "table.pdf"],
+            "the suffix 'pdf' is not a known format; choose from md, tex, csv",
+        ),
         (["--out", "no/such/folder.md"], "cannot be written"),
         (["--reading", "kind"], "unknown reading 'kind'"),
         (["--against", "x"], "no run is called 'x'; choose from random, right"),

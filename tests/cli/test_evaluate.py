@@ -41,7 +41,7 @@ def test_a_model_is_measured_and_measured_once(tmp_path, data):
     small = ("--max-new-tokens", "4", "--no-execute", "--max-pixels", str(64 * 64))
     first = run(*asked, *small)
     assert "affordance · protocol maniplvm, strict" in first
-    assert "could not be read, counted as the worst" in first
+    assert "could not be parsed, counted as the worst" in first
     for heading in ("id_test", "ood_tasks", "IoU", "DFD/diagonal", "8 (4)", "parsed"):
         assert heading in first
     again = run(*asked, *small)
@@ -101,16 +101,16 @@ def test_the_control_with_wrong_instructions_is_told(tmp_path, data):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a model or --predictions, one of them"),
-        (["m", "--predictions", "p.jsonl"], "name a model or --predictions, one of them"),
+        ([], "give either a model or --predictions"),
+        (["m", "--predictions", "p.jsonl"], "give either a model or --predictions"),
         (["baseline:best"], "unknown baseline 'best'; choose from baseline:constant,"),
         (["baseline:constant"], "add --baseline-data DIR:SPLIT"),
         (["nowhere/at/all/here"], "no such folder"),
         (["baseline:random", "--splits", "test"], "has no split 'test'"),
         (["baseline:random", "--protocol", "umd"], "unknown protocol 'umd'"),
         (["baseline:random", "--preset", "best"], "unknown preset 'best'"),
-        (["baseline:random", "--against", "nothing"], "name the folder of a finished evaluation"),
-        (["m", "--draws", "4"], "4 greedy draws would all be the same"),
+        (["baseline:random", "--against", "nothing"], "give the folder of a finished evaluation"),
+        (["m", "--draws", "4"], "4 greedy draws would be identical"),
         (["m", "--temperature", "-1"], "temperature must be 0 or more"),
     ],
 )

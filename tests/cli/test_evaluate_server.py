@@ -39,14 +39,14 @@ def refused(monkeypatch, capsys, *arguments):
     return capsys.readouterr().err.splitlines()
 
 
-def test_a_served_model_is_measured_and_what_it_took_is_told(tmp_path, data):
+def test_a_served_model_is_evaluated_and_its_usage_is_printed(tmp_path, data):
     asked = ("evaluate", "Qwen/Qwen3-VL-4B-Instruct", "--data", data, "--out", tmp_path / "out")
     prices = ("--price-in", "0.5", "--price-out", "2", "--no-execute")
     with serving() as server:
         first = run(*asked, "--server", server.url, *prices)
         again = run(*asked, "--server", "http://127.0.0.1:1/v1", *prices)
-    assert "family qwen3_vl (read from its name; --family names another)" in first.stderr
-    assert "16 completions: 1,600 tokens asked, 112 answered; cost 0.0010" in first.stdout
+    assert "family qwen3_vl (read from its name; --family overrides it)" in first.stderr
+    assert "16 completions: 1,600 prompt tokens, 112 completion tokens; cost 0.0010" in first.stdout
     assert len(server.requests) == 16
     assert "already finished" in again.stdout  # and no server is needed for that
     usage = json.loads((tmp_path / "out" / "usage.json").read_text())
@@ -57,49 +57,70 @@ def test_a_served_model_is_measured_and_what_it_took_is_told(tmp_path, data):
     assert (result["decoding"]["family"], result["decoding"]["frame"]) == ("qwen3_vl", "qwen3_vl")
 
 
-def test_odd_ends_are_told(tmp_path, data):
+def test_unusual_finish_reasons_are_printed(tmp_path, data):
     script = {0: saying(completion("cut", "length")), 1: saying({"choices": [{"message": {}}]})}
     with serving(script=script) as server:
         output = run(
             *("evaluate", "m", "--family", "unit", "--server", server.url, "--no-execute"),
             *("--data", data, "--out", tmp_path / "out", "--concurrency", "1"),
         ).stdout
-    assert "1 not counted by the server" in output
-    assert "ended otherwise than by themselves: 1 empty, 1 length" in output
+    assert "1 without token counts from the server" in output
+    assert "finish reasons other than stop: 1 empty, 1 length" in output
 
 
-def test_a_server_that_fails_is_one_clear_line_after_the_notices(
+def test_a_failing_server_gives_one_clear_line_after_the_notices(
     tmp_path, data, monkeypatch, capsys
 ):
     with serving(default=status(503, "busy")) as server:
         lines = refused(
             *(monkeypatch, capsys, "evaluate", "qwen3-vl", "--server", server.url),
             *("--data", data, "--out", tmp_path / "out", "--retries", "1"),
-            *("--give-up-after", "1", "--concurrency", "1", "--no-execute"),
+            *("--max-consecutive-failures", "1", "--concurrency", "1", "--no-execute"),
         )
-    assert lines[-1].startswith("maniplvm: 1 questions in a row were not answered, the last for")
-    assert lines[-1].endswith("HTTP 503, busy; 0 answers are safe; the same command asks the rest")
-    assert lines[1] == "HTTP 503, busy; it is asked again"
+    assert lines[-1].startswith("maniplvm: 1 requests in a row failed, the last for")
+    assert lines[-1].endswith(
+        "HTTP 503, busy; 0 completions are stored; run the same command again for the rest"
+    )
+    assert lines[1] == "HTTP 503, busy; retrying"
     assert len(lines) == 3
+
+
+def test_the_old_name_of_an_option_still_works_with_a_notice(tmp_path, data, monkeypatch, capsys):
+    with serving(default=status(503, "busy")) as server:
+        lines = refused(
+            *(monkeypatch, capsys, "evaluate", "qwen3-vl", "--server", server.url),
+            *("--data", data, "--out", tmp_path / "out", "--retries", "0"),
+            *("--give-up-after", "2", "--concurrency", "1", "--no-execute"),
+        )
+    assert lines[0] == (
+        "--give-up-after is deprecated and will be removed; use --max-consecutive-failures"
+    )
+    assert lines[-1].startswith("maniplvm: 2 requests in a row failed")
+
+
+def test_the_old_name_of_an_option_is_hidden_from_help():
+    help_text = run("evaluate", "--help").stdout
+    assert "--max-consecutive-fail" in help_text
+    assert "--give-up-after" not in help_text
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["m"], "m: its name does not tell in which numbers it answers; say so with --family"),
+        (["m"], "m: its family cannot be read from its name; give --family"),
         (["qwen3-vl", "--extra", "{"], "--extra: not JSON"),
         (["qwen3-vl", "--extra", "[1]"], "--extra: expected a JSON object"),
-        (["qwen3-vl", "--extra", '{"seed": 1}'], "--extra: seed is set by us"),
+        (["qwen3-vl", "--extra", '{"seed": 1}'], "--extra: seed is reserved"),
         (["qwen3-vl", "--price-in", "1"], "--price-in and --price-out belong together"),
         (["qwen3-vl", "--price-in", "1", "--price-out", "-1"], "must not be below 0"),
         (["qwen3-vl", "--adapter", "a", "--device", "cpu"], "--adapter, --device would have no"),
         (["qwen3-vl", "--timeout", "0"], "--timeout and --connect-timeout must be above 0"),
         (["qwen3-vl", "--key-env", "NO_SUCH_KEY"], "that environment variable is not set"),
-        (["qwen3-vl"], "does the server run there"),
-        (["--predictions", "p.jsonl"], "--server needs the name under which it serves"),
+        (["qwen3-vl"], "check that the server runs at this address"),
+        (["--predictions", "p.jsonl"], "--server needs the model's name on the server"),
     ],
 )
-def test_what_cannot_be_asked_is_one_clear_line(
+def test_invalid_settings_give_one_clear_line(
     tmp_path, data, monkeypatch, capsys, arguments, message
 ):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
@@ -125,6 +146,6 @@ def test_one_image_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys)
     assert record["answer"] == [16, 24, 32, 48]
     assert "family qwen3_vl" in result.stderr
     lines = refused(monkeypatch, capsys, *asked, "--server", server.url)
-    assert "does the server run there" in lines[-1]
+    assert "check that the server runs at this address" in lines[-1]
     lines = refused(monkeypatch, capsys, *asked, "--key-env", "X")
     assert "--key-env would have no effect" in lines[-1]

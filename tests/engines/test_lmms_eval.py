@@ -109,7 +109,7 @@ def answers(samples):
 
 
 @pytest.mark.parametrize("protocol", ["maniplvm", "sharerobot-bench", "point-in-mask"])
-def test_every_number_is_that_of_evaluate(tmp_path, protocol):
+def test_every_value_equals_that_of_evaluate(tmp_path, protocol):
     samples = [*small_set(("id_test", "ood-tasks")), *regions()]
     texts = answers(samples)
     data = stored(tmp_path / "data", samples)
@@ -137,7 +137,7 @@ def test_every_number_is_that_of_evaluate(tmp_path, protocol):
     assert compared == len(tasks) > 0
 
 
-def test_the_folder_is_what_the_loader_takes(tmp_path):
+def test_the_folder_has_the_form_that_the_loader_expects(tmp_path):
     data = stored(tmp_path / "data", small_set())
     written = export_tasks(data, tmp_path / "tasks", family="qwen2_5_vl")
     group = read(tmp_path / "tasks" / f"{written.group}.yaml")
@@ -161,7 +161,7 @@ def test_the_folder_is_what_the_loader_takes(tmp_path):
             assert not os.path.isabs(file), "the folder may be moved"  # noqa: PTH117
 
 
-def test_questions_are_those_of_the_family(tmp_path):
+def test_prompts_are_those_of_the_family(tmp_path):
     data = stored(tmp_path / "data", small_set())
     folder = (tmp_path / "elsewhere").absolute()
     written = export_tasks(
@@ -185,7 +185,7 @@ def test_questions_are_those_of_the_family(tmp_path):
     ] == pytest.approx(1, abs=0.1)
 
 
-def test_nothing_readable_is_nan_in_the_published_reading(tmp_path):
+def test_without_parsed_answers_the_published_mean_is_nan(tmp_path):
     data = stored(tmp_path / "data", small_set())
     export_tasks(data, tmp_path / "tasks", family="pixels")
     for task in tasks_of(tmp_path / "tasks").values():
@@ -195,7 +195,7 @@ def test_nothing_readable_is_nan_in_the_published_reading(tmp_path):
         assert found["success"] == found["parse_rate"] == 0
 
 
-def test_the_command_says_what_it_wrote_and_what_it_left_out(tmp_path):
+def test_the_command_prints_the_written_tasks_and_the_skipped_samples(tmp_path):
     data = stored(tmp_path / "data", [*small_set(), *regions()])
     command = ["export", "lmms-eval", str(data), "--out", str(tmp_path / "tasks")]
     ran = CliRunner().invoke(app, [*command, "--splits", "id_test", "--protocol", "vabench"])
@@ -212,24 +212,24 @@ def test_the_command_says_what_it_wrote_and_what_it_left_out(tmp_path):
         ({"splits": ("nowhere",)}, "has no split 'nowhere'"),
         ({"family": "nobody"}, "unknown model family 'nobody'"),
         ({"protocol": "none"}, "unknown protocol 'none'"),
-        ({"protocol": "execution"}, "measures nothing of id_test"),
+        ({"protocol": "execution"}, "cannot measure id_test"),
         ({"family": "qwen3_vl", "min_pixels": 0}, "family qwen3_vl: "),
     ],
 )
-def test_a_bad_setting_is_one_clear_line_and_writes_nothing(tmp_path, options, message):
+def test_an_invalid_setting_gives_one_clear_line_and_writes_nothing(tmp_path, options, message):
     data = stored(tmp_path / "data", small_set())
     with pytest.raises(UserError, match=message):
         export_tasks(data, tmp_path / "tasks", **options)
     assert not (tmp_path / "tasks").exists()
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     data = stored(tmp_path / "data", small_set())
-    with pytest.raises(UserError, match="already holds something"):
+    with pytest.raises(UserError, match="is not empty"):
         export_tasks(data, data)
 
 
-def test_its_own_loader_takes_the_folder(tmp_path, monkeypatch):
+def test_the_loader_of_lmms_eval_reads_the_folder(tmp_path, monkeypatch):
     loader = pytest.importorskip("lmms_eval.tasks")
     monkeypatch.setenv("LMMS_EVAL_DATASETS_CACHE", str(tmp_path / "cache"))
     samples = small_set()

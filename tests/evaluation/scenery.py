@@ -29,7 +29,7 @@ def sample(task, category="open", seed=0, view=0, split="id_test", **changes):
 
 
 def small_set(splits=("id_test",), scenes=2):
-    """Two categories, so many scenes of each, two views of each, both tasks: 16 samples a split."""
+    """Two categories, each with some scenes, two views and both tasks: 16 samples per split."""
     return [
         sample(task, category, seed, view, split)
         for split in splits
@@ -67,7 +67,7 @@ def predictions_file(path, texts):
 
 
 class Counting:
-    """A predictor that always says the same and counts how often it is asked."""
+    """A predictor with fixed completions that records the samples it gets."""
 
     name = "counting"
     draws = 1

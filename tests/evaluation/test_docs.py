@@ -1,4 +1,4 @@
-"""docs/evaluation.md explains all that an evaluation holds and every choice there is."""
+"""docs/evaluation.md explains every field of an evaluation and every option."""
 
 from dataclasses import fields
 from pathlib import Path

@@ -10,8 +10,8 @@ import pytest
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
+    ExecutionOptions,
     FilePredictor,
-    Physics,
     Selection,
     evaluate,
     read_evaluation,
@@ -69,17 +69,17 @@ def test_every_completion_has_a_line_with_the_agreed_keys(tmp_path, data):
     assert [json.loads(each.to_line()) for each in restored] == [json.loads(n) for n in lines]
 
 
-def test_a_finished_evaluation_asks_nobody(tmp_path, data):
+def test_a_finished_evaluation_makes_no_predictions(tmp_path, data):
     first = evaluate(Counting(), data, tmp_path / "out")
     again = Counting()
-    told = []
-    result = evaluate(again, data, tmp_path / "out", progress=lambda *stage: told.append(stage))
+    calls = []
+    result = evaluate(again, data, tmp_path / "out", progress=lambda *stage: calls.append(stage))
     assert result == first
     assert not again.asked
-    assert not told
+    assert not calls
 
 
-def test_an_interrupted_evaluation_continues_with_what_is_missing(tmp_path, data):
+def test_an_interrupted_evaluation_resumes_with_the_missing_samples(tmp_path, data):
     with pytest.raises(KeyboardInterrupt):
         evaluate(Counting(stop_after=5), data, tmp_path / "out")
     path = tmp_path / "out" / "predictions.jsonl"
@@ -94,7 +94,7 @@ def test_an_interrupted_evaluation_continues_with_what_is_missing(tmp_path, data
     assert samples[0] == samples[1]
 
 
-def test_another_way_of_scoring_asks_nobody_again(tmp_path, data):
+def test_other_scoring_settings_make_no_new_predictions(tmp_path, data):
     evaluate(Counting(), data, tmp_path / "out")
     again = Counting()
     result = evaluate(again, data, tmp_path / "out", preset="dense")
@@ -133,10 +133,10 @@ def test_changed_data_are_noticed(tmp_path, data):
         evaluate(Counting(), tmp_path / "more", tmp_path / "out")
 
 
-def test_predictions_of_nobody_known_are_not_continued(tmp_path, data):
+def test_predictions_without_settings_are_not_resumed(tmp_path, data):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.jsonl").write_text("")
-    with pytest.raises(UserError, match=r"no settings\.json that says whose"):
+    with pytest.raises(UserError, match=r"but no settings\.json"):
         evaluate(Counting(), data, tmp_path / "out")
 
 
@@ -152,7 +152,7 @@ def test_damaged_settings_are_one_clear_line(tmp_path, data):
     [
         (Selection(splits=("ood",)), "has no split 'ood'; choose from id_test"),
         (Selection(task="grasp"), "unknown task 'grasp'"),
-        (Selection(limit=1), "no sample is chosen"),  # a scene has two views
+        (Selection(limit=1), "no sample is selected"),  # a scene has two views
     ],
 )
 def test_a_bad_selection_is_one_clear_line(tmp_path, data, selection, message):
@@ -161,7 +161,7 @@ def test_a_bad_selection_is_one_clear_line(tmp_path, data, selection, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_selection_asks_for_its_samples_alone(tmp_path):
+def test_only_selected_samples_are_predicted(tmp_path):
     data = stored(tmp_path / "data", small_set(splits=("id_test", "ood_tasks"), scenes=5))
     selection = Selection(splits=("ood_tasks", "ood_tasks"), task="affordance", limit=5)
     predictor = Counting()
@@ -170,7 +170,7 @@ def test_a_selection_asks_for_its_samples_alone(tmp_path):
     assert sorted(s.category for s in predictor.asked) == ["close", "close", "open", "open"]
 
 
-def test_a_wrong_instruction_is_asked_and_the_right_target_is_scored(tmp_path, data):
+def test_a_wrong_instruction_is_used_and_the_original_target_is_scored(tmp_path, data):
     predictor = Counting()
     result = evaluate(predictor, data, tmp_path / "out", wrong_instruction=0)
     assert result.wrong_instruction == 0
@@ -180,21 +180,21 @@ def test_a_wrong_instruction_is_asked_and_the_right_target_is_scored(tmp_path, d
         assert scored.asked == asked.instruction
 
 
-def test_a_predictor_that_leaves_samples_out_is_found_out(tmp_path, data):
+def test_a_predictor_that_skips_samples_is_an_error(tmp_path, data):
     class Lazy(Counting):
         def predict(self, samples):
             return iter(list(super().predict(samples))[:-1])
 
-    with pytest.raises(ValueError, match="gave 15 of 16 completions"):
+    with pytest.raises(ValueError, match="returned 15 of 16 completions"):
         evaluate(Lazy(), data, tmp_path / "out")
 
 
-def test_a_predictor_that_answers_what_it_was_not_asked_is_found_out(tmp_path, data):
+def test_a_predictor_that_returns_other_samples_is_an_error(tmp_path, data):
     class Eager(Counting):
         def predict(self, samples):
             return (replace(said, id="?") for said in super().predict(samples))
 
-    with pytest.raises(ValueError, match="which it was not asked"):
+    with pytest.raises(ValueError, match="which was not requested"):
         evaluate(Eager(), data, tmp_path / "out")
 
 
@@ -207,10 +207,10 @@ def test_a_file_of_predictions_is_evaluated_like_a_model(tmp_path, data):
     assert result.model == f"predictions:{path}"
 
 
-def test_a_file_that_does_not_answer_a_sample_is_refused(tmp_path, data):
+def test_a_file_without_a_completion_of_a_sample_is_refused(tmp_path, data):
     samples = list(open_dataset(data).samples())
     path = predictions_file(tmp_path / "p.jsonl", {s.id: right(s) for s in samples[:-1]})
-    with pytest.raises(UserError, match=f"does not answer sample {samples[-1].id}"):
+    with pytest.raises(UserError, match=f"has no completion of sample {samples[-1].id}"):
         evaluate(FilePredictor(path), data, tmp_path / "out")
 
 
@@ -222,7 +222,7 @@ def test_a_file_with_draws_for_some_samples_only_is_refused(tmp_path):
 
 @pytest.mark.sim
 @needs_sim
-def test_simulated_traces_are_followed_and_followed_once(tmp_path):
+def test_simulated_traces_are_executed_once(tmp_path):
     from maniplvm.simulation.worlds import load_world
     from tests.cli.images import png
     from tests.simulation.execution.conftest import demonstrated_sample
@@ -236,54 +236,54 @@ def test_simulated_traces_are_followed_and_followed_once(tmp_path):
     path = predictions_file(
         tmp_path / "p.jsonl", {"press": right(trace), "again": "?", "soccer": "?"}
     )
-    told = []
+    calls = []
     result = evaluate(
         FilePredictor(path),
         data,
         tmp_path / "out",
-        physics=Physics(workers=1),
-        progress=lambda *stage: told.append(stage),
+        execution=ExecutionOptions(workers=1),
+        progress=lambda *stage: calls.append(stage),
     )
     (split,) = result.splits.values()
     assert (split[Task.TRAJECTORY].execution.mean, split[Task.TRAJECTORY].execution.count) == (
         0.5,
         2,
     )
-    assert ("executing", 2, 2) in told
+    assert ("executing", 2, 2) in calls
     outcomes = {s.id: s.execution for s in read_samples(tmp_path / "out")}
     assert outcomes["press"].success
     assert outcomes["again"].reason == "invalid"
     assert outcomes["soccer"] is None  # the verifier cannot judge this task
-    told.clear()
+    calls.clear()
     evaluate(
         FilePredictor(path),
         data,
         tmp_path / "out",
         preset="dense",
-        physics=Physics(workers=1),
-        progress=lambda *stage: told.append(stage),
+        execution=ExecutionOptions(workers=1),
+        progress=lambda *stage: calls.append(stage),
     )
-    assert ("executing", 2, 2) in told  # nothing was left to follow
-    assert ("executing", 0, 2) not in told
+    assert ("executing", 2, 2) in calls  # nothing was left to follow
+    assert ("executing", 0, 2) not in calls
 
 
-def test_without_a_simulator_one_line_names_the_extra(tmp_path, monkeypatch):
+def test_without_a_simulator_one_line_names_the_missing_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
     record = dict.fromkeys(Provenance.__dataclass_fields__, "")
     samples = [replace(each, provenance=record) for each in small_set()]
     data = stored(tmp_path / "data", samples)
     predictor = Counting()
-    with pytest.raises(UserError, match=r"pip install 'maniplvm\[sim\]'"):
-        evaluate(predictor, data, tmp_path / "out", physics=Physics())
+    with pytest.raises(UserError, match=r"pip install \"maniplvm\[sim\]\""):
+        evaluate(predictor, data, tmp_path / "out", execution=ExecutionOptions())
     assert not predictor.asked
     assert evaluate(predictor, data, tmp_path / "out").splits
 
 
-def test_data_from_elsewhere_need_no_simulator(tmp_path, monkeypatch):
+def test_data_that_are_not_simulated_need_no_simulator(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco", None)
     samples = [replace(each, scene="") for each in small_set()]
     data = stored(tmp_path / "data", samples)
-    result = evaluate(Counting(), data, tmp_path / "out", physics=Physics())
+    result = evaluate(Counting(), data, tmp_path / "out", execution=ExecutionOptions())
     assert result.splits["id_test"][Task.TRAJECTORY].execution is None
     assert result.splits["id_test"][Task.AFFORDANCE].scenes == 8
 
@@ -297,8 +297,8 @@ def test_importing_evaluation_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_physics_judges_only_the_splits_it_is_asked_for():
+def test_execution_includes_only_the_given_splits():
     samples = list(open_dataset(SHIPPED).samples(images=False, task="trajectory"))
-    everywhere, one = Physics(), Physics(splits=("adapt_test",))
-    assert {sample.split for sample in samples if everywhere.judges(sample)} > {"adapt_test"}
-    assert {sample.split for sample in samples if one.judges(sample)} == {"adapt_test"}
+    everywhere, one = ExecutionOptions(), ExecutionOptions(splits=("adapt_test",))
+    assert {sample.split for sample in samples if everywhere.includes(sample)} > {"adapt_test"}
+    assert {sample.split for sample in samples if one.includes(sample)} == {"adapt_test"}

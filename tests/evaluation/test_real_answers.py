@@ -1,4 +1,4 @@
-"""Answers that published models really gave, from an image to a table and an overlay.
+"""Real answers of published models, scored and drawn.
 
 Their own answers and images are not part of this repository: without them this is skipped. The
 targets are ours, drawn by eye on the images, so the figures below say that reading, scoring and
@@ -130,7 +130,7 @@ def test_published_answers_are_scored_under_two_protocols_and_drawn(tmp_path):
     contact_sheet(samples, annotations=annotations).save(tmp_path / "overlays.png")
 
 
-def test_raw_replies_with_unclosed_and_unknown_tags_are_scored_under_two_protocols(tmp_path):
+def test_raw_completions_with_unclosed_and_unknown_tags_are_scored_under_two_protocols(tmp_path):
     own = evaluated(tmp_path, affordance_r1(tmp_path), tmp_path)
     boxes = own.splits["test"][Task.AFFORDANCE]
     assert (boxes.parse_rate.mean, boxes.format_rate.mean) == (1, 0)

@@ -71,14 +71,14 @@ def test_a_rescored_folder_reads_like_any_other(folder):
     assert rescore(folder, ["vabench"])[place].splits == result.splits
 
 
-def test_a_protocol_of_one_s_own_needs_no_registration(folder):
+def test_a_custom_protocol_needs_no_registration(folder):
     (result,) = rescore(folder, [FIRST_TOUCH], out=folder.parent / "touch").values()
     assert result.protocol == "first-touch"
     assert result.splits["id_test"][Task.AFFORDANCE].strict["touch"].mean == 0
 
 
-def test_nothing_of_another_result_is_replaced(folder, tmp_path):
-    with pytest.raises(UserError, match="holds an evaluation of its own; choose another --out"):
+def test_another_result_is_never_overwritten(folder, tmp_path):
+    with pytest.raises(UserError, match="holds another evaluation; choose another --out"):
         rescore(folder, ["vabench"], out=folder)
     rescore(folder, ["vabench"], out=tmp_path / "there")
     with pytest.raises(UserError, match="under protocol vabench; choose another --out"):
@@ -86,7 +86,7 @@ def test_nothing_of_another_result_is_replaced(folder, tmp_path):
 
 
 def test_it_needs_a_finished_evaluation_and_its_data_set(folder, tmp_path, data):
-    with pytest.raises(UserError, match="name the folder of a finished evaluation"):
+    with pytest.raises(UserError, match="give the folder of a finished evaluation"):
         rescore(tmp_path / "nothing", ["vabench"])
     with pytest.raises(UserError, match="unknown protocol 'umd'; choose from maniplvm, share"):
         rescore(folder, ["umd"])
@@ -99,11 +99,11 @@ def test_it_needs_a_finished_evaluation_and_its_data_set(folder, tmp_path, data)
         rescore(folder, ["vabench"])
     rescore(folder, ["vabench"], data=moved)
     write_dataset(moved, small_set()[:8], name="small", overwrite=True)
-    with pytest.raises(UserError, match="not the data set that was asked"):
+    with pytest.raises(UserError, match="not the data set of the evaluation"):
         rescore(folder, ["vabench"], data=moved)
 
 
-def test_the_command_prints_tables_and_says_where_they_are(folder):
+def test_the_command_prints_tables_and_the_output_folders(folder):
     arguments = ["rescore", str(folder), "--protocol", "vabench,point-in-mask"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "160"})
     assert result.exit_code == 0, result.output
@@ -118,7 +118,7 @@ def test_a_partial_file_is_evaluated_where_the_protocol_allows_it(tmp_path, data
     asked = small_set()
     half = {each.id: right(each) for each in asked[::2]}
     predictor = FilePredictor(predictions_file(tmp_path / "half.jsonl", half))
-    with pytest.raises(UserError, match="does not answer sample"):
+    with pytest.raises(UserError, match="has no completion of sample"):
         evaluate(predictor, data, tmp_path / "whole")
     result = evaluate(predictor, data, tmp_path / "part", protocol="vabench")
     boxes = result.splits["id_test"][Task.AFFORDANCE]
@@ -126,11 +126,11 @@ def test_a_partial_file_is_evaluated_where_the_protocol_allows_it(tmp_path, data
     assert (boxes.coverage, traces.coverage) == (1, 0)
     assert traces.strict["mae"].mean == 80
     assert traces.published["mae"].count == 0
-    with pytest.raises(UserError, match="maniplvm needs an answer to every sample, but 8 of 16"):
+    with pytest.raises(UserError, match="maniplvm needs a completion of every sample, but 8 of 16"):
         rescore(tmp_path / "part", ["maniplvm"])
 
 
-def test_an_evaluation_of_the_earlier_version_still_reads(folder):
+def test_an_evaluation_of_the_earlier_format_can_be_read(folder):
     path = folder / "evaluation.json"
     plain = json.loads(path.read_text())
     plain["format"] = "maniplvm.evaluation/1"

@@ -1,4 +1,4 @@
-"""`maniplvm compare`: evaluations side by side, in the shape of the paper's table."""
+"""`maniplvm compare`: compare evaluations in tables with the paper's columns."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from rich.markup import escape
 from maniplvm.cli.output import check_output, write_output
 from maniplvm.cli.page_tables import print_page
 from maniplvm.errors import UserError
-from maniplvm.evaluation.tables import WRITERS, Comparing, compare_runs, format_of
+from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, compare_runs, format_of
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
     out: Annotated[
-        Path | None, typer.Option(help="Write here; its ending tells the format.")
+        Path | None, typer.Option(help="Output file; its suffix decides the format.")
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(help=f"Of --out, or printed instead of tables: {', '.join(WRITERS)}."),
+        typer.Option(help=f"Format of --out, or of the printed output: {', '.join(WRITERS)}."),
     ] = None,
-    names: Annotated[str | None, typer.Option(help="What the runs are called: a,b.")] = None,
+    names: Annotated[str | None, typer.Option(help="Names of the runs: a,b.")] = None,
     reading: Annotated[
-        str, typer.Option(help="What unreadable answers count as: strict or published.")
+        str, typer.Option(help="How unparsed answers count: strict or published.")
     ] = "strict",
-    split: Annotated[str | None, typer.Option(help="Only these: id_test,ood_tasks.")] = None,
-    in_domain: Annotated[
-        str | None, typer.Option(help="Splits of the kind that was trained on.")
-    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only these splits: id_test,ood_tasks.")] = None,
+    in_domain: Annotated[str | None, typer.Option(help="Splits that are in domain.")] = None,
     out_of_domain: Annotated[
-        str | None, typer.Option(help="Splits of another kind; each other split stands alone.")
+        str | None,
+        typer.Option(help="Splits that are out of domain; other splits are shown separately."),
     ] = None,
     intervals: Annotated[bool, typer.Option(help="Show 95 % intervals.")] = False,
     against: Annotated[
@@ -43,24 +42,24 @@ def compare(
         str | None,
         typer.Option(help="Also show paired differences of all runs in this measure, such as iou."),
     ] = None,
-    common: Annotated[bool, typer.Option(help="Only samples that every run answered.")] = False,
+    common: Annotated[bool, typer.Option(help="Only samples that every run has.")] = False,
     published: Annotated[
-        bool, typer.Option(help="Published figures as grey rows, for reference.")
+        bool, typer.Option(help="Show published figures as grey reference rows.")
     ] = True,
     stack: Annotated[
-        bool, typer.Option(help="In --out too, a table for each group of columns.")
+        bool, typer.Option(help="Write one table per group of columns to --out.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Put evaluations side by side: a row for each model, in domain and out of domain.
+    """Compare evaluations in one table, with a row for each model.
 
-    Runs must share protocol and samples; what else differs is said above the table.
+    Runs must have the same protocol and common samples. Other differences are printed as warnings.
     """
     check_output(out)
     chosen = format_of(out, format)
     page = compare_runs(
         runs,
-        Comparing(
+        ComparisonOptions(
             names=_listed(names),
             reading=reading,
             splits=_listed(split),
@@ -86,7 +85,7 @@ def compare(
 
 
 def _listed(names: str | None) -> tuple[str, ...] | None:
-    """Names that are separated by commas."""
+    """The names in a comma-separated list."""
     if names is None:
         return None
     listed = tuple(name.strip() for name in names.split(","))

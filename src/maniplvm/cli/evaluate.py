@@ -1,4 +1,4 @@
-"""`maniplvm evaluate`: a model measured on a data set, and against an earlier measurement."""
+"""`maniplvm evaluate`: evaluate a model on a data set, and compare with an earlier evaluation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import TaskID
 
 from maniplvm.cli import evaluate_options as options
+from maniplvm.cli.deprecated import renamed_option
 from maniplvm.cli.evaluation_tables import comparison_table, headline, result_tables
 from maniplvm.cli.progress import progress_bar
 from maniplvm.cli.server_options import (
@@ -20,9 +21,9 @@ from maniplvm.cli.server_options import (
 )
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
+    ExecutionOptions,
     FilePredictor,
     ModelPredictor,
-    Physics,
     Predictor,
     Selection,
     compare,
@@ -33,7 +34,7 @@ from maniplvm.evaluation.predictors.baselines import PREFIX, resolve_baseline
 from maniplvm.evaluation.predictors.local import BATCH_SIZE
 from maniplvm.evaluation.predictors.server import (
     CONCURRENCY,
-    Patience,
+    RetryPolicy,
     ServerPredictor,
     record_usage,
 )
@@ -69,10 +70,13 @@ def evaluate_model(
     key_env: options.KeyEnv = None,
     concurrency: options.Concurrency = CONCURRENCY,
     requests_per_minute: options.RequestsPerMinute = None,
-    retries: options.Retries = Patience.retries,
-    timeout: options.Timeout = Patience.timeout_s,
-    connect_timeout: options.ConnectTimeout = Patience.connect_timeout_s,
-    give_up_after: options.GiveUpAfter = Patience.give_up_after,
+    retries: options.Retries = RetryPolicy.max_retries,
+    timeout: options.Timeout = RetryPolicy.timeout_s,
+    connect_timeout: options.ConnectTimeout = RetryPolicy.connect_timeout_s,
+    max_consecutive_failures: options.MaxConsecutiveFailures = (
+        RetryPolicy.max_consecutive_failures
+    ),
+    give_up_after: options.GiveUpAfter = None,
     extra: options.Extra = None,
     price_in: options.PriceIn = None,
     price_out: options.PriceOut = None,
@@ -81,14 +85,14 @@ def evaluate_model(
     baseline_data: options.BaselineData = None,
     against: options.Against = None,
 ) -> None:
-    """Measure a model: both tasks, every split, with 95 % intervals.
+    """Evaluate a model on all tasks and splits, with 95 % confidence intervals.
 
-    Interrupted, it continues where it stopped. Finished, it shows its result again.
+    An interrupted evaluation resumes with the same command. A finished one is only shown.
     """
     if (model is None) == (predictions is None):
-        raise UserError("name a model or --predictions, one of them")
+        raise UserError("give either a model or --predictions")
     if server is not None and model is None:
-        raise UserError("--server needs the name under which it serves the model")
+        raise UserError("--server needs the model's name on the server")
     if server is None:
         refuse_served_options(
             {
@@ -100,7 +104,7 @@ def evaluate_model(
             },
         )
     prices = read_prices(price_in, price_out)
-    console, bar = Console(), _Bar()
+    console, bar = Console(), _StageProgress()
     decoding = Decoding(temperature, top_p, max_new_tokens)
     predictor: Predictor
     if predictions is not None:
@@ -117,17 +121,22 @@ def evaluate_model(
             max_pixels=max_pixels,
             concurrency=concurrency,
             per_minute=requests_per_minute,
-            patience=Patience(
-                retries=retries,
+            retry_policy=RetryPolicy(
+                max_retries=retries,
                 timeout_s=timeout,
                 connect_timeout_s=connect_timeout,
-                give_up_after=give_up_after,
+                max_consecutive_failures=renamed_option(
+                    "--give-up-after",
+                    give_up_after,
+                    "--max-consecutive-failures",
+                    max_consecutive_failures,
+                ),
             ),
             key_variable=key_env,
             extra=read_extra(extra),
-            notice=bar.say,
+            notice=bar.print,
         )
-        bar.say(announcement(predictor))
+        bar.print(announcement(predictor))
     elif model is not None and model.startswith(PREFIX):
         predictor = resolve_baseline(model, baseline_data, seed)
     else:
@@ -159,13 +168,13 @@ def evaluate_model(
             selection=selection,
             protocol=protocol,
             preset=preset,
-            physics=Physics(workers, _listed(execute_splits)) if execute else None,
+            execution=ExecutionOptions(workers, _listed(execute_splits)) if execute else None,
             wrong_instruction=seed if wrong_instruction else None,
             command=["maniplvm", *sys.argv[1:]],
             progress=bar.advance,
         )
-    if not bar.moved:
-        console.print(f"{out}: already finished; this is its result")
+    if not bar.advanced:
+        console.print(f"{out}: already finished; this is the stored result")
     console.print(headline(result))
     for table in result_tables(result):
         console.print(table)
@@ -176,15 +185,15 @@ def evaluate_model(
         console.print(comparison_table(compare(against, out)))
 
 
-class _Bar:
-    """A bar for each stage on standard error; none where nobody watches."""
+class _StageProgress:
+    """A progress bar for each stage on standard error, if it is a terminal."""
 
     def __init__(self) -> None:
-        self.moved = False
+        self.advanced = False
         self._tasks: dict[str, TaskID] = {}
         self._progress = progress_bar()
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _StageProgress:
         self._progress.start()
         return self
 
@@ -192,17 +201,17 @@ class _Bar:
         self._progress.stop()
 
     def advance(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is."""
-        self.moved = True
+        """Update the bar of a stage."""
+        self.advanced = True
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
-    def say(self, message: str) -> None:
-        """Show a line above the bars."""
+    def print(self, message: str) -> None:
+        """Print a line above the bars."""
         self._progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _listed(names: str | None) -> tuple[str, ...] | None:
-    """Names that are separated by commas."""
+    """The names in a comma-separated list."""
     return None if names is None else tuple(name.strip() for name in names.split(","))

@@ -1,4 +1,4 @@
-"""The options of `maniplvm evaluate`, in the groups in which its help shows them."""
+"""The options of `maniplvm evaluate`, in the groups of its help."""
 
 from __future__ import annotations
 
@@ -14,101 +14,121 @@ def _option(panel: str, *arguments: Any, **settings: Any) -> Any:
     return typer.Option(*arguments, rich_help_panel=panel, **settings)
 
 
-_ASKED = "What is asked"
-_DECODING = "How it answers"
-_JUDGED = "How that is judged"
-_HERE = "A model on this machine"
-_SERVED = "A model behind a server"
-_ELSEWHERE = "Answers without a model"
+_SAMPLES = "Samples"
+_GENERATION = "Generation"
+_SCORING = "Scoring"
+_LOCAL = "Local model"
+_SERVER = "Model behind a server"
+_NO_MODEL = "Predictions files and baselines"
 
 Model = Annotated[
     str | None,
     typer.Argument(
-        help="A folder, an id on the Hugging Face Hub, embedded, a name that --server knows, or "
+        help="A folder, an id on the Hugging Face Hub, embedded, a model's name on --server, or "
         "baseline:constant, baseline:constant-per-task, baseline:nearest-instruction, "
         "baseline:random."
     ),
 ]
-Out = Annotated[Path, typer.Option(help="The evaluation's folder; continued if begun.")]
+Out = Annotated[Path, typer.Option(help="Folder of the evaluation; an interrupted one resumes.")]
 Against = Annotated[
-    Path | None, typer.Option(help="An earlier evaluation's folder, to compare with.")
+    Path | None, typer.Option(help="Folder of an earlier evaluation to compare with.")
 ]
 
-Data = Annotated[Path, _option(_ASKED, help="Data set folder that holds the samples.")]
-Splits = Annotated[str | None, _option(_ASKED, help="Such as id_test,ood_tasks; all.")]
-OneTask = Annotated[Task | None, _option(_ASKED, help="Only this task.")]
+Data = Annotated[Path, _option(_SAMPLES, help="Folder of the data set.")]
+Splits = Annotated[
+    str | None, _option(_SAMPLES, help="Splits, such as id_test,ood_tasks; default: all.")
+]
+OneTask = Annotated[Task | None, _option(_SAMPLES, help="Evaluate only this task.")]
 Limit = Annotated[
     int | None,
-    _option(_ASKED, min=1, help="Samples of each split and task at most, scenes whole."),
+    _option(_SAMPLES, min=1, help="Maximum number of samples per split and task, in whole scenes."),
 ]
-LimitSeed = Annotated[int, _option(_ASKED, min=0, help="Which scenes --limit takes.")]
+LimitSeed = Annotated[
+    int, _option(_SAMPLES, min=0, help="Seed of the choice of scenes under --limit.")
+]
 WrongInstruction = Annotated[
     bool,
-    _option(_ASKED, help="Ask with another category's instruction: is language used?"),
+    _option(
+        _SAMPLES, help="Use instructions of another category, to test whether language matters."
+    ),
 ]
 
-Temperature = Annotated[float, _option(_DECODING, help="0 is greedy.")]
-TopP = Annotated[float, _option(_DECODING, help="Draw from this share of probability.")]
-Draws = Annotated[int, _option(_DECODING, help="Completions of each sample.")]
-Seed = Annotated[int, _option(_DECODING, min=0, help="Of draws and wrong instructions.")]
-MaxNewTokens = Annotated[int, _option(_DECODING, help="Where a completion is cut.")]
+Temperature = Annotated[float, _option(_GENERATION, help="Sampling temperature; 0 is greedy.")]
+TopP = Annotated[float, _option(_GENERATION, help="Nucleus sampling probability.")]
+Draws = Annotated[int, _option(_GENERATION, help="Number of completions per sample.")]
+Seed = Annotated[
+    int, _option(_GENERATION, min=0, help="Seed of sampling and of wrong instructions.")
+]
+MaxNewTokens = Annotated[int, _option(_GENERATION, help="Maximum number of new tokens.")]
 FamilyName = Annotated[
     str | None,
-    _option(_DECODING, "--family", help="Frame and prompt, where the model does not tell them."),
+    _option(
+        _GENERATION, "--family", help="Model family (frame and prompt), if it is not detected."
+    ),
 ]
-MaxPixels = Annotated[int | None, _option(_DECODING, help="Largest area that it sees.")]
+MaxPixels = Annotated[
+    int | None, _option(_GENERATION, help="Largest image area, in square pixels.")
+]
 
-ProtocolName = Annotated[str, _option(_JUDGED, "--protocol", help="What is measured.")]
+ProtocolName = Annotated[
+    str, _option(_SCORING, "--protocol", help="Protocol that measures answers.")
+]
 PresetName = Annotated[
-    str, _option(_JUDGED, "--preset", help="paper, weighted, dense, or a YAML file.")
+    str,
+    _option(_SCORING, "--preset", help="Reward preset: paper, weighted, dense, or a YAML file."),
 ]
-Execute = Annotated[bool, _option(_JUDGED, help="Follow traces of simulated samples in physics.")]
-ExecuteSplits = Annotated[str | None, _option(_JUDGED, help="Follow traces of these splits only.")]
-Workers = Annotated[int, _option(_JUDGED, help="Processes that execute.")]
+Execute = Annotated[bool, _option(_SCORING, help="Execute traces of simulated samples in physics.")]
+ExecuteSplits = Annotated[
+    str | None, _option(_SCORING, help="Execute only traces of these splits.")
+]
+Workers = Annotated[int, _option(_SCORING, help="Number of processes for execution.")]
 
-BatchSize = Annotated[int, _option(_HERE, help="Completions made together.")]
-Adapter = Annotated[Path | None, _option(_HERE, help="Folder of a trained adapter.")]
-Dtype = Annotated[str, _option(_HERE, help="auto, bfloat16, float16, float32.")]
-Device = Annotated[str, _option(_HERE, help="auto, cpu, cuda:0, ...")]
+BatchSize = Annotated[int, _option(_LOCAL, help="Batch size of generation.")]
+Adapter = Annotated[Path | None, _option(_LOCAL, help="Folder of a LoRA adapter.")]
+Dtype = Annotated[str, _option(_LOCAL, help="auto, bfloat16, float16, float32.")]
+Device = Annotated[str, _option(_LOCAL, help="auto, cpu, cuda:0, ...")]
 
 Server = Annotated[
     str | None,
     _option(
-        _SERVED,
+        _SERVER,
         help="Base URL of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.",
     ),
 ]
 KeyEnv = Annotated[
     str | None,
-    _option(_SERVED, help="Environment variable that holds the key; OPENAI_API_KEY."),
+    _option(_SERVER, help="Environment variable with the API key; default: OPENAI_API_KEY."),
 ]
-Concurrency = Annotated[int, _option(_SERVED, help="Questions under way at once.")]
+Concurrency = Annotated[int, _option(_SERVER, help="Number of concurrent requests.")]
 RequestsPerMinute = Annotated[
-    float | None, _option(_SERVED, help="Send no more; all at once if not given.")
+    float | None, _option(_SERVER, help="Maximum request rate; default: no limit.")
 ]
-Retries = Annotated[int, _option(_SERVED, help="Further attempts after a passing failure.")]
-Timeout = Annotated[float, _option(_SERVED, help="Seconds until an answer must be there.")]
-ConnectTimeout = Annotated[float, _option(_SERVED, help="Seconds until a connection must stand.")]
-GiveUpAfter = Annotated[
-    int, _option(_SERVED, help="Stop after so many questions in a row without an answer.")
+Retries = Annotated[int, _option(_SERVER, help="Retries after a transient failure.")]
+Timeout = Annotated[float, _option(_SERVER, help="Time limit of a response, in seconds.")]
+ConnectTimeout = Annotated[float, _option(_SERVER, help="Time limit of connecting, in seconds.")]
+MaxConsecutiveFailures = Annotated[
+    int, _option(_SERVER, help="Stop after this many failed requests in a row.")
 ]
+GiveUpAfter = Annotated[int | None, _option(_SERVER, hidden=True)]
 Extra = Annotated[
     str | None,
-    _option(_SERVED, help="""Further fields of each request, as JSON: '{"top_k": 20}'."""),
+    _option(_SERVER, help="""Further fields of each request, as JSON: '{"top_k": 20}'."""),
 ]
 PriceIn = Annotated[
-    float | None, _option(_SERVED, help="Of a million tokens of questions, images included.")
+    float | None, _option(_SERVER, help="Price of a million prompt tokens, images included.")
 ]
-PriceOut = Annotated[float | None, _option(_SERVED, help="Of a million tokens of answers.")]
+PriceOut = Annotated[float | None, _option(_SERVER, help="Price of a million completion tokens.")]
 
 Predictions = Annotated[
     Path | None,
-    _option(_ELSEWHERE, help='JSONL of {"id", "text", "frame"?}, instead of a model.'),
+    _option(_NO_MODEL, help='JSONL file of {"id", "text", "frame"?}, instead of a model.'),
 ]
 FrameName = Annotated[
     str | None,
-    _option(_ELSEWHERE, "--frame", help="Frame of --predictions that name none; original pixels."),
+    _option(
+        _NO_MODEL, "--frame", help="Frame of --predictions without one; default: original pixels."
+    ),
 ]
 BaselineData = Annotated[
-    str | None, _option(_ELSEWHERE, help="DIR:SPLIT from which baselines learn.")
+    str | None, _option(_NO_MODEL, help="DIR:SPLIT that baselines are fitted to.")
 ]

@@ -1,4 +1,4 @@
-"""Evaluations and comparisons as tables for a terminal."""
+"""Evaluations and comparisons as terminal tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADINGS = {
         "success": "end < 20 px",
     },
 }
-"""Protocol `maniplvm`: what is shown of each task, with its heading."""
+"""Protocol `maniplvm`: the shown measures of each task, with their headings."""
 
 _COMPARED = {
     "iou": "IoU",
@@ -40,27 +40,27 @@ _COMPARED = {
     "execution": "executed",
     "parse_rate": "parsed",
 }
-"""What is shown of a comparison, with its heading."""
+"""The shown metrics of a comparison, with their headings."""
 
 _SHAPE = {Task.AFFORDANCE: "box", Task.TRAJECTORY: "trace", Task.POINTING: "points"}
 
 
 def headline(result: Evaluation) -> str:
-    """What was measured, in one line."""
+    """Model, data and settings in one line."""
     decoding = result.decoding
     temperature = decoding.get("temperature")
     how = f"temperature {temperature:g}, {decoding['draws']} draws" if temperature else "greedy"
     wrong = "" if result.wrong_instruction is None else ", wrong instructions"
-    left = ", ".join(f"{count} {reason}" for reason, count in result.not_measured.items())
+    excluded = ", ".join(f"{count} {reason}" for reason, count in result.not_measured.items())
     return (
         f"{result.model} on {result.data}: protocol {result.protocol}, "
         f"preset {result.preset}, {how if temperature is not None else 'fixed answers'}{wrong}"
-        f"{f'; not measured: {left}' if left else ''}"
+        f"{f'; not measured: {excluded}' if excluded else ''}"
     )
 
 
 def result_tables(result: Evaluation) -> Iterator[Table]:
-    """A table for each task: strict means with 95 % intervals, a row for each split."""
+    """A table for each task: strict means with 95 % intervals, one column per split."""
     for task in Task:
         rows = {split: tasks[task] for split, tasks in result.splits.items() if task in tasks}
         if rows:
@@ -68,7 +68,7 @@ def result_tables(result: Evaluation) -> Iterator[Table]:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Paired differences; `*` marks those whose 95 % interval leaves out 0."""
+    """Paired differences; `*` marks those whose 95 % interval excludes 0."""
     table = Table(title="after minus before, paired by sample")
     table.add_column("")
     for heading in ("n", "before", "after", "difference", "95 % interval", ""):
@@ -80,12 +80,12 @@ def comparison_table(comparison: Comparison) -> Table:
                 heading = f"{_SHAPE[task]}: {_COMPARED[name]}"
                 table.add_row(heading, *_difference(name, metrics[name]))
         table.add_section()
-    table.caption = f"before: {comparison.before}; * the interval leaves out 0"
+    table.caption = f"before: {comparison.before}; * the interval excludes 0"
     return table
 
 
 def _shown(task: Task, result: Evaluation) -> dict[str, str]:
-    """The measures of the table, each with its heading: for other protocols all, with units."""
+    """The measures of the table with their headings; other protocols show all, with units."""
     if result.protocol == MANIPLVM.name:
         return _HEADINGS[task]
     described = result.measures[task]["values"]
@@ -113,7 +113,7 @@ def _task_table(task: Task, rows: dict[str, TaskResult], result: Evaluation) -> 
         ("diversity", [_cell(result.diversity) for result in results]),
         ("area ratio", [_plain(result.area_ratio) for result in results]),
         ("length ratio", [_plain(result.length_ratio) for result in results]),
-        ("start, of the diagonal", [_plain(result.start_diagonal) for result in results]),
+        ("start / diagonal", [_plain(result.start_diagonal) for result in results]),
     ):
         if set(cells) != {"-"}:
             table.add_row(heading, *cells)
@@ -123,7 +123,7 @@ def _task_table(task: Task, rows: dict[str, TaskResult], result: Evaluation) -> 
         if result.failures
     }
     if failures:
-        table.caption = "could not be read, counted as the worst: " + "; ".join(
+        table.caption = "could not be parsed, counted as the worst: " + "; ".join(
             f"{split}: {text}" for split, text in failures.items()
         )
     return table

@@ -17,7 +17,7 @@ from maniplvm.cli.output import check_output, write_output
 from maniplvm.cli.progress import progress_bar
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
-    Matched,
+    MatchedPredictions,
     Prediction,
     bootstrap_mean,
     execute_answers,
@@ -80,7 +80,7 @@ def execute(
         console.print(f"{skipped} predictions answer affordance samples and are not executed")
 
 
-def _traces(matched: Matched, data: Path) -> tuple[list[Sample], list[Prediction]]:
+def _traces(matched: MatchedPredictions, data: Path) -> tuple[list[Sample], list[Prediction]]:
     pairs = [
         (sample, prediction)
         for sample, prediction in zip(matched.samples, matched.predictions, strict=True)

@@ -1,4 +1,4 @@
-"""A page of tables on a terminal."""
+"""A page of comparison tables on a terminal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.text import Text
 from maniplvm.evaluation.tables import Cell, Heading, Page, Table
 
 _LABEL_WIDTH = 8
-_ANY_WIDTH = 10_000
+_MAX_WIDTH = 10_000
 
 
 def print_page(console: Console, page: Page, intervals: bool = False) -> None:
     """Print warnings, a table for each group of columns, and notes.
 
-    A table that is wider than the terminal is broken between its bands.
+    A table that is wider than the terminal is split between bands.
     """
     for warning in page.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
@@ -42,12 +42,12 @@ def _fitting(table: Table, console: Console, intervals: bool) -> Iterator[Table]
 
 
 def _width(console: Console, table: TerminalTable) -> int:
-    anything = console.options.update(max_width=_ANY_WIDTH)
-    return console.measure(table, options=anything).maximum
+    unlimited = console.options.update(max_width=_MAX_WIDTH)
+    return console.measure(table, options=unlimited).maximum
 
 
 def _table(table: Table, intervals: bool) -> TerminalTable:
-    """Names give way where the terminal is narrow, figures never."""
+    """A terminal table; a narrow terminal wraps names, never figures."""
     group = table.headings[0].group
     shown = TerminalTable(
         title=Text(f"{group} · {table.title}"),
@@ -81,14 +81,14 @@ def _heading(heading: Heading) -> Text:
 def _cell(heading: Heading, cell: Cell, intervals: bool) -> Text:
     text = Text(cell.text, style="bold" if cell.best else "")
     if cell.clear and cell.value is not None:
-        text.append("*", style=_verdict(heading, cell.value))
+        text.append("*", style=_difference_style(heading, cell.value))
     if intervals and cell.span:
         text.append("\n" + cell.span.replace(" to ", " to\n"), style="dim")
     return text
 
 
-def _verdict(heading: Heading, difference: float) -> str:
-    """Green for better, red for worse, plain where the heading tells no direction."""
+def _difference_style(heading: Heading, difference: float) -> str:
+    """Green for better, red for worse, plain if neither direction is better."""
     if heading.lower_is_better is None:
         return ""
     return "green" if (difference < 0) == heading.lower_is_better else "red"

@@ -1,4 +1,4 @@
-"""`maniplvm predict`: one image, one instruction, one answer."""
+"""`maniplvm predict`: the answer to one instruction about one image."""
 
 from __future__ import annotations
 
@@ -27,42 +27,48 @@ def predict(
     model: Annotated[
         str,
         typer.Argument(
-            help="A folder, an id on the Hugging Face Hub, embedded, or a name that --server knows."
+            help="A folder, an id on the Hugging Face Hub, embedded, or a model's name on --server."
         ),
     ],
     image: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
-    instruction: Annotated[str, typer.Argument(help="What the robot is told to do.")],
-    task: Annotated[Task, typer.Option(help="A box (affordance) or a path (trajectory).")],
-    out: Annotated[Path | None, typer.Option(help="Draw the answer on the image here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Draw from this share of probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of a sampled answer.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(help="Where the text is cut.")] = 256,
-    family: Annotated[
-        str | None, typer.Option(help="Frame and prompt, where the model does not tell them.")
+    instruction: Annotated[str, typer.Argument(help="The robot's instruction.")],
+    task: Annotated[
+        Task, typer.Option(help="affordance gives a box, trajectory a trace, pointing points.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the image with the drawn answer here.")
     ] = None,
-    adapter: Annotated[Path | None, typer.Option(help="Folder of a trained adapter.")] = None,
-    max_pixels: Annotated[int | None, typer.Option(help="Largest area that it sees.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Nucleus sampling probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.")] = 0,
+    max_new_tokens: Annotated[int, typer.Option(help="Maximum number of new tokens.")] = 256,
+    family: Annotated[
+        str | None, typer.Option(help="Model family (frame and prompt), if it is not detected.")
+    ] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Largest image area, in square pixels.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16, float32.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
     server: Annotated[
-        str | None, typer.Option(help="Ask a model behind this server; see docs/servers.md.")
+        str | None, typer.Option(help="Base URL of the server of the model; see docs/servers.md.")
     ] = None,
     key_env: Annotated[
-        str | None, typer.Option(help="Environment variable that holds its key; OPENAI_API_KEY.")
+        str | None,
+        typer.Option(help="Environment variable with the API key; default: OPENAI_API_KEY."),
     ] = None,
 ) -> None:
-    """Ask a model about one image: text, answer in the image's pixels, and an overlay.
+    """Show a model's answer for one image: the completion, the answer in pixels, and an overlay.
 
-    A photo that its camera marked as turned is turned upright first; pixels are those of the
-    upright image.
+    An image with an EXIF orientation is rotated upright first; pixels refer to the upright image.
     """
     check_output(out)
     if not instruction.strip():
-        raise UserError("the instruction is empty; say what the robot is to do")
+        raise UserError("the instruction is empty; give the robot's instruction")
     decoding = Decoding(temperature, top_p, max_new_tokens)
-    picture = _image(image)
+    encoded = _image(image)
     if server is not None:
         refuse_local_options(adapter=adapter, dtype=dtype, device=device)
         served = ServerPredictor(
@@ -76,8 +82,8 @@ def predict(
             notice=_notice,
         )
         _notice(announcement(served))
-        reply, frame = served.answer(instruction, task, picture.data, picture.size)
-        answer = parse_answer(reply, task, frame)
+        completion, frame = served.answer(instruction, task, encoded.data, encoded.size)
+        answer = parse_answer(completion, task, frame)
     else:
         refuse_served_options({"--key-env": key_env is not None})
         loaded = load_model(
@@ -88,15 +94,15 @@ def predict(
             dtype=dtype,
             device=device,
         )
-        reply, answer = answer_question(
-            loaded, instruction, task, picture.data, picture.size, decoding, seed
+        completion, answer = answer_question(
+            loaded, instruction, task, encoded.data, encoded.size, decoding, seed
         )
     if as_json:
-        typer.echo(json.dumps(_record(model, image, instruction, picture, reply, answer)))
+        typer.echo(json.dumps(_record(model, image, instruction, encoded, completion, answer)))
     else:
-        _print(reply, answer, picture)
+        _print(completion, answer, encoded)
     if out is not None:
-        _draw(out, picture, answer, quiet=as_json)
+        _draw(out, encoded, answer, quiet=as_json)
 
 
 def _notice(message: str) -> None:
@@ -111,12 +117,12 @@ def _image(path: Path) -> EncodedImage:
 
 
 def _record(
-    model: str, image: Path, instruction: str, picture: EncodedImage, text: str, answer: Answer
+    model: str, image: Path, instruction: str, encoded: EncodedImage, text: str, answer: Answer
 ) -> dict[str, object]:
     return {
         "model": model,
         "image": str(image),
-        "image_size": list(picture.size),
+        "image_size": list(encoded.size),
         "instruction": instruction,
         "task": answer.task.value,
         "text": text,
@@ -139,7 +145,7 @@ def _print(text: str, answer: Answer, image: EncodedImage) -> None:
     console.print(text, markup=False, highlight=False)
     width, height = image.size
     if answer.value is None:
-        console.print(f"no answer could be read: {answer.status}")
+        console.print(f"no answer could be parsed: {answer.status}")
         return
     numbers = json.dumps(answer.value.round(1).tolist())
     console.print(
@@ -160,4 +166,4 @@ def _draw(path: Path, image: EncodedImage, answer: Answer, quiet: bool) -> None:
     except (OSError, ValueError) as error:
         raise UserError(f"--out {path}: cannot be written ({error})") from error
     if not quiet:
-        Console().print(f"drew it on {path}")
+        Console().print(f"wrote {path}")

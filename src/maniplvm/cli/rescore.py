@@ -1,4 +1,4 @@
-"""`maniplvm rescore`: the same predictions under other protocols, without the model."""
+"""`maniplvm rescore`: score stored predictions under other protocols, without the model."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from maniplvm.evaluation import PROTOCOLS, rescore
 
 
 def rescore_folder(
-    folder: Annotated[Path, typer.Argument(help="A folder that `maniplvm evaluate` wrote.")],
-    protocol: Annotated[list[str], typer.Option(help=f"{', '.join(PROTOCOLS)}; repeatable.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished evaluation.")],
+    protocol: Annotated[
+        list[str], typer.Option(help=f"Protocol: {', '.join(PROTOCOLS)}; repeatable.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to; default: FOLDER/rescored/PROTOCOL."),
+        typer.Option(help="Output folder; default: FOLDER/rescored/PROTOCOL."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The data set, if it has moved.")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="What is rewarded; default: as it was evaluated.")
+        str | None, typer.Option(help="Reward preset; default: that of the evaluation.")
     ] = None,
 ) -> None:
     """Score the predictions of a finished evaluation under other protocols.
 
-    The model is not needed, and the earlier result stays as it is.
+    The model is not needed, and the earlier result is kept.
     """
     names = [each for name in protocol for each in name.split(",")]
     results = rescore(
@@ -39,8 +41,8 @@ def rescore_folder(
         command=["maniplvm", *sys.argv[1:]],
     )
     console = Console()
-    for place, result in results.items():
+    for target, result in results.items():
         console.print(headline(result))
         for table in result_tables(result):
             console.print(table)
-        console.print(f"written to {place}", highlight=False, soft_wrap=True)
+        console.print(f"written to {target}", highlight=False, soft_wrap=True)

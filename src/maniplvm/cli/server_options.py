@@ -1,4 +1,4 @@
-"""A model behind a server, from what the command line says about it; and what it took."""
+"""Command-line options of a model behind a server, and the summary of its usage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_extra(text: str | None) -> dict[str, Any]:
     """The fields of `--extra`.
 
     Raises:
-        UserError: no JSON object.
+        UserError: the text is not a JSON object.
     """
     if text is None:
         return {}
@@ -30,10 +30,10 @@ def read_extra(text: str | None) -> dict[str, Any]:
 
 
 def read_prices(price_in: float | None, price_out: float | None) -> Prices | None:
-    """Both prices or none.
+    """The prices, or None if none is given.
 
     Raises:
-        UserError: only one, or one below 0.
+        UserError: only one is given, or one is below 0.
     """
     if price_in is None and price_out is None:
         return None
@@ -45,13 +45,13 @@ def read_prices(price_in: float | None, price_out: float | None) -> Prices | Non
 
 
 def refuse_served_options(given: Mapping[str, bool]) -> None:
-    """Options that have no effect on a model on this machine.
+    """Refuse options that have no effect on a local model.
 
     Args:
-        given: By option, whether it was given.
+        given: Whether each option was given.
 
     Raises:
-        UserError: names those that were given.
+        UserError: an option was given.
     """
     _refuse(given, "a model behind a --server")
 
@@ -59,10 +59,10 @@ def refuse_served_options(given: Mapping[str, bool]) -> None:
 def refuse_local_options(
     *, adapter: Path | None, dtype: str, device: str, batch_size: int = BATCH_SIZE
 ) -> None:
-    """Options that have no effect on a model behind a server.
+    """Refuse options that have no effect on a model behind a server.
 
     Raises:
-        UserError: names those that were given.
+        UserError: an option was given.
     """
     given = {
         "--adapter": adapter is not None,
@@ -74,27 +74,27 @@ def refuse_local_options(
 
 
 def _refuse(given: Mapping[str, bool], where: str) -> None:
-    useless = [name for name, is_given in given.items() if is_given]
-    if useless:
-        raise UserError(f"{', '.join(useless)} would have no effect: only for {where}")
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused:
+        raise UserError(f"{', '.join(unused)} would have no effect: only for {where}")
 
 
 def announcement(predictor: ServerPredictor) -> str:
-    """How a served model will be asked: a frame that nobody named must at least be seen."""
+    """The model, its server and its family; shown because the family may be detected."""
     return f"{predictor.name} at {predictor.server}: family {predictor.family}"
 
 
 def usage_line(usage: Usage, prices: Prices | None) -> str:
-    """Tokens, ends and cost on one line."""
+    """Tokens, finish reasons and cost on one line."""
     parts = [
-        f"{usage.completions} completions: {usage.prompt_tokens:,} tokens asked, "
-        f"{usage.completion_tokens:,} answered"
+        f"{usage.completions} completions: {usage.prompt_tokens:,} prompt tokens, "
+        f"{usage.completion_tokens:,} completion tokens"
     ]
     if usage.uncounted:
-        parts.append(f"{usage.uncounted} not counted by the server")
-    odd = [f"{number} {end}" for end, number in usage.finish.items() if end != "stop"]
-    if odd:
-        parts.append("ended otherwise than by themselves: " + ", ".join(odd))
+        parts.append(f"{usage.uncounted} without token counts from the server")
+    other = [f"{count} {reason}" for reason, count in usage.finish.items() if reason != "stop"]
+    if other:
+        parts.append("finish reasons other than stop: " + ", ".join(other))
     if prices is not None:
         parts.append(f"cost {usage.cost(prices):.4f}")
     return "; ".join(parts)

@@ -1,7 +1,7 @@
-"""Measuring: predictors, protocols, intervals, physics, and two models side by side."""
+"""Evaluation: predictors, protocols, confidence intervals, execution in simulation, comparisons."""
 
-from maniplvm.evaluation.evaluate import Physics, Selection, evaluate
-from maniplvm.evaluation.execution import can_be_executed, execute_answers
+from maniplvm.evaluation.evaluate import evaluate
+from maniplvm.evaluation.execution import ExecutionOptions, can_be_executed, execute_answers
 from maniplvm.evaluation.predictors.baselines import (
     BASELINES,
     ConstantBaseline,
@@ -11,17 +11,32 @@ from maniplvm.evaluation.predictors.baselines import (
 )
 from maniplvm.evaluation.predictors.local import ModelPredictor
 from maniplvm.evaluation.predictors.predictions import (
-    Matched,
+    MatchedPredictions,
     Prediction,
     match_predictions,
     read_predictions,
 )
 from maniplvm.evaluation.predictors.predictor import FilePredictor, Predictor
-from maniplvm.evaluation.predictors.server import Patience, ServerPredictor
-from maniplvm.evaluation.protocols import PROTOCOLS, Habit, Measure, Protocol, Reads, TaskProtocol
+from maniplvm.evaluation.predictors.server import RetryPolicy, ServerPredictor
+from maniplvm.evaluation.protocols import (
+    PROTOCOLS,
+    AnswerType,
+    Measure,
+    Outcome,
+    Protocol,
+    TaskProtocol,
+    UnreadablePolicy,
+)
+from maniplvm.evaluation.records import (
+    CategoryResult,
+    Evaluation,
+    ScoredSample,
+    TaskResult,
+    read_evaluation,
+    read_samples,
+)
 from maniplvm.evaluation.rescore import rescore
-from maniplvm.evaluation.results import CategoryResult, Evaluation, TaskResult, read_evaluation
-from maniplvm.evaluation.scored import Outcome, ScoredSample, read_samples
+from maniplvm.evaluation.selection import Selection
 from maniplvm.evaluation.statistics.comparison import Comparison, Difference, compare
 from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_mean
 from maniplvm.evaluation.statistics.summary import TaskSummary, summarise
@@ -29,32 +44,32 @@ from maniplvm.evaluation.statistics.summary import TaskSummary, summarise
 __all__ = [
     "BASELINES",
     "PROTOCOLS",
+    "AnswerType",
     "CategoryResult",
     "Comparison",
     "ConstantBaseline",
     "Difference",
     "Evaluation",
+    "ExecutionOptions",
     "FilePredictor",
-    "Habit",
     "Interval",
-    "Matched",
+    "MatchedPredictions",
     "Measure",
     "ModelPredictor",
     "NearestInstructionBaseline",
     "Outcome",
-    "Patience",
-    "Physics",
     "Prediction",
     "Predictor",
     "Protocol",
     "RandomBaseline",
-    "Reads",
+    "RetryPolicy",
     "ScoredSample",
     "Selection",
     "ServerPredictor",
     "TaskProtocol",
     "TaskResult",
     "TaskSummary",
+    "UnreadablePolicy",
     "bootstrap_mean",
     "can_be_executed",
     "compare",

@@ -1,13 +1,14 @@
-"""Answers followed in physics: the one way from predictions to executions."""
+"""Execution of predicted traces in simulation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction
-from maniplvm.evaluation.scored import read_answer
+from maniplvm.evaluation.scoring import read_answer
 from maniplvm.simulation.provenance import is_simulated, task_of
 from maniplvm.simulation.worlds import require_mujoco
 from maniplvm.tasks import Sample, Task
@@ -16,8 +17,29 @@ if TYPE_CHECKING:
     from maniplvm.simulation.execution import Execution
 
 TIMEOUT = 20.0
-"""Most seconds for one motion."""
-_PIECE = 64
+"""Time limit of one execution [s]."""
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ExecutionOptions:
+    """Which traces are executed in simulation, and how.
+
+    Attributes:
+        workers: Number of processes.
+        splits: Only traces of these splits; None executes all possible ones.
+    """
+
+    workers: int = 2
+    splits: tuple[str, ...] | None = None
+
+    def includes(self, sample: Sample) -> bool:
+        """Whether answers to this sample are executed, and the verifier can check its task."""
+        from maniplvm.simulation.execution import UNRELIABLE_TASKS
+
+        chosen = self.splits is None or sample.split in self.splits
+        reliable = task_of(sample) not in UNRELIABLE_TASKS
+        return chosen and reliable and can_be_executed(sample)
 
 
 def can_be_executed(sample: Sample) -> bool:
@@ -32,21 +54,21 @@ def execute_answers(
     timeout: float = TIMEOUT,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> Iterator[tuple[Prediction, Execution]]:
-    """Follow predicted traces; needs the simulator, but no OpenGL.
+    """Execute predicted traces; this needs the simulator, but no OpenGL.
 
     Args:
         predictions: B predictions.
         samples: Their B samples, all of which can be executed.
-        workers: Processes.
-        timeout: Most seconds for one motion.
-        progress: Told how many more have finished.
+        workers: Number of processes.
+        timeout: Time limit of one execution [s].
+        progress: Called with the number of further finished executions.
 
     Yields:
-        Each prediction with what became of it, samples of one category together: a caller may
-        write them down as they come.
+        Each prediction with its execution. Samples of one category come together, and a caller may
+        store results as they come.
 
     Raises:
-        UserError: the simulator is missing, a sample does not come from it, or a bad frame.
+        UserError: the simulator is missing, a sample is not simulated, or a frame is invalid.
     """
     for sample in samples:
         if not can_be_executed(sample):
@@ -57,15 +79,15 @@ def execute_answers(
     from maniplvm.simulation.execution import ExecutionJob, ExecutionPool
 
     jobs = [
-        (said, ExecutionJob(sample, read_answer(said, sample).value))
-        for said, sample in zip(predictions, samples, strict=True)
+        (prediction, ExecutionJob(sample, read_answer(prediction, sample).value))
+        for prediction, sample in zip(predictions, samples, strict=True)
     ]
     jobs.sort(key=lambda pair: task_of(pair[1].sample))
     if not jobs:
         return
     with ExecutionPool(workers, timeout) as pool:
-        for start in range(0, len(jobs), _PIECE):
-            piece = jobs[start : start + _PIECE]
-            executions = pool.run([job for _, job in piece], progress)
-            for (said, _), execution in zip(piece, executions, strict=True):
-                yield said, execution
+        for start in range(0, len(jobs), _BATCH):
+            batch = jobs[start : start + _BATCH]
+            executions = pool.run([job for _, job in batch], progress)
+            for (prediction, _), execution in zip(batch, executions, strict=True):
+                yield prediction, execution

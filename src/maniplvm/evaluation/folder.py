@@ -1,4 +1,4 @@
-"""The folder of an evaluation: written as it comes, continued where it stopped, never mixed."""
+"""The folder of an evaluation, which an interrupted run resumes: settings, completions, executions."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ from typing import IO, Any
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction, read_predictions
-from maniplvm.evaluation.scored import Outcome
+from maniplvm.evaluation.protocols import Outcome
 from maniplvm.files import unwritable, write_json
+
+PREDICTIONS_FILE = "predictions.jsonl"
+EXECUTIONS_FILE = "executions.jsonl"
+SETTINGS_FILE = "settings.json"
 
 _FORMAT = "maniplvm.evaluation-settings/1"
 
 
-class Journal:
-    """A file of lines that only grows, by one process at a time.
+class AppendOnlyFile:
+    """A text file to which one process at a time appends lines.
 
-    A line is there as a whole or not at all: one that was cut short, by a crash or a full disk,
-    is dropped.
+    The file holds whole lines only. A line that was cut by a crash or a full disk is removed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open it for appending, and create it if it is missing.
+        """Open the file for appending, and create it if it is missing.
 
         Raises:
-            UserError: it cannot be written, or another process writes it now.
+            UserError: the file cannot be written, or another process is writing it.
         """
         self.path = path
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise unwritable(path, error) from error
-        if _is_written_by_another(self._file):
+        if _is_locked(self._file):
             self._file.close()
             raise UserError(
-                f"{path}: another process writes it now; wait for it, or choose another --out"
+                f"{path}: another process is writing it; wait for it, or choose another --out"
             )
-        _drop_torn_line(path)
+        _remove_partial_line(path)
 
     def append(self, line: str) -> None:
-        """Add a line, its end included; it is with the operating system when this returns.
+        """Append a line with its newline; it has reached the operating system on return.
 
         Raises:
-            UserError: it could not be written; the file then ends with the line before.
+            UserError: it could not be written; the file then ends with the previous line.
         """
         whole = self._file.seek(0, os.SEEK_END)
         rest = memoryview(line.encode())
@@ -59,10 +62,10 @@ class Journal:
             raise unwritable(self.path, error) from error
 
     def close(self) -> None:
-        """End writing."""
+        """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> AppendOnlyFile:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,62 +73,58 @@ class Journal:
 
 
 class EvaluationFolder:
-    """What an evaluation has so far.
+    """The stored state of an evaluation.
 
-    `settings.json` says what was asked (model, decoding, data, samples) and how it was last
-    scored. Completions may only be continued under the same asking; scoring may change freely.
+    `settings.json` holds the settings that affect the completions (model, decoding, data, samples)
+    and the last scoring settings. An evaluation resumes only with the same settings; the scoring
+    settings may change.
     """
 
-    def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
-        """Begin an evaluation, or continue one.
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Start an evaluation, or resume one.
 
         Args:
-            folder: Created if it is missing.
-            asked: All that decides the completions, JSON-ready.
+            folder: The folder, created if it is missing.
+            settings: All settings that affect the completions, as JSON data.
 
         Raises:
-            UserError: the folder holds an evaluation that asked something else, or other files.
+            UserError: the folder holds an evaluation with other settings, or other files.
         """
         self.folder = folder
-        self._asked = json.loads(json.dumps(asked))
-        self._settings = folder / "settings.json"
+        self._settings = json.loads(json.dumps(settings))
+        self._settings_path = folder / SETTINGS_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be a folder ({error.strerror})") from error
-        self._scored: Any = None
-        if self._settings.exists():
-            self._continue()
+            raise UserError(f"{folder}: the folder cannot be created ({error.strerror})") from error
+        self._scoring: Any = None
+        if self._settings_path.exists():
+            self._resume()
         elif self.predictions_path.exists():
             raise UserError(
-                f"{folder}: holds predictions, but no settings.json that says whose; "
-                "choose another --out"
+                f"{folder}: has predictions, but no settings.json; choose another --out"
             )
         else:
             self._write()
 
     @property
     def predictions_path(self) -> Path:
-        """Completions as they came."""
-        return self.folder / "predictions.jsonl"
+        """The file of completions, in the order of arrival."""
+        return self.folder / PREDICTIONS_FILE
 
     @property
-    def samples_path(self) -> Path:
-        """Scored completions."""
-        return self.folder / "samples.jsonl"
+    def executions_path(self) -> Path:
+        """The file of execution outcomes, in the order of arrival."""
+        return self.folder / EXECUTIONS_FILE
 
     def is_scored(self, scoring: Mapping[str, Any]) -> bool:
-        """Whether the evaluation is finished, and was scored in this way."""
-        return self._scored == json.loads(json.dumps(scoring))
+        """Whether the evaluation is finished, with these scoring settings."""
+        return self._scoring == json.loads(json.dumps(scoring))
 
     def finish(self, scoring: Mapping[str, Any]) -> None:
-        """Note that it was scored in this way."""
-        self._scored = json.loads(json.dumps(scoring))
+        """Store that it is finished, with these scoring settings."""
+        self._scoring = json.loads(json.dumps(scoring))
         self._write()
-
-    def journal(self, name: str) -> Journal:
-        """A file of this folder to append to."""
-        return Journal(self.folder / name)
 
     def predictions(self) -> list[Prediction]:
         """The completions so far."""
@@ -136,22 +135,17 @@ class EvaluationFolder:
         """The executions so far, by id and draw."""
         return {
             (record["id"], record["draw"]): Outcome(record["success"], record["reason"])
-            for record in _records(self.folder / "executions.jsonl")
+            for record in _records(self.executions_path)
         }
 
-    def _continue(self) -> None:
-        try:
-            content = json.loads(self._settings.read_text(encoding="utf-8"))
-            known, before = content["format"] == _FORMAT, content["asked"]
-            self._scored = content["scored"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+    def _resume(self) -> None:
+        content = _read_settings_file(self._settings_path)
+        if content["format"] != _FORMAT:
             raise UserError(
-                f"{self._settings}: not the settings of an evaluation ({error!r}); "
-                "choose another --out"
-            ) from error
-        if not known:
-            raise UserError(f"{self._settings}: not of this version; choose another --out")
-        difference = _first_difference(before, self._asked)
+                f"{self._settings_path}: has another format version; choose another --out"
+            )
+        self._scoring = content["scored"]
+        difference = _first_difference(content["asked"], self._settings)
         if difference is not None:
             key, old, new = difference
             raise UserError(
@@ -160,8 +154,31 @@ class EvaluationFolder:
             )
 
     def _write(self) -> None:
-        content = {"format": _FORMAT, "asked": self._asked, "scored": self._scored}
-        write_json(self._settings, content)
+        content = {"format": _FORMAT, "asked": self._settings, "scored": self._scoring}
+        write_json(self._settings_path, content)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of an evaluation that affect its completions, from `settings.json`.
+
+    Raises:
+        UserError: the folder has no such file, or a damaged one.
+    """
+    return dict(_read_settings_file(folder / SETTINGS_FILE)["asked"])
+
+
+def _read_settings_file(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {key: content[key] for key in ("format", "asked", "scored")}
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); give a folder that `maniplvm evaluate` wrote"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not the settings of an evaluation ({error!r}); choose another folder"
+        ) from error
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -171,16 +188,16 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def _is_written_by_another(file: IO[bytes]) -> bool:
-    """Whether another process holds the file's lock; if none does, it is ours until we close it."""
+def _is_locked(file: IO[bytes]) -> bool:
+    """Whether another process holds the lock; otherwise this process holds it until the file closes."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:  # a file system without locks cannot tell, and is written as before
+    except OSError as error:  # on a file system without locks the file is written without one
         return error.errno in (errno.EAGAIN, errno.EACCES)
     return False
 
 
-def _drop_torn_line(path: Path) -> None:
+def _remove_partial_line(path: Path) -> None:
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         with path.open("r+b") as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.scored import read_samples
+from maniplvm.evaluation.records import read_samples
 from maniplvm.evaluation.statistics.comparison import Difference, compare_samples
 from maniplvm.experiments.stages import Stage
 from maniplvm.tasks import Task

@@ -13,7 +13,7 @@ from maniplvm.evaluation import (
 )
 from maniplvm.evaluation.predictors.baselines import parse_split
 from maniplvm.evaluation.predictors.baselines.nearest_instruction import InstructionIndex
-from maniplvm.evaluation.scored import read_answer
+from maniplvm.evaluation.scoring import read_answer
 from maniplvm.tasks import BoxTarget, RegionTarget, Task, TraceTarget
 from tests.cli.images import png
 from tests.evaluation.scenery import sample, stored
@@ -28,7 +28,7 @@ def trace(seed, points, category="open"):
 
 
 @pytest.fixture
-def taught(tmp_path):
+def fitted_data(tmp_path):
     """Three boxes and traces at one place, and one far away, all of another category."""
     low, high = [[8, 8], [16, 8], [16, 16]], [[40, 30], [48, 30], [48, 40]]
     samples = [
@@ -37,7 +37,7 @@ def taught(tmp_path):
         *(trace(seed, np.array(low) + [seed, 0]) for seed in range(3)),
         trace(9, high, "close"),
     ]
-    return stored(tmp_path / "taught", samples)
+    return stored(tmp_path / "data", samples)
 
 
 def answers(baseline, samples):
@@ -47,27 +47,27 @@ def answers(baseline, samples):
     return [found[each.id].value for each in samples]
 
 
-def test_the_constant_is_the_best_single_answer_of_its_teaching_split(taught):
+def test_the_constant_is_the_best_single_answer_of_its_split(fitted_data):
     asked = [sample(Task.AFFORDANCE, "close"), sample(Task.TRAJECTORY, "push")]
-    said_box, said_trace = answers(ConstantBaseline(str(taught), "train"), asked)
+    said_box, said_trace = answers(ConstantBaseline(str(fitted_data), "train"), asked)
     np.testing.assert_allclose(said_box, [9, 8, 25, 24], atol=0.1)  # the middle of the three
     np.testing.assert_allclose(said_trace, [[9, 8], [17, 8], [17, 16]], atol=0.1)
 
 
-def test_a_constant_for_each_category_falls_back_to_the_common_one(taught):
+def test_an_unknown_category_gets_the_overall_constant(fitted_data):
     asked = [sample(Task.AFFORDANCE, category) for category in ("close", "push")]
-    known, unseen = answers(ConstantBaseline(str(taught), "train", per_category=True), asked)
+    known, unseen = answers(ConstantBaseline(str(fitted_data), "train", per_category=True), asked)
     np.testing.assert_allclose(known, [40, 30, 60, 46], atol=0.1)
     np.testing.assert_allclose(unseen, [9, 8, 25, 24], atol=0.1)
 
 
-def test_a_constant_is_a_share_of_the_image(taught):
+def test_a_constant_is_a_share_of_the_image(fitted_data):
     large = replace(sample(Task.AFFORDANCE), image_size=(640, 480), image=png(640, 480))
-    (said,) = answers(ConstantBaseline(str(taught), "train"), [large])
+    (said,) = answers(ConstantBaseline(str(fitted_data), "train"), [large])
     np.testing.assert_allclose(said, [90, 80, 250, 240], atol=1)
 
 
-def test_a_trace_that_no_answer_may_be_is_never_the_constant(tmp_path):
+def test_a_trace_with_too_many_points_is_never_the_constant(tmp_path):
     long = [[float(x), 10.0] for x in range(12)]
     data = stored(tmp_path / "long", [trace(seed, long) for seed in range(3)])
     (said,) = answers(ConstantBaseline(str(data), "train"), [sample(Task.TRAJECTORY)])
@@ -75,9 +75,9 @@ def test_a_trace_that_no_answer_may_be_is_never_the_constant(tmp_path):
     np.testing.assert_allclose(said[[0, -1]], [[0, 10], [11, 10]], atol=0.1)
 
 
-def test_a_split_that_does_not_teach_the_task_is_named(tmp_path):
+def test_a_split_without_the_task_is_named(tmp_path):
     data = stored(tmp_path / "boxes", [box(0, [1, 1, 9, 9])])
-    with pytest.raises(UserError, match="split train teaches no trajectory"):
+    with pytest.raises(UserError, match="split train has no trajectory sample to fit to"):
         list(ConstantBaseline(str(data), "train").predict([sample(Task.TRAJECTORY)]))
 
 
@@ -93,13 +93,13 @@ def test_random_answers_depend_on_seed_and_sample_alone():
 
 
 @pytest.mark.parametrize("text", ["datasets/kitchen", ":train", "datasets/kitchen:"])
-def test_a_teaching_split_is_named_as_dir_and_split(text):
+def test_a_split_is_given_as_dir_and_split(text):
     assert parse_split("a:b/c:train") == ("a:b/c", "train")
     with pytest.raises(UserError, match="expected DIR:SPLIT"):
         parse_split(text)
 
 
-def told(instruction, xyxy, seed=0):
+def instructed_box(instruction, xyxy, seed=0):
     return replace(box(seed, xyxy, instruction.split()[0]), instruction=instruction)
 
 
@@ -107,11 +107,11 @@ def told(instruction, xyxy, seed=0):
 def instructed(tmp_path):
     """Three instructions; one of them with two views whose boxes differ a little."""
     samples = [
-        told("open the top drawer", [0, 0, 8, 8]),
-        told("close the red door", [20, 20, 30, 30]),
-        told("press the button of the coffee machine", [40, 8, 50, 18], 0),
-        told("press the button of the coffee machine", [42, 8, 52, 18], 1),
-        told("press the button of the coffee machine", [44, 8, 54, 18], 2),
+        instructed_box("open the top drawer", [0, 0, 8, 8]),
+        instructed_box("close the red door", [20, 20, 30, 30]),
+        instructed_box("press the button of the coffee machine", [40, 8, 50, 18], 0),
+        instructed_box("press the button of the coffee machine", [42, 8, 52, 18], 1),
+        instructed_box("press the button of the coffee machine", [44, 8, 54, 18], 2),
         trace(0, [[8, 8], [16, 8], [16, 16]]),
     ]
     return str(stored(tmp_path / "instructed", samples))
@@ -124,7 +124,7 @@ def asked(*instructions):
     ]
 
 
-def test_the_nearest_instruction_answers(instructed):
+def test_the_answer_is_that_of_the_nearest_instruction(instructed):
     questions = asked("Close the door, please!", "the drawer: open it", "use the coffee machine")
     door, drawer, coffee = answers(NearestInstructionBaseline(instructed, "train"), questions)
     np.testing.assert_allclose(door, [20, 20, 30, 30], atol=0.1)
@@ -147,14 +147,14 @@ def test_an_instruction_of_unknown_words_gets_the_constant(instructed):
     np.testing.assert_array_equal(said, constant)
 
 
-def test_answers_do_not_depend_on_what_else_is_asked(instructed):
+def test_answers_do_not_depend_on_the_other_samples(instructed):
     questions = asked("close it", "open it", "press it", "touch the machine")
     forth = answers(NearestInstructionBaseline(instructed, "train"), questions)
     back = answers(NearestInstructionBaseline(instructed, "train"), questions[::-1])[::-1]
     np.testing.assert_array_equal(forth, back)
 
 
-def test_rare_words_tell_more_than_common_ones():
+def test_rare_words_weigh_more_than_common_ones():
     index = InstructionIndex(["open the top drawer", "open the door", "close the top box"])
     assert index.nearest("the drawer of the top") == [0]
     assert index.nearest("open") == [1]  # the shortest of those that hold it
@@ -194,7 +194,7 @@ def test_baselines_are_found_by_name(instructed):
         resolve_baseline("baseline:best")
     with pytest.raises(UserError, match="add --baseline-data DIR:SPLIT"):
         resolve_baseline("baseline:nearest-instruction")
-    with pytest.raises(UserError, match="split train teaches no pointing"):
+    with pytest.raises(UserError, match="split train has no pointing sample to fit to"):
         list(
             NearestInstructionBaseline(instructed, "train").predict(
                 [sample(Task.POINTING, target=RegionTarget.of_boxes([[1, 1, 9, 9]]))]

@@ -32,7 +32,7 @@ def texts(predictor, samples):
     return {said.key: said.text for said in predictor.predict(samples)}
 
 
-def test_every_sample_is_answered_as_often_as_was_asked(tiny):
+def test_every_sample_has_the_requested_number_of_draws(tiny):
     samples = small_set()[:6]
     found = list(predictor(tiny, draws=3).predict(samples))
     assert sorted(said.key for said in found) == sorted(
@@ -52,7 +52,7 @@ def test_draws_do_not_depend_on_the_batch_the_order_or_the_other_samples(tiny):
     assert whole[samples[0].id, 0] != whole[samples[0].id, 1]
 
 
-def test_nothing_is_loaded_before_the_first_question(tmp_path):
+def test_the_model_is_loaded_at_the_first_prediction(tmp_path):
     waiting = ModelPredictor(tmp_path / "nowhere")
     assert waiting.name == str(tmp_path / "nowhere")
     assert "weights" not in waiting.settings
@@ -91,12 +91,12 @@ def test_the_declared_frame_is_the_models(tmp_path, family):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"draws": 2, "decoding": Decoding()}, "2 greedy draws would all be the same"),
+        ({"draws": 2, "decoding": Decoding()}, "2 greedy draws would be identical"),
         ({"draws": 0}, "--draws and --batch-size must be at least 1"),
         ({"batch_size": 0}, "--draws and --batch-size must be at least 1"),
     ],
 )
-def test_bad_numbers_are_one_clear_line(tiny, options, message):
+def test_invalid_numbers_give_one_clear_line(tiny, options, message):
     with pytest.raises(UserError, match=message):
         predictor(tiny, **options)
 

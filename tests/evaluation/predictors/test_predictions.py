@@ -17,18 +17,18 @@ def test_a_file_is_read_line_by_line(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no prediction"),
+        ("", "has no predictions"),
         ("nope\n", "line 1: not JSON"),
         ("[" * 10**5, "line 1: not JSON"),
         ("[1]\n", "line 1: expected"),
         ('{"id": "a"}\n', "line 1: expected"),
-        ('{"id": null, "text": "x"}\n', "id must be a text"),
-        ('{"id": "a", "text": 5}\n', "text must be a text"),
+        ('{"id": null, "text": "x"}\n', "id must be a string"),
+        ('{"id": "a", "text": 5}\n', "text must be a string"),
         ('{"id": "a", "text": "x", "frame": 5}\n', "frame must be a name"),
-        ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n', "line 2: id a already stands in"),
+        ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n', "line 2: id a is already in"),
     ],
 )
-def test_a_bad_file_is_one_clear_error(tmp_path, content, message):
+def test_an_invalid_file_gives_one_clear_error(tmp_path, content, message):
     path = tmp_path / "p.jsonl"
     path.write_text(content)
     with pytest.raises(UserError, match=message):
@@ -44,7 +44,7 @@ def test_a_missing_or_binary_file_is_named(tmp_path):
         read_predictions(binary)
 
 
-def test_predictions_stand_beside_their_samples(tmp_path):
+def test_predictions_are_matched_with_their_samples(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "trace", "text": "x"}\n')
     matched = match_predictions(read_predictions(path), [BOX, TRACE], "data")
@@ -76,12 +76,12 @@ def test_several_draws_of_a_sample_are_numbered(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id": "a", "text": "", "draw": -1}', "draw and tokens must be whole numbers"),
-        ('{"id": "a", "text": "", "draw": true}', "draw and tokens must be whole numbers"),
-        ('{"id": "a", "text": "", "tokens": 1.5}', "draw and tokens must be whole numbers"),
+        ('{"id": "a", "text": "", "draw": -1}', "draw and tokens must be integers"),
+        ('{"id": "a", "text": "", "draw": true}', "draw and tokens must be integers"),
+        ('{"id": "a", "text": "", "tokens": 1.5}', "draw and tokens must be integers"),
         (
             '{"id": "a", "text": "", "draw": 1}\n{"id": "a", "text": "", "draw": 1}',
-            "line 2: id a, draw 1 already stands in line 1",
+            "line 2: id a, draw 1 is already in line 1",
         ),
     ],
 )

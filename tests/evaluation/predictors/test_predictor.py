@@ -1,4 +1,4 @@
-"""Predictions files as predictors: whole ones, and partial ones where a protocol allows them."""
+"""Predictions files as predictors: complete ones, and partial ones if a protocol allows them."""
 
 import pytest
 
@@ -27,17 +27,19 @@ def half(tmp_path, samples):
 
 
 def test_a_partial_file_is_refused_by_a_protocol_that_needs_every_answer(tmp_path, data, half):
-    with pytest.raises(UserError, match=r"does not answer sample .* predictions be partial"):
+    with pytest.raises(
+        UserError, match=r"has no completion of sample .* allows partial predictions"
+    ):
         evaluate(FilePredictor(half), data, tmp_path / "out", protocol="maniplvm")
 
 
-def test_where_a_protocol_allows_it_the_coverage_tells_how_much_is_there(tmp_path, data, half):
+def test_coverage_is_the_share_of_samples_in_a_partial_file(tmp_path, data, half):
     result = evaluate(FilePredictor(half), data, tmp_path / "out", protocol=PARTIAL)
     assert result.splits["id_test"]["affordance"].coverage == 0.5
     assert result.splits["id_test"]["affordance"].count == 8
 
 
-def test_a_file_completed_later_is_continued(tmp_path, data, half, samples):
+def test_a_file_that_is_completed_later_is_resumed(tmp_path, data, half, samples):
     evaluate(FilePredictor(half), data, tmp_path / "out", protocol=PARTIAL)
     predictions_file(half, {each.id: right(each) for each in samples})
     result = evaluate(FilePredictor(half), data, tmp_path / "out", protocol="maniplvm")
@@ -45,9 +47,9 @@ def test_a_file_completed_later_is_continued(tmp_path, data, half, samples):
     assert result.splits["id_test"]["affordance"].coverage == 1
 
 
-def test_a_file_that_answers_nothing_is_refused(tmp_path, data):
+def test_a_file_without_any_of_the_samples_is_refused(tmp_path, data):
     path = predictions_file(tmp_path / "other.jsonl", {"elsewhere": "x"})
-    with pytest.raises(UserError, match="answers none of the 8 samples"):
+    with pytest.raises(UserError, match="has no completion of any of the 8 samples"):
         evaluate(FilePredictor(path), data, tmp_path / "out", protocol=PARTIAL)
 
 
@@ -57,7 +59,7 @@ def test_samples_with_different_numbers_of_completions_are_refused(tmp_path, sam
         FilePredictor(path)
 
 
-def test_what_a_server_said_about_an_answer_is_kept(tmp_path):
+def test_token_counts_and_finish_reasons_are_kept(tmp_path):
     from maniplvm.evaluation import Prediction, read_predictions
 
     said = Prediction("a", "x", "unit", 0, 7, 100, "length")
@@ -65,5 +67,5 @@ def test_what_a_server_said_about_an_answer_is_kept(tmp_path):
     path.write_text(said.to_line())
     assert read_predictions(path) == [said]
     path.write_text('{"id": "a", "text": "x", "prompt_tokens": "many"}')
-    with pytest.raises(UserError, match="prompt_tokens must be a whole number"):
+    with pytest.raises(UserError, match="prompt_tokens must be an integer"):
         read_predictions(path)

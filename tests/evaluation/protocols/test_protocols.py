@@ -26,7 +26,7 @@ def test_a_box_succeeds_only_above_one_half():
     assert values == {"iou": 0.5, "success": 0}
 
 
-def test_a_trace_moved_as_a_whole_is_as_far_as_it_was_moved():
+def test_the_distances_of_a_shifted_trace_are_the_shift():
     """Moved by (3, 4) px on an image of 64 x 48 px, whose diagonal is 80 px."""
     (values,) = TRACES.values([np.array(TRACE) + [3, 4]], [TRACE_SAMPLE])
     in_thousandths = math.hypot(3 * 1000 / 64, 4 * 1000 / 48)
@@ -49,7 +49,7 @@ def test_the_average_is_that_of_three_distances_and_the_end_alone_decides_succes
     assert values["success"] == 0  # 20 px are not below 20 px
 
 
-def test_an_unreadable_answer_counts_as_the_worst():
+def test_an_unparsed_answer_counts_as_the_worst():
     assert BOXES.values([None], [BOX_SAMPLE]) == [{"iou": 0, "success": 0}]
     (values,) = TRACES.values([None], [TRACE_SAMPLE])
     assert {values[name] for name in ("dfd", "hd", "rmse", "avg", "end")} == {80}
@@ -58,7 +58,7 @@ def test_an_unreadable_answer_counts_as_the_worst():
     assert (values["dfd_diagonal"], values["success"]) == (1, 0)
 
 
-def test_readable_and_unreadable_answers_keep_their_places():
+def test_parsed_and_unparsed_answers_keep_their_order():
     answers = [None, np.array(BOX), None, np.array(BOX) + [10, 0, 10, 0]]
     rows = BOXES.values(answers, [BOX_SAMPLE] * 4)
     assert [row["iou"] for row in rows] == [0, 1, 0, pytest.approx(1 / 3)]

@@ -1,4 +1,4 @@
-"""Every protocol but `maniplvm` on answers whose figures a person can work out."""
+"""Every protocol except `maniplvm`, on answers with figures that can be computed by hand."""
 
 import json
 import math
@@ -8,17 +8,17 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Outcome, Prediction
-from maniplvm.evaluation.measurement import measure_all
 from maniplvm.evaluation.protocols import (
     PROTOCOLS,
-    Habit,
+    AnswerType,
     Protocol,
-    Reads,
     TaskProtocol,
+    UnreadablePolicy,
     pixels,
     resolve_protocol,
 )
-from maniplvm.evaluation.scored import UNANSWERED, ScoredSample
+from maniplvm.evaluation.records import UNANSWERED, ScoredSample
+from maniplvm.evaluation.scoring import score_all
 from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import RegionTarget, Task
@@ -38,7 +38,7 @@ def measured(protocol, asked, text, draws=1, outcomes=None):
     given = [
         Prediction(each.id, own) for each, own in zip(asked, texts, strict=True) if own is not None
     ]
-    found = measure_all(
+    found = score_all(
         given, asked, draws, resolve_protocol(protocol), resolve_preset("paper"), {}, outcomes or {}
     )
     return found.samples
@@ -93,7 +93,7 @@ def test_vabench_takes_traces_in_pixels():
         ("?", 0, None),
     ],
 )
-def test_points_count_by_their_share_inside_and_a_box_by_its_centre(
+def test_points_are_measured_by_their_share_inside_and_a_box_by_its_centre(
     protocol, asked, text, share, points
 ):
     found = one(protocol, asked, text)
@@ -107,7 +107,7 @@ def test_points_count_by_their_share_inside_and_a_box_by_its_centre(
         assert len(read) == points
 
 
-def test_a_box_answer_stays_beside_the_point_that_was_measured():
+def test_a_sample_keeps_the_box_and_the_measured_point():
     found = one(VABENCH, BOXES, said(list(BOX)))
     assert (found.answer, found.read_as) == (list(BOX), [[20, 20]])
     again = ScoredSample.from_json(json.loads(found.to_line()))
@@ -115,7 +115,7 @@ def test_a_box_answer_stays_beside_the_point_that_was_measured():
     assert one("maniplvm", BOXES, said(list(BOX))).read_as is None
 
 
-def test_execution_measures_what_was_followed_and_names_the_rest():
+def test_execution_measures_executed_traces_and_counts_the_others():
     asked = [sample(Task.TRAJECTORY, seed=seed) for seed in range(3)] + [BOXES]
     outcomes = {
         (asked[0].id, 0): Outcome(True, "solved"),
@@ -123,14 +123,14 @@ def test_execution_measures_what_was_followed_and_names_the_rest():
     }
     texts = [right(asked[0]), "?", right(asked[2]), right(BOXES)]
     predictions = [Prediction(s.id, text) for s, text in zip(asked, texts, strict=True)]
-    found = measure_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, outcomes)
+    found = score_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, outcomes)
     assert [each.measures["solved"] for each in found.samples] == [1, 0]
     assert found.not_measured == {
         "trajectory: not executed in physics": 1,
         "affordance: not part of the protocol": 1,
     }
     with pytest.raises(UserError, match="measures none of these samples"):
-        measure_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, {})
+        score_all(predictions, asked, 1, EXECUTION, resolve_preset("paper"), {}, {})
 
 
 def test_a_partial_file_is_the_worst_in_strict_and_left_out_in_published():
@@ -147,7 +147,7 @@ def test_a_partial_file_is_the_worst_in_strict_and_left_out_in_published():
 
 def test_a_protocol_that_needs_every_answer_refuses_a_partial_file():
     asked = [sample(Task.AFFORDANCE, seed=seed) for seed in range(3)]
-    with pytest.raises(UserError, match="maniplvm needs an answer to every sample, but 2 of 3"):
+    with pytest.raises(UserError, match="maniplvm needs a completion of every sample, but 2 of 3"):
         measured("maniplvm", asked, [right(asked[0]), None, None])
 
 
@@ -166,12 +166,12 @@ def test_categories_are_the_samples_own():
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
-def test_every_measure_says_its_unit_its_frame_and_its_direction(protocol):
+def test_every_measure_has_a_unit_a_frame_and_a_direction(protocol):
     for task, described in protocol.describe().items():
         own = protocol.tasks[Task(task)]
         assert set(own.by_category) <= set(described["values"])
-        assert described["reads"] in list(Reads)
-        assert described["published_habit"] in list(Habit)
+        assert described["reads"] in list(AnswerType)
+        assert described["published_habit"] in list(UnreadablePolicy)
         for name, value in described["values"].items():
             assert value["unit"] in ("share", "px", "1/1000", "sides", "diagonals"), name
             assert value["better"] == ("higher" if value["unit"] == "share" else "lower")
@@ -181,7 +181,7 @@ def test_every_measure_says_its_unit_its_frame_and_its_direction(protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
-def test_a_right_answer_is_best_and_an_unreadable_one_worst(protocol):
+def test_a_correct_answer_is_best_and_an_unparsed_one_worst(protocol):
     targets = {Task.AFFORDANCE: BOXES, Task.TRAJECTORY: TRACES, Task.POINTING: POINTING}
     for task, own in protocol.tasks.items():
         asked = targets[task]
@@ -195,7 +195,7 @@ def test_a_right_answer_is_best_and_an_unreadable_one_worst(protocol):
             assert best[measure.name] == (0 if measure.lower_is_better else 1)
 
 
-# A protocol of one's own, as docs/evaluation.md shows it: this is all of it.
+# The custom protocol of docs/evaluation.md, in full.
 def _touch(read):
     middles = np.stack([each.sample.target.points.mean(axis=0) for each in read])
     first = np.stack([each.answer[0] for each in read])
@@ -206,10 +206,10 @@ FIRST_TOUCH = Protocol(
     "first-touch",
     {
         Task.AFFORDANCE: TaskProtocol(
-            Reads.POINTS_OR_BOX,
+            AnswerType.POINTS_OR_BOX,
             _touch,
             (pixels("touch", "distance of the first point to the target's middle"),),
-            Habit.LEFT_OUT,
+            UnreadablePolicy.LEFT_OUT,
             ("touch",),
         )
     },
@@ -217,7 +217,7 @@ FIRST_TOUCH = Protocol(
 )
 
 
-def test_a_new_protocol_is_a_few_lines_of_data():
+def test_a_custom_protocol_is_a_few_lines_of_data():
     asked = [sample(Task.AFFORDANCE, seed=seed) for seed in range(3)]
     scored = measured(FIRST_TOUCH, asked, [said([[23, 24], [0, 0]]), said(list(BOX)), "?"])
     assert [each.measures["touch"] for each in scored] == [5, 0, 80]

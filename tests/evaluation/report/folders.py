@@ -7,7 +7,7 @@ import numpy as np
 
 from maniplvm.evaluation import Evaluation, Outcome, Prediction
 from maniplvm.evaluation.protocols import MANIPLVM
-from maniplvm.evaluation.scored import score_samples
+from maniplvm.evaluation.scoring import score_samples
 from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import Task

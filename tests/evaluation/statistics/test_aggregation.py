@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from maniplvm.evaluation import Outcome, Prediction
-from maniplvm.evaluation.protocols import MANIPLVM, Habit
-from maniplvm.evaluation.scored import score_samples
+from maniplvm.evaluation.protocols import MANIPLVM, UnreadablePolicy
+from maniplvm.evaluation.scoring import score_samples
 from maniplvm.evaluation.statistics.aggregation import aggregate, summarise_task
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import Task
@@ -41,7 +41,7 @@ def test_strict_counts_a_failed_parse_and_published_leaves_it_out():
     assert result.failures == {"no_answer_tag": 1, "wrong_count": 1}
 
 
-def test_one_right_answer_among_garbage_is_no_perfect_mean():
+def test_one_correct_answer_among_unparsed_ones_is_not_a_perfect_mean():
     samples = [sample(Task.AFFORDANCE, seed=seed) for seed in range(100)]
     result = summarise_task(scored(samples, [right(samples[0])] + ["?"] * 99), BOXES)
     assert result.published["iou"].mean == 1
@@ -49,8 +49,10 @@ def test_one_right_answer_among_garbage_is_no_perfect_mean():
     assert result.parse_rate.mean == pytest.approx(0.01)
 
 
-def test_a_protocol_whose_habit_counts_failures_publishes_the_strict_mean():
-    result = summarise_task(four_boxes(), replace(BOXES, habit=Habit.COUNTED))
+def test_a_protocol_that_counts_failures_has_equal_strict_and_published_means():
+    result = summarise_task(
+        four_boxes(), replace(BOXES, unreadable=UnreadablePolicy.COUNTED_AS_WORST)
+    )
     assert result.published == result.strict
 
 
@@ -65,7 +67,7 @@ def test_failed_traces_count_as_the_diagonal():
     assert result.reward["total"].mean == 2.5
 
 
-def test_nothing_readable_has_no_published_mean():
+def test_without_parsed_answers_there_is_no_published_mean():
     result = summarise_task(scored([sample(Task.AFFORDANCE)], ["?"]), BOXES)
     assert result.published["iou"].count == 0
     assert result.strict["iou"].mean == 0
@@ -85,7 +87,7 @@ def test_splits_tasks_and_categories_stay_apart():
     assert splits["ood_tasks"][Task.TRAJECTORY].parse_rate.mean == 0
 
 
-def test_intervals_draw_scenes_not_views():
+def test_intervals_resample_scenes_not_views():
     samples = [sample(Task.AFFORDANCE, seed=seed, view=v) for seed in range(2) for v in range(50)]
     texts = [right(s) if s.provenance["seed"] == 0 else "?" for s in samples]
     interval = summarise_task(scored(samples, texts), BOXES).strict["iou"]

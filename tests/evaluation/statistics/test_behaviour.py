@@ -60,7 +60,7 @@ def test_one_draw_has_no_diversity():
     assert diversity(scored([box], [[right(box), "?"]])) is None
 
 
-def test_the_area_ratio_is_a_median_over_readable_boxes():
+def test_the_area_ratio_is_a_median_over_parsed_boxes():
     samples = [sample(Task.AFFORDANCE, seed=seed) for seed in range(4)]
     double, huge = said([10.0, 10.0, 30.0, 50.0]), said([0.0, 0.0, 60.0, 40.0])
     assert area_ratio(scored(samples, [right(samples[0]), double, huge, "?"])) == 2
@@ -68,7 +68,7 @@ def test_the_area_ratio_is_a_median_over_readable_boxes():
     assert area_ratio(scored([trace], [right(trace)])) is None
 
 
-def test_traces_that_cut_a_corner_are_short_and_a_late_start_is_seen():
+def test_the_length_ratio_and_the_start_distance_are_medians_over_traces():
     traces = [sample(Task.TRAJECTORY, seed=seed) for seed in range(3)]
     target = traces[0].target.points
     cut = said([target[0].tolist(), ((target[0] + target[-1]) / 2).tolist(), target[-1].tolist()])
@@ -81,7 +81,7 @@ def test_traces_that_cut_a_corner_are_short_and_a_late_start_is_seen():
     assert length_ratio(scored(traces, [late] * 3)) == pytest.approx(1)
 
 
-def test_boxes_have_no_length_and_nothing_read_has_none():
+def test_boxes_and_unparsed_traces_have_no_length_ratio():
     box, trace = sample(Task.AFFORDANCE), sample(Task.TRAJECTORY)
     for own in (scored([box], [right(box)]), scored([trace], ["?"])):
         assert length_ratio(own) is None

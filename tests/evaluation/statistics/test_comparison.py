@@ -35,14 +35,14 @@ def test_an_evaluation_does_not_differ_from_itself(shares):
 
 
 @given(st.permutations(range(6)))
-def test_samples_are_paired_by_id_not_by_place(order):
+def test_samples_are_paired_by_id_not_by_order(order):
     shares = np.linspace(0, 1, 6)
     own = scored(BOXES, [shifted(share) for share in shares])
     difference = boxes(own, [own[index] for index in order])["iou"]
     assert (difference.difference.low, difference.difference.high) == (0, 0)
 
 
-def test_pairing_sees_a_small_change_that_every_sample_shares():
+def test_pairing_detects_a_small_change_of_every_sample():
     """Six samples of very different quality, each better by .05: clear only when paired."""
     before = scored(BOXES, [shifted(share) for share in np.linspace(0.1, 0.9, 6)])
     after = [
@@ -73,7 +73,7 @@ def test_draws_are_averaged_before_they_are_compared():
     assert (difference.after, difference.pairs, difference.difference.count) == (0.5, 1, 1)
 
 
-def test_views_of_one_scene_are_drawn_together():
+def test_views_of_one_scene_are_resampled_together():
     views = [sample(Task.AFFORDANCE, seed=s, view=v) for s in range(2) for v in range(30)]
     before = scored(views, ["?"] * 60)
     after = scored(views, [right(v) if v.provenance["seed"] else "?" for v in views])
@@ -81,7 +81,7 @@ def test_views_of_one_scene_are_drawn_together():
     assert (interval.low, interval.mean, interval.high) == (0, 0.5, 1)
 
 
-def test_execution_is_compared_where_both_executed():
+def test_execution_is_compared_if_both_evaluations_executed():
     traces = [sample(Task.TRAJECTORY, seed=seed) for seed in range(3)]
     texts = [right(each) for each in traces]
     lost = {(each.id, 0): Outcome(False, "dropped") for each in traces}
@@ -117,7 +117,7 @@ def test_evaluations_without_a_common_sample_are_refused(tmp_path):
         evaluate(Counting(), data, tmp_path / name)
     with pytest.raises(UserError, match="no sample in common"):
         compare(tmp_path / "id_test", tmp_path / "ood_tasks")
-    with pytest.raises(UserError, match="name the folder of a finished evaluation"):
+    with pytest.raises(UserError, match="give the folder of a finished evaluation"):
         compare(tmp_path, tmp_path / "id_test")
 
 
@@ -125,7 +125,7 @@ def test_evaluations_without_a_common_sample_are_refused(tmp_path):
     ("low", "high", "clear"),
     [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0, 1, False)],
 )
-def test_a_difference_is_clear_when_its_interval_leaves_out_zero(low, high, clear):
+def test_a_difference_is_clear_if_its_interval_excludes_zero(low, high, clear):
     assert Difference(0, 0, Interval((low + high) / 2, low, high, 5), 5, 0.05).is_clear is clear
 
 
@@ -133,7 +133,7 @@ def test_evaluations_under_different_protocols_are_refused(tmp_path):
     data = stored(tmp_path / "data", small_set())
     evaluate(Counting(), data, tmp_path / "one")
     evaluate(Counting(), data, tmp_path / "two", protocol="sharerobot-bench")
-    with pytest.raises(UserError, match="cannot be compared; score both alike"):
+    with pytest.raises(UserError, match="cannot be compared; score both under one protocol"):
         compare(tmp_path / "one", tmp_path / "two")
 
 
@@ -149,7 +149,7 @@ def test_runs_are_paired_with_their_own_before_and_their_spread_widens_the_inter
     assert (same.difference.low, same.difference.high) == (0, 0)
 
 
-def test_samples_that_a_run_lacks_are_left_out_of_all():
+def test_samples_that_are_missing_in_one_run_are_left_out_of_all():
     own = scored(BOXES, [right(each) for each in BOXES])
     found = compare_runs([(own, own), (own[1:], own)])["id_test"][Task.AFFORDANCE]["iou"]
     assert found.pairs == 5

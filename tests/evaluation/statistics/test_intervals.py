@@ -46,7 +46,7 @@ def test_no_values_have_no_mean():
 
 
 @pytest.mark.parametrize("values", [[[1.0]], [np.nan], [np.inf, 1]])
-def test_what_cannot_be_averaged_is_refused(values):
+def test_invalid_values_are_refused(values):
     with pytest.raises(ValueError, match="finite numbers"):
         bootstrap_mean(values)
 
@@ -90,13 +90,13 @@ def test_every_value_needs_its_group():
 
 
 @pytest.mark.parametrize("values", [[], [1.0, 2.0, 4.0]])
-def test_an_interval_survives_json(values):
+def test_an_interval_is_equal_after_a_json_round_trip(values):
     interval = bootstrap_mean(values)
     text = json.dumps(interval.to_json(), allow_nan=False)
     assert str(Interval.from_json(json.loads(text))) == str(interval)
 
 
-def test_the_interval_of_runs_knows_both_kinds_of_chance():
+def test_the_interval_of_runs_includes_the_variance_of_seeds_and_scenes():
     rng = np.random.default_rng(5)
     scenes = [f"scene {n}" for n in range(60)]
     noise = rng.normal(0, 0.01, (3, 60))
@@ -131,7 +131,7 @@ def test_runs_cover_the_truth_more_often_than_scenes_alone():
 
 
 @pytest.mark.parametrize("runs", [1, 3])
-def test_the_p_value_says_what_the_interval_says(runs):
+def test_the_p_value_agrees_with_the_interval(runs):
     rng = np.random.default_rng(runs)
     small = 0
     for trial in range(60):
@@ -144,7 +144,7 @@ def test_the_p_value_says_what_the_interval_says(runs):
     assert 0 < small < 60
 
 
-def test_p_is_rarely_small_where_there_is_nothing():
+def test_p_is_rarely_small_without_a_difference():
     rng = np.random.default_rng(7)
     groups = [n // 2 for n in range(120)]
     found = [
@@ -155,7 +155,7 @@ def test_p_is_rarely_small_where_there_is_nothing():
     assert 0.35 < np.mean(found) < 0.65
 
 
-def test_p_has_ends():
+def test_p_has_a_lower_and_an_upper_limit():
     _, sure = bootstrap_test(np.ones((2, 9)), groups=range(9))
     _, same = bootstrap_test(np.zeros((2, 9)), groups=range(9))
     _, none = bootstrap_test(np.zeros((2, 0)), groups=[])
@@ -163,7 +163,7 @@ def test_p_has_ends():
 
 
 @pytest.mark.parametrize("values", [[0.0, 1.0], [[0.0, float("nan")]]])
-def test_runs_that_cannot_be_averaged_are_refused(values):
+def test_invalid_values_of_runs_are_refused(values):
     with pytest.raises(ValueError, match="two-dimensional array of finite numbers"):
         bootstrap_test(values, groups=[0, 1])
 

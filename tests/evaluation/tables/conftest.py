@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maniplvm.evaluation import ConstantBaseline, Outcome, RandomBaseline, Selection, evaluate
-from maniplvm.evaluation.scored import read_samples
+from maniplvm.evaluation.records import read_samples
 from maniplvm.tasks import BoxTarget, Task, TraceTarget
 from tests.evaluation.scenery import BOX, TRACE, Counting, right, small_set, stored
 

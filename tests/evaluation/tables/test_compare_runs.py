@@ -5,15 +5,15 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Selection, evaluate, read_evaluation
-from maniplvm.evaluation.published import PUBLISHED, Domain
+from maniplvm.evaluation.records import read_samples
 from maniplvm.evaluation.rescore import rescore
-from maniplvm.evaluation.scored import read_samples
 from maniplvm.evaluation.statistics.comparison import compare_samples
-from maniplvm.evaluation.tables import Comparing, Page, compare_runs, group_splits
+from maniplvm.evaluation.tables import ComparisonOptions, Page, compare_runs, group_splits
+from maniplvm.evaluation.tables.published import PUBLISHED, Domain
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import Counting, right, small_set, stored
 
-PLAIN = Comparing(published=False)
+PLAIN = ComparisonOptions(published=False)
 
 
 def cells(table, name):
@@ -28,7 +28,7 @@ ID, OOD = "in domain: id_test", "out of domain: ood_tasks"
 
 
 @pytest.mark.parametrize("reading", ["strict", "published"])
-def test_a_group_of_one_split_shows_what_the_evaluation_says(made, reading):
+def test_a_group_of_one_split_shows_the_figures_of_the_evaluation(made, reading):
     page = compare_runs([made.half], replace(PLAIN, reading=reading))
     own = read_evaluation(made.half).splits["id_test"]
     shown = cells(page.tables[0], "half")
@@ -68,7 +68,7 @@ def test_the_best_of_each_column_is_marked_in_its_own_direction(made):
     assert cells(table, "constant")[ID, "trace", "DFD"].best
 
 
-def test_where_all_are_equal_none_is_best(made):
+def test_equal_values_have_no_best(made):
     table = compare_runs([made.constant, made.random], PLAIN).tables[0]
     assert not any(cells(table, name)[ID, "all", "parsed"].best for name in ("constant", "random"))
 
@@ -104,7 +104,7 @@ def test_a_matrix_is_antisymmetric_and_empty_on_its_diagonal(made):
                 assert forth.clear is back.clear
 
 
-def test_executions_have_a_column_where_there_are_any(executed, made):
+def test_executions_have_a_column_if_any_trace_was_executed(executed, made):
     page = compare_runs(executed, replace(PLAIN, against="failed"))
     shown = [cells(page.tables[0], name)[ID, "trace", "executed"] for name in ("failed", "solved")]
     assert [cell.value for cell in shown] == [0, 100]
@@ -113,7 +113,7 @@ def test_executions_have_a_column_where_there_are_any(executed, made):
     assert "executed" not in [heading.text for heading in without.headings]
 
 
-def test_published_figures_stand_only_under_their_domain_and_measure(made):
+def test_published_figures_are_only_in_columns_of_their_domain_and_measure(made):
     table = compare_runs([made.constant]).tables[0]
     shown = cells(table, "VLA-R1-3B")
     assert (shown[ID, "box", "IoU"].text, shown[OOD, "box", "IoU"].text) == ("36.51", "33.96")
@@ -132,16 +132,16 @@ def test_published_figures_stand_only_under_their_domain_and_measure(made):
     "how",
     [
         PLAIN,
-        Comparing(in_domain=(), out_of_domain=()),
+        ComparisonOptions(in_domain=(), out_of_domain=()),
     ],
 )
-def test_without_a_domain_or_a_wish_there_are_no_published_figures(made, how):
+def test_published_figures_need_a_domain_and_can_be_turned_off(made, how):
     page = compare_runs([made.constant], how)
     assert not any(row.is_reference for row in page.tables[0].rows)
     assert not any("published figures" in note for note in page.notes)
 
 
-def test_another_protocol_shows_its_own_measures_and_no_foreign_figures(made):
+def test_another_protocol_shows_its_own_measures_and_no_published_figures(made):
     folders = [
         next(iter(rescore(folder, ["sharerobot-bench"], data=made.data)))
         for folder in (made.constant, made.random)
@@ -154,7 +154,7 @@ def test_another_protocol_shows_its_own_measures_and_no_foreign_figures(made):
     assert [row.name for row in page.tables[0].rows] == ["constant", "random"]
 
 
-def test_different_protocols_never_stand_in_one_table(made):
+def test_different_protocols_are_never_in_one_table(made):
     other = next(iter(rescore(made.random, ["sharerobot-bench"], data=made.data)))
     with pytest.raises(UserError, match="constant was measured by protocol maniplvm, random by sh"):
         compare_runs([made.constant, other])
@@ -171,23 +171,20 @@ def test_other_targets_and_other_samples_are_refused(made, tmp_path):
         compare_runs([made.constant, tmp_path / "new-run"])
 
 
-def test_a_part_of_the_samples_is_told_and_can_be_shared(made, tmp_path):
+def test_different_samples_give_a_warning_and_common_samples_can_be_compared(made, tmp_path):
     evaluate(
         Counting(right), made.data, tmp_path / "few", selection=Selection(("id_test",), limit=4)
     )
     runs = [made.constant, tmp_path / "few"]
     warned = compare_runs(runs, PLAIN)
-    assert (
-        "the runs answered different samples: constant 32, few 8; 8 are common"
-        in warned.warnings[0]
-    )
+    assert "the runs have different samples: constant 32, few 8; 8 are common" in warned.warnings[0]
     shared = compare_runs(runs, replace(PLAIN, common=True))
     assert shared.warnings == ()
     assert {heading.group for heading in shared.tables[0].headings} == {ID}
     assert cells(shared.tables[0], "constant")[ID, "box", "IoU"].count == 4
 
 
-def test_other_data_wrong_instructions_and_temperature_are_told(made, tmp_path):
+def test_different_data_instructions_and_temperatures_give_warnings(made, tmp_path):
     again = stored(tmp_path / "again", list(_moved_set()))
     warm = Counting(right, settings={"temperature": 1.0})
     evaluate(warm, again, tmp_path / "warm", selection=Selection(("id_test", "ood_tasks")))
@@ -199,13 +196,13 @@ def test_other_data_wrong_instructions_and_temperature_are_told(made, tmp_path):
         wrong_instruction=0,
     )
     warnings = compare_runs([made.half, tmp_path / "warm", tmp_path / "wrong"], PLAIN).warnings
-    told = " / ".join(warnings)
+    text = " / ".join(warnings)
     for part in (
         "different data: half small",
         "different wrong instructions: half none, warm none, wrong 0",
         "different temperature: half 0, warm 1.0, wrong 0",
     ):
-        assert part in told
+        assert part in text
 
 
 def _moved_set():
@@ -214,7 +211,7 @@ def _moved_set():
     yield from (moved(each) for each in small_set(("id_test", "ood_tasks")))
 
 
-def test_different_executed_traces_are_told(executed):
+def test_different_executed_traces_give_a_warning(executed):
     solved = executed[1] / "samples.jsonl"
     lines = [json.loads(line) for line in solved.read_text().splitlines()]
     for line in lines:
@@ -232,45 +229,54 @@ def test_domains_come_from_the_simulators_names_or_from_the_user():
         (Domain.OUT, ("ood_robot", "adapt_test")),
         (None, ("train",)),
     ]
-    told = group_splits(["test", "umd", "id_test"], in_domain=("test",))
-    assert [group.name for group in told] == ["in domain: test", "umd", "id_test"]
+    groups = group_splits(["test", "umd", "id_test"], in_domain=("test",))
+    assert [group.name for group in groups] == ["in domain: test", "umd", "id_test"]
 
 
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        (Comparing(in_domain=("kitchen",)), "no run has a split 'kitchen'; choose from id_test"),
-        (Comparing(in_domain=("id_test",), out_of_domain=("id_test",)), "is named twice"),
-        (Comparing(splits=("train",)), "no run has a split 'train'; choose from id_test"),
-        (Comparing(reading="kind"), "unknown reading 'kind'; choose from strict, published"),
-        (Comparing(names=("a",)), "1 names for 2 runs"),
-        (Comparing(names=("a", "a")), "two runs are called 'a'"),
-        (Comparing(against="best"), "no run is called 'best'; choose from constant, random"),
         (
-            Comparing(matrix="success"),
-            "'success' names several columns; choose from affordance.iou",
+            ComparisonOptions(in_domain=("kitchen",)),
+            "no run has a split 'kitchen'; choose from id_test",
         ),
-        (Comparing(matrix="beauty"), "'beauty' names no column"),
+        (ComparisonOptions(in_domain=("id_test",), out_of_domain=("id_test",)), "is given twice"),
+        (ComparisonOptions(splits=("train",)), "no run has a split 'train'; choose from id_test"),
+        (
+            ComparisonOptions(reading="kind"),
+            "unknown reading 'kind'; choose from strict, published",
+        ),
+        (ComparisonOptions(names=("a",)), "1 names for 2 runs"),
+        (ComparisonOptions(names=("a", "a")), "two runs are called 'a'"),
+        (
+            ComparisonOptions(against="best"),
+            "no run is called 'best'; choose from constant, random",
+        ),
+        (
+            ComparisonOptions(matrix="success"),
+            "'success' matches several columns; choose from affordance.iou",
+        ),
+        (ComparisonOptions(matrix="beauty"), "'beauty' matches no column"),
     ],
 )
-def test_what_does_not_exist_is_one_clear_line(made, how, message):
+def test_an_unknown_name_gives_one_clear_line(made, how, message):
     with pytest.raises(UserError, match=message):
         compare_runs([made.constant, made.random], how)
 
 
-def test_runs_are_called_by_as_much_of_their_folder_as_tells_them_apart(made, tmp_path):
+def test_run_names_are_the_shortest_distinct_ends_of_their_folders(made, tmp_path):
     import shutil
 
     for name in ("one", "two"):
         shutil.copytree(made.constant, tmp_path / name / "after")
     page = compare_runs([tmp_path / "one" / "after", tmp_path / "two" / "after"], PLAIN)
     assert [row.name for row in page.tables[0].rows] == ["one/after", "two/after"]
-    with pytest.raises(UserError, match="a run is named twice"):
+    with pytest.raises(UserError, match="a run is given twice"):
         compare_runs([made.constant, made.constant])
 
 
-def test_a_page_survives_json(made):
-    page = compare_runs([made.constant, made.random], Comparing(against="random"))
+def test_a_page_is_equal_after_a_json_round_trip(made):
+    page = compare_runs([made.constant, made.random], ComparisonOptions(against="random"))
     assert Page.from_json(json.loads(json.dumps(page.to_json()))) == page
     with pytest.raises(ValueError, match=r"expected 'maniplvm\.tables/1'"):
         Page.from_json({"format": "other"})

@@ -59,10 +59,10 @@ def test_the_page_has_a_place_for_the_table():
     assert len(PLACE.findall(PAGE)) == 1
 
 
-def test_what_the_script_writes_is_told_from_its_result(script, made):
-    from maniplvm.evaluation.tables import Comparing, compare_runs
+def test_the_table_text_of_the_script_depends_only_on_its_result(script, made):
+    from maniplvm.evaluation.tables import ComparisonOptions, compare_runs
 
-    page = compare_runs([made.constant, made.random], Comparing(against="constant"))
+    page = compare_runs([made.constant, made.random], ComparisonOptions(against="constant"))
     content = {"page": script.rounded(json.loads(json.dumps(page.to_json())))}
     both, first = script.table_text(content), script.table_text(content, 1)
     assert both.count("| --- |") == 4
@@ -71,7 +71,7 @@ def test_what_the_script_writes_is_told_from_its_result(script, made):
 
 
 def test_the_script_measures_every_baseline_the_base_and_the_trained_model(script):
-    names = list(script.contestants(Path("model")))
+    names = list(script.predictors(Path("model")))
     assert set(names) == {
         "constant",
         "constant-per-task",

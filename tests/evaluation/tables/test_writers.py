@@ -1,4 +1,4 @@
-"""Every format, held to what it once wrote; delete a file in golden/ to have it written anew."""
+"""Every format is compared with its golden file; a deleted golden file is written again."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.tables import WRITERS, Comparing, compare_runs, format_of
+from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, compare_runs, format_of
 from maniplvm.evaluation.tables.formats.latex import escaped as latex_escaped
 from maniplvm.evaluation.tables.formats.markdown import escaped as markdown_escaped
 
@@ -19,12 +19,12 @@ NASTY = r"=a|b_c*d\e~f^g{h}$i&j#k%l<b>m</b>`n`[o]"
 
 @pytest.fixture(scope="module")
 def page(made):
-    return compare_runs([made.constant, made.random], Comparing(against="random"))
+    return compare_runs([made.constant, made.random], ComparisonOptions(against="random"))
 
 
 @pytest.fixture(scope="module")
 def nasty(made):
-    return compare_runs([made.constant, made.random], Comparing(names=(NASTY, "plain")))
+    return compare_runs([made.constant, made.random], ComparisonOptions(names=(NASTY, "plain")))
 
 
 class Tags(HTMLParser):
@@ -59,7 +59,7 @@ class Tags(HTMLParser):
 
 @pytest.mark.parametrize("ending", ["md", "tex", "csv", "html"])
 @pytest.mark.parametrize("intervals", [False, True])
-def test_each_format_writes_what_it_once_wrote(page, ending, intervals):
+def test_each_format_is_equal_to_its_golden_file(page, ending, intervals):
     text = WRITERS[ending](page, intervals)
     file = GOLDEN / f"{'intervals' if intervals else 'means'}.{ending}"
     if not file.exists():
@@ -74,7 +74,7 @@ def test_json_holds_the_page(page):
     assert plain["tables"][0]["rows"][0]["name"] == "constant"
 
 
-def test_a_name_in_markdown_neither_ends_its_cell_nor_marks_up(nasty):
+def test_a_name_in_markdown_is_escaped(nasty):
     rows = [line for line in WRITERS["md"](nasty, False).split("\n") if line.startswith("|")]
     columns = {line.replace(r"\|", "").count("|") for line in rows}
     assert len(columns) == 1
@@ -85,7 +85,7 @@ def test_markdown_text_stays_on_its_line():
     assert markdown_escaped("a\nb\r\n c\td") == "a b c d"
 
 
-def test_a_name_in_latex_is_set_as_it_is(nasty):
+def test_a_name_in_latex_is_escaped(nasty):
     text = WRITERS["tex"](nasty, False)
     assert (
         r"=a\textbar{}b\_c*d\textbackslash{}e\textasciitilde{}f\textasciicircum{}g\{h\}\$i\&j\#k\%l"
@@ -103,7 +103,7 @@ def test_latex_braces_and_environments_are_balanced(nasty):
 
 
 @pytest.mark.parametrize("special", list("\\{}$&#_%^~"))
-def test_latex_leaves_no_special_character_bare(special):
+def test_latex_escapes_every_special_character(special):
     assert latex_escaped(f"a{special}b") not in (f"a{special}b", "ab")
 
 
@@ -133,7 +133,7 @@ def test_html_is_well_formed_and_escapes_names(nasty):
     assert {len(row) for row in body} == {17}
 
 
-def test_html_asks_nothing_of_the_network(page):
+def test_html_makes_no_network_requests(page):
     text = WRITERS["html"](page, False)
     assert "default-src 'none'" in text
     for word in ("http:", "https:", "<script", "<link", "url(", "@import"):
@@ -148,7 +148,7 @@ def test_warnings_are_in_every_format(made, tmp_path):
     evaluate(Counting(), made.data, tmp_path / "few", selection=few)
     page = compare_runs([made.constant, tmp_path / "few"])
     for name, write in WRITERS.items():
-        assert "the runs answered different samples" in write(page, False), name
+        assert "the runs have different samples" in write(page, False), name
 
 
 def test_stacked_tables_hold_the_same_figures(page):
@@ -159,11 +159,13 @@ def test_stacked_tables_hold_the_same_figures(page):
     assert [cell for part in parts[:2] for cell in part.rows[0].cells] == whole
 
 
-def test_the_ending_or_the_option_tells_the_format():
+def test_the_suffix_or_the_option_decides_the_format():
     assert format_of(None, None) is None
     assert format_of(Path("a.tex"), None) == "tex"
     assert format_of(Path("a.txt"), "md") == "md"
-    with pytest.raises(UserError, match="its ending 'txt' is no format; choose from md, tex"):
+    with pytest.raises(
+        UserError, match="the suffix 'txt' is not a known format; choose from md, tex"
+    ):
         format_of(Path("a.txt"), None)
-    with pytest.raises(UserError, match="--format pdf is no format"):
+    with pytest.raises(UserError, match="--format pdf is not a known format"):
         format_of(None, "pdf")

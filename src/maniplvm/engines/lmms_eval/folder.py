@@ -1,4 +1,4 @@
-"""Write a task folder that lmms-eval takes with `--include_path`."""
+"""Write a task folder for `--include_path` of lmms-eval."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from maniplvm.tasks import Task
 DATA = "data"
 """The folder of the data set inside a task folder."""
 SPLIT = "test"
-"""What lmms-eval calls the split of every task: its names must be Python words, ours need not."""
+"""The split's name in every lmms-eval task, where a name must be a Python identifier."""
 
 _MODULE = '''\
-"""What the tasks of this folder call; all of it is the installed package's.
+"""The functions of this folder's tasks; they call the installed package.
 
 Written by `maniplvm export lmms-eval`.
 """
@@ -65,12 +65,12 @@ def {task}_docs(docs):
 
 @dataclass(frozen=True)
 class Export:
-    """A task folder that was written.
+    """A written task folder.
 
     Attributes:
-        group: Runs all of its tasks.
-        tasks: The name of each task, and how many samples it has.
-        skipped: Samples that the protocol does not measure from completions alone.
+        group: The name of the group of all tasks.
+        tasks: The number of samples by the name of the task.
+        skipped: Number of samples that the protocol cannot measure from completions alone.
     """
 
     group: str
@@ -79,7 +79,7 @@ class Export:
 
 
 class _Function(str):
-    """A function of the folder's module, by name."""
+    """The name of a function in the folder's module."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -103,23 +103,23 @@ def export_tasks(
     max_pixels: int | None = None,
     max_new_tokens: int = 256,
 ) -> Export:
-    """Write a data set as tasks of lmms-eval, one for each split and task, and a group of them all.
+    """Write a data set as lmms-eval tasks, one for each split and task, and a group of all.
 
-    The folder may be moved as a whole. Scoring needs this package where lmms-eval runs.
+    The folder can be moved. Scoring needs this package in the environment of lmms-eval.
 
     Args:
         data: A stored data set.
-        out: The folder; must not exist, or be empty.
-        splits: Their names; None takes all.
-        family: As in `Harness`, like the five below.
-        protocol: See `family`.
-        preset: See `family`.
-        min_pixels: See `family`.
-        max_pixels: See `family`.
-        max_new_tokens: Where a completion is cut.
+        out: The output folder, which must be new or empty.
+        splits: The names of the splits; None takes all.
+        family: As in `Harness`.
+        protocol: As in `Harness`.
+        preset: As in `Harness`.
+        min_pixels: As in `Harness`.
+        max_pixels: As in `Harness`.
+        max_new_tokens: Maximum number of new tokens.
 
     Raises:
-        UserError: a bad name, a folder that holds something, or nothing that can be measured.
+        UserError: an invalid name, a folder that is not empty, or no sample can be measured.
     """
     dataset, out = open_dataset(Path(data)), Path(out)
     settings = {
@@ -141,17 +141,17 @@ def export_tasks(
     }
     if not tasks:
         raise UserError(
-            f"{dataset.folder}: protocol {protocol} measures nothing of {', '.join(chosen)} from "
+            f"{dataset.folder}: protocol {protocol} cannot measure {', '.join(chosen)} from "
             "completions alone; choose another --protocol or other --splits"
         )
     _require_free(out)
     _copy(dataset, out / DATA, tasks)
-    group = _word(f"{dataset.info.name}_{family}_{protocol}")
-    named = {place: f"{group}_{_word(place[0])}_{place[1]}" for place in tasks}
-    for (split, task), name in named.items():
+    group = _identifier(f"{dataset.info.name}_{family}_{protocol}")
+    names = {key: f"{group}_{_identifier(key[0])}_{key[1]}" for key in tasks}
+    for (split, task), name in names.items():
         description = _task(name, split, task, harness, settings, max_new_tokens)
         _write(out / f"{name}.yaml", description)
-    _write(out / f"{group}.yaml", {"group": group, "task": list(named.values())})
+    _write(out / f"{group}.yaml", {"group": group, "task": list(names.values())})
     lines = "".join(f"    {k}={v!r},\n" for k, v in settings.items() if v is not None)
     module = _MODULE.format(data=DATA, settings=lines)
     for task in dict.fromkeys(task for _, task in tasks):
@@ -160,13 +160,13 @@ def export_tasks(
     total = sum(sum(dataset.info.counts[split].values()) for split in chosen)
     return Export(
         group,
-        {named[place]: count for place, count in tasks.items()},
+        {names[key]: count for key, count in tasks.items()},
         total - sum(tasks.values()),
     )
 
 
 def _copy(dataset: Dataset, folder: Path, tasks: Collection[tuple[str, Task]]) -> None:
-    """Store the samples of these splits and tasks once more."""
+    """Write the samples of these splits and tasks to another folder."""
     info = dataset.info
     with DatasetWriter(
         folder,
@@ -189,7 +189,7 @@ def _task(
     settings: Mapping[str, Any],
     max_new_tokens: int,
 ) -> dict[str, Any]:
-    """A task's description; its files are named relative to it."""
+    """The configuration of a task; its paths are relative to it."""
     return {
         "task": name,
         "dataset_path": "parquet",
@@ -223,11 +223,11 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _word(name: str) -> str:
-    """A name that a command line and a list of tasks take as one word."""
+def _identifier(name: str) -> str:
+    """The name with all other characters replaced by underscores."""
     return re.sub(r"\W+", "_", name)
 
 
 def _require_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: already holds something; choose another --out, or remove it")
+        raise UserError(f"{out}: is not empty; choose another --out, or remove it")

@@ -1,4 +1,4 @@
-"""What lmms-eval calls while it runs: questions from our prompts, numbers from our protocols."""
+"""The functions that lmms-eval calls: prompts of this package, and values of its protocols."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ import numpy as np
 
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
-from maniplvm.evaluation import Habit, Prediction
-from maniplvm.evaluation.measurement import measure_all
+from maniplvm.evaluation import Prediction, UnreadablePolicy
 from maniplvm.evaluation.protocols import resolve_protocol
+from maniplvm.evaluation.scoring import score_all
 from maniplvm.geometry import Frame, resolve_frame
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import Sample, Task, resolve_prompt, write_answer
 
 RATES = ("parse_rate", "format_rate")
-"""What is reported besides a protocol's measures: readable, and in the exact form asked for."""
+"""Metrics besides a protocol's measures: the rates of parsed and of well-formed completions."""
 REWARD = "reward"
 PUBLISHED = "_published"
-"""Ends the name of a measure in the published reading; the strict one has the plain name."""
+"""The suffix of a measure in the published reading; the strict reading has no suffix."""
 
 Doc = Mapping[str, Any]
-"""A row of a stored data set, as `datasets` decodes it; lmms-eval leaves its images out when it scores."""
+"""A row of a stored data set, as `datasets` decodes it; during scoring it has no image."""
 
 
 class Harness:
-    """A stored data set under one protocol, in the form of functions that lmms-eval takes.
+    """A stored data set under one protocol, as the functions of an lmms-eval task.
 
     Args:
         data: The folder of the data set.
-        family: How the model is asked and answers; a name from `PROMPTS`.
+        family: The model's family, which decides prompt and frame; a name from `PROMPTS`.
         protocol: A name from `PROTOCOLS`.
-        preset: Of the reward; as in `resolve_preset`.
-        min_pixels: Smallest area of an image that the model sees [px squared], for a family that
-            answers in pixels of what it saw; None takes the family's own.
-        max_pixels: Largest area [px squared].
+        preset: The reward preset; as in `resolve_preset`.
+        min_pixels: Smallest image area [px squared], for a family that answers in pixels of the
+            resized image; None takes the family's own.
+        max_pixels: Largest image area [px squared].
 
     Raises:
-        UserError: an unknown family, protocol or preset, or a frame without image sizes that
-            is given some; the valid names are listed.
+        UserError: an unknown family, protocol or preset (the valid names are listed), or limits
+            for a family whose frame has no resize.
     """
 
     def __init__(
@@ -81,30 +81,31 @@ class Harness:
         return [doc["image"].convert("RGB")]
 
     def text(self, doc: Doc) -> str:
-        """`doc_to_text`: the question, as `maniplvm evaluate` asks it."""
+        """`doc_to_text`: the prompt, the same as in `maniplvm evaluate`."""
         frame = self._frame((doc["width"], doc["height"]))
         return self._prompt.ask(doc["instruction"], doc["task"], frame)
 
     def target(self, doc: Doc) -> str:
-        """`doc_to_target`: the right answer in the family's numbers, for the log."""
+        """`doc_to_target`: the target in the family's frame, for the log."""
         sample = self._sample(doc)
         return write_answer(sample.target, self._frame(sample.image_size))
 
     def results(self, doc: Doc, results: Sequence[str]) -> dict[str, float | None]:
-        """`process_results`: one completion's values by metric.
+        """`process_results`: the values of one completion by metric.
 
         Args:
-            doc: What was asked.
-            results: The completion, alone.
+            doc: The row of the sample.
+            results: A list with the completion.
 
         Returns:
-            Every name of `metrics`; None where a reading leaves the completion out.
+            A value for every name of `metrics`; None if a reading leaves the completion out.
         """
         sample = self._sample(doc)
-        said = Prediction(sample.id, results[0], self.frame)
-        measured = measure_all([said], [sample], 1, self.protocol, self._preset, {}, {})
-        (scored,) = measured.samples
-        counted = scored.parsed or self.protocol.tasks[sample.task].habit is not Habit.LEFT_OUT
+        prediction = Prediction(sample.id, results[0], self.frame)
+        result = score_all([prediction], [sample], 1, self.protocol, self._preset, {}, {})
+        (scored,) = result.samples
+        policy = self.protocol.tasks[sample.task].unreadable
+        counted = scored.parsed or policy is not UnreadablePolicy.LEFT_OUT
         published = {
             name + PUBLISHED: value if counted else None for name, value in scored.measures.items()
         }
@@ -117,17 +118,17 @@ class Harness:
         }
 
     def mean(self, values: Sequence[float | None]) -> float:
-        """`aggregation`: the mean of what was counted, NaN of nothing."""
+        """`aggregation`: the mean of the values that are not None; NaN if there are none."""
         counted = [value for value in values if value is not None]
         return float(np.mean(counted)) if counted else float("nan")
 
     def measures(self, task: Task) -> bool:
-        """Whether the protocol measures a task, and needs no more than completions for it."""
+        """Whether the protocol can measure a task from completions alone."""
         own = self.protocol.tasks.get(task)
         return own is not None and not own.needs_outcome
 
     def metrics(self, task: Task) -> dict[str, bool]:
-        """Whether higher is better, by the name of each metric of a task that it measures."""
+        """The metrics of a task: whether higher is better, by name."""
         measures = self.protocol.tasks[task].measures
         better = {measure.name: not measure.lower_is_better for measure in measures}
         published = {name + PUBLISHED: higher for name, higher in better.items()}

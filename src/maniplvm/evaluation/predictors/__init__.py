@@ -1,1 +1,1 @@
-"""Predictors: whatever answers samples with text."""
+"""Predictors: local models, served models, baselines and predictions files."""

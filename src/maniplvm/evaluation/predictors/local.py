@@ -1,4 +1,4 @@
-"""A predictor that runs a model of transformers on this machine."""
+"""A predictor that runs a transformers model on this machine."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ from maniplvm.tasks import Answer, Sample, Task, parse_answer
 
 BATCH_SIZE = 32
 WINDOW = 8
-"""Batches that are read ahead, so that samples of one kind can be put together."""
+"""Batches that are read ahead, so that similar samples can share a batch."""
 
 _DIGEST_BYTES = 1 << 20
 
 
 class ModelPredictor:
-    """A model of transformers, loaded when it is first asked.
+    """A transformers model, loaded at the first prediction.
 
-    Greedy completions repeat exactly on one machine with the same batches. Sampled ones draw
-    their random numbers from the seed, the sample's id and the draw alone (see
-    `generate`), so neither the order nor the number of the samples changes them, but for
-    rounding.
+    Greedy completions are reproducible on one machine with the same batches. The random numbers of
+    sampled completions depend only on the seed, the sample's id and the draw (see `generate`).
+    Order and number of the samples therefore change nothing except rounding.
     """
 
     def __init__(
@@ -51,18 +50,19 @@ class ModelPredictor:
         batch_size: int = BATCH_SIZE,
         **load: Any,
     ) -> None:
-        """Name a model.
+        """Set the model; it is not loaded yet.
 
         Args:
             source: As in `load_model`.
             decoding: Greedy if None.
             draws: Completions of each sample.
-            seed: Of sampled completions.
-            batch_size: Completions that are generated together.
+            seed: Seed of sampled completions.
+            batch_size: Completions in one batch.
             load: Further arguments of `load_model`, such as `family` and `adapter`.
 
         Raises:
-            UserError: several greedy draws, which would all be the same, or a bad number.
+            UserError: several greedy draws, which would be identical, or a number outside its
+                range.
         """
         self._source = source
         self._decoding = decoding or Decoding()
@@ -71,11 +71,11 @@ class ModelPredictor:
         if draws < 1 or batch_size < 1 or seed < 0:
             raise UserError("--draws and --batch-size must be at least 1 and --seed at least 0")
         if draws > 1 and not self._decoding.temperature:
-            raise UserError(f"{draws} greedy draws would all be the same; set a --temperature")
+            raise UserError(f"{draws} greedy draws would be identical; set a --temperature")
 
     @property
     def name(self) -> str:
-        """The folder or id, and the adapter's folder where there is one."""
+        """The folder or id, and the adapter's folder if there is one."""
         adapter = self._load.get("adapter")
         return str(self._source) if adapter is None else f"{self._source} + {adapter}"
 
@@ -86,7 +86,7 @@ class ModelPredictor:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Decoding, how it was loaded, and what tells its weights from others'."""
+        """Decoding, loading options, and a digest of the weights."""
         decoding = self._decoding
         drawn = {"top_p": decoding.top_p, "seed": self._seed} if decoding.temperature else {}
         loaded = {
@@ -102,10 +102,10 @@ class ModelPredictor:
         }
 
     def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        """Answer samples, those of one task and size together; each image is encoded once.
+        """Complete samples, grouped by task and size; each image is encoded once.
 
         Raises:
-            UserError: the model cannot be loaded, or refuses an image.
+            UserError: the model cannot be loaded, or does not accept an image.
         """
         for window in in_windows(samples, self._batch_size * WINDOW):
             alike = sorted(window, key=lambda s: (s.task, s.image_size, len(s.instruction)))
@@ -116,7 +116,7 @@ class ModelPredictor:
 
     @cached_property
     def loaded(self) -> LoadedModel:
-        """The model; loading happens here."""
+        """The model, loaded at the first access."""
         return load_model(self._source, **self._load)
 
     @property
@@ -155,22 +155,22 @@ def answer_question(
     decoding: Decoding,
     seed: int = 0,
 ) -> tuple[str, Answer]:
-    """Ask a loaded model one thing about one image.
+    """Complete one prompt about one image with a loaded model.
 
     Args:
         loaded: The model.
-        instruction: What the robot is told to do.
-        task: What is asked.
+        instruction: The robot's instruction.
+        task: The task.
         image: The encoded image, upright.
         image_size: Its `(width, height)` [px].
         decoding: Greedy or sampled.
-        seed: Of a sampled answer.
+        seed: Seed of a sampled completion.
 
     Returns:
-        The text, and what it says in the image's pixels.
+        The completion, and its parsed answer in pixels of the image.
 
     Raises:
-        UserError: the model refuses the image.
+        UserError: the model does not accept the image.
     """
     frame = _frame(loaded, image_size, "the image")
     prompt = ImageTextPrompt(loaded.prompt.ask(instruction, task, frame), image)
@@ -180,9 +180,9 @@ def answer_question(
 
 
 def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:
-    """A model's frame as a predictions file declares it, for `resolve_frame` to read back.
+    """A model's frame as a predictions file declares it; `resolve_frame` reads it back.
 
-    The image's resize matters only to a model that answers in pixels of what it saw.
+    The resize is part of it only if the model answers in pixels of the resized image.
     """
     resize = spec.resize
     if resize is None or spec.span is not None:
@@ -203,9 +203,9 @@ def _frame(loaded: LoadedModel, image_size: tuple[int, int], where: str) -> Fram
 
 
 def _weights_digest(folders: Sequence[Path]) -> str | None:
-    """Tells checkpoints in folders apart: their files' names, sizes, and both ends of each.
+    """A digest of checkpoints: the names, sizes, first and last bytes of their files.
 
-    Training moves every weight, so the ends suffice, and a large model need not be read whole.
+    Training changes every weight, so both ends are enough and large files are not read whole.
     """
     digest = hashlib.sha256()
     for folder in folders:

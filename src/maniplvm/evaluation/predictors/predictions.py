@@ -1,6 +1,6 @@
-"""Predictions files: one JSON object a line, `{"id": ..., "text": ..., "frame": optional}`.
+"""Predictions files: one JSON object per line, `{"id": ..., "text": ..., "frame": optional}`.
 
-A file with several completions of a sample numbers them by `draw`, from 0.
+Several completions of one sample are numbered by `draw`, from 0.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class Prediction:
     """One completion.
 
     Attributes:
-        id: The sample's.
-        text: The completion, untouched.
-        frame: The frame in which it speaks (a name or a mapping, see `resolve_frame`); None where
-            the file leaves it open.
-        draw: Number of the completion among those of the sample.
-        tokens: How many tokens it has, where that is known.
-        prompt_tokens: How many its question had, where a server counted them.
-        finish: Why it ended, in a server's word, such as `stop` or `length`.
+        id: The sample's id.
+        text: The unchanged completion.
+        frame: The coordinate frame of its numbers (a name or a mapping, see `resolve_frame`); None
+            if the file has none.
+        draw: Index of the completion among those of the sample.
+        tokens: Number of its tokens, if known.
+        prompt_tokens: Number of tokens of its prompt, if a server counted them.
+        finish: The server's finish reason, such as `stop` or `length`.
     """
 
     id: str
@@ -40,11 +40,11 @@ class Prediction:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What no other prediction of a file shares."""
+        """The sample's id and the draw: unique in a file."""
         return self.id, self.draw
 
     def to_line(self) -> str:
-        """Its line in a predictions file, the line's end included."""
+        """Its line in a predictions file, with the newline."""
         record = {"id": self.id, "draw": self.draw, "text": self.text, "frame": self.frame}
         known = {"tokens": self.tokens, "prompt_tokens": self.prompt_tokens, "finish": self.finish}
         record |= {name: value for name, value in known.items() if value is not None}
@@ -54,11 +54,11 @@ class Prediction:
 def read_predictions(path: Path) -> list[Prediction]:
     """Read a predictions file.
 
-    Further keys are allowed, so that a file may carry its own bookkeeping.
+    Further keys are allowed and ignored.
 
     Raises:
-        UserError: the file is missing or unreadable, a line is not such an object, an id (and
-            draw) comes twice, or there is no line at all; names the file and the line.
+        UserError: the file is missing or unreadable, a line has another form, an id (and draw)
+            occurs twice, or the file is empty. The message names the file and the line.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -75,13 +75,13 @@ def read_predictions(path: Path) -> list[Prediction]:
         if prediction.key in seen:
             numbered = f", draw {prediction.draw}" if prediction.draw else ""
             raise UserError(
-                f"{path}, line {number}: id {prediction.id}{numbered} already stands in line "
-                f"{seen[prediction.key]}; keep one"
+                f"{path}, line {number}: id {prediction.id}{numbered} is already in line "
+                f"{seen[prediction.key]}; keep one of them"
             )
         seen[prediction.key] = number
         predictions.append(prediction)
     if not predictions:
-        raise UserError(f"{path}: holds no prediction")
+        raise UserError(f"{path}: has no predictions")
     return predictions
 
 
@@ -93,27 +93,29 @@ def _prediction(line: str, where: str) -> Prediction:
     if not isinstance(record, dict) or "id" not in record or "text" not in record:
         raise UserError(f'{where}: expected {{"id": ..., "text": ..., "frame": optional}}')
     if not isinstance(record["id"], str | int) or not isinstance(record["text"], str):
-        raise UserError(f"{where}: id must be a text or a whole number, text must be a text")
+        raise UserError(f"{where}: id must be a string or an integer, text must be a string")
     frame = record.get("frame")
     if not (frame is None or isinstance(frame, str | dict)):
         raise UserError(f"{where}: frame must be a name or an object with a name")
     draw, tokens = record.get("draw", 0), record.get("tokens")
     if type(draw) is not int or draw < 0 or not (tokens is None or type(tokens) is int):
-        raise UserError(f"{where}: draw and tokens must be whole numbers, draw not below 0")
-    asked, finish = record.get("prompt_tokens"), record.get("finish")
-    if not (asked is None or type(asked) is int) or not (finish is None or isinstance(finish, str)):
-        raise UserError(f"{where}: prompt_tokens must be a whole number, finish a text")
-    return Prediction(str(record["id"]), record["text"], frame, draw, tokens, asked, finish)
+        raise UserError(f"{where}: draw and tokens must be integers, draw at least 0")
+    prompt, finish = record.get("prompt_tokens"), record.get("finish")
+    if not (prompt is None or type(prompt) is int):
+        raise UserError(f"{where}: prompt_tokens must be an integer")
+    if not (finish is None or isinstance(finish, str)):
+        raise UserError(f"{where}: finish must be a string")
+    return Prediction(str(record["id"]), record["text"], frame, draw, tokens, prompt, finish)
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Predictions beside their samples, in the predictions' order.
+class MatchedPredictions:
+    """Predictions paired with their samples, in the order of the predictions.
 
     Attributes:
-        samples: One for each prediction.
-        predictions: As read.
-        missing: How many samples of the data have no prediction.
+        samples: The sample of each prediction.
+        predictions: The predictions.
+        missing: Number of samples without a prediction.
     """
 
     samples: Sequence[Sample]
@@ -123,16 +125,16 @@ class Matched:
 
 def match_predictions(
     predictions: Sequence[Prediction], samples: Iterable[Sample], where: str
-) -> Matched:
-    """Put each prediction beside its sample.
+) -> MatchedPredictions:
+    """Pair each prediction with its sample.
 
     Args:
-        predictions: As read.
-        samples: All samples that were asked; images are not needed.
-        where: What to call the data in an error.
+        predictions: The predictions.
+        samples: All samples; images are not needed.
+        where: A name of the data for error messages.
 
     Raises:
-        UserError: a prediction whose id is not in the data.
+        UserError: the id of a prediction is not in the data.
     """
     wanted = {prediction.id for prediction in predictions}
     found: dict[str, Sample] = {}
@@ -144,7 +146,7 @@ def match_predictions(
     unknown = [prediction.id for prediction in predictions if prediction.id not in found]
     if unknown:
         raise UserError(
-            f"{len(unknown)} of {len(predictions)} predictions have an id that {where} does not "
-            f"hold, such as {unknown[0]}; check --data and --split"
+            f"{len(unknown)} of {len(predictions)} predictions have an id that is not in "
+            f"{where}, such as {unknown[0]}; check --data and --split"
         )
-    return Matched([found[p.id] for p in predictions], predictions, total - len(found))
+    return MatchedPredictions([found[p.id] for p in predictions], predictions, total - len(found))

@@ -1,4 +1,4 @@
-"""Predictors: whatever answers samples with text."""
+"""The predictor interface, and the predictor that reads a predictions file."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from maniplvm.tasks import Sample
 
 
 class Predictor(Protocol):
-    """Whatever answers samples: a model in memory, one behind a server, a baseline, a file.
+    """Gives completions for samples: a local model, a served model, a baseline or a file.
 
-    Nothing heavy may happen before `predict` is first asked for an answer: an evaluation that is
-    already finished never loads a model.
+    Loading must wait until the first completion is requested, so that a finished evaluation never
+    loads a model.
     """
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name in results and reports."""
         ...
 
     @property
     def draws(self) -> int:
-        """How many completions a sample gets."""
+        """Completions of each sample."""
         ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that decides the completions besides the samples, JSON-ready.
+        """All settings that affect the completions, as JSON data.
 
-        Completions of two predictors with the same settings may stand in one file.
+        One predictions file may hold completions of two predictors with the same settings.
         """
         ...
 
     def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        """Answer samples, which hold their images.
+        """Complete samples, which have their images.
 
         Args:
-            samples: Streamed; a predictor may read ahead.
+            samples: A stream of samples; a predictor may read ahead.
 
         Returns:
             `draws` predictions for each sample, in any order.
@@ -50,26 +50,26 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
-class LeavesOut(Protocol):
-    """A predictor that can be spared single draws of a sample, because each costs something."""
+class Resumable(Protocol):
+    """A predictor that can skip single draws of a sample, such as one that pays per request."""
 
-    def leave_out(self, known: Collection[tuple[str, int]]) -> None:
-        """Do not make these completions again; by sample and draw."""
+    def skip_completed(self, keys: Collection[tuple[str, int]]) -> None:
+        """Skip these pairs of sample id and draw."""
         ...
 
 
 class FilePredictor:
-    """Completions that were made elsewhere."""
+    """Completions from a predictions file."""
 
     def __init__(self, path: Path, frame: str | None = None) -> None:
         """Read a predictions file.
 
         Args:
             path: The file.
-            frame: The frame of lines that name none; None means original pixels.
+            frame: The frame of lines without one; None means original pixels.
 
         Raises:
-            UserError: as `read_predictions`, or samples with different numbers of completions.
+            UserError: as `read_predictions`, or samples have different numbers of completions.
         """
         self._path = path
         self._frame = frame
@@ -83,25 +83,25 @@ class FilePredictor:
             if len(own) != self._draws:
                 raise UserError(
                     f"{path}: {name} has {len(own)} completions, others have {self._draws}; "
-                    "every sample needs the draws 0, 1, ... to the same number"
+                    "every sample needs the same draws 0, 1, ..."
                 )
 
     @property
     def name(self) -> str:
-        """The file's."""
+        """The file's path, after `predictions:`."""
         return f"predictions:{self._path}"
 
     @property
     def draws(self) -> int:
-        """How many completions each sample has in the file."""
+        """Completions of each sample in the file."""
         return self._draws
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The file and the frame."""
+        """The file's path and the frame."""
         return {"predictions": str(self._path), "frame": self._frame}
 
-    def answers(self, id: str) -> bool:
+    def has(self, id: str) -> bool:
         """Whether the file has completions of this sample."""
         return id in self._by_id
 
@@ -109,21 +109,21 @@ class FilePredictor:
         """The file's completions of these samples.
 
         Raises:
-            UserError: it does not answer one. Under a protocol that lets predictions be partial,
-                `evaluate` asks only for those that it answers (`coverage` tells the share).
+            UserError: a sample has no completion. Under a protocol that allows partial predictions,
+                `evaluate` only requests samples of the file (`coverage` is their share).
         """
         for sample in samples:
             if sample.id not in self._by_id:
                 raise UserError(
-                    f"{self._path}: does not answer sample {sample.id}; predict every sample, "
+                    f"{self._path}: has no completion of sample {sample.id}; predict every sample, "
                     "choose others with --splits, --task or --limit, or choose a --protocol that "
-                    "lets predictions be partial"
+                    "allows partial predictions"
                 )
             yield from self._by_id[sample.id]
 
 
 def in_windows(samples: Iterable[Sample], size: int) -> Iterator[Sequence[Sample]]:
-    """Samples in pieces of a size, the last one shorter."""
+    """Samples in windows of a size; the last one may be shorter."""
     window = list[Sample]()
     for sample in samples:
         window.append(sample)

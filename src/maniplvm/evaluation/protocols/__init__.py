@@ -1,9 +1,9 @@
-"""Protocols: what is measured of an answer, and what a missing answer counts as.
+"""Protocols: which measures are computed for answers, and how missing answers count.
 
-A protocol is data: for each task what it reads, a function that measures answers, and for each of
-its measures the unit and the value of a completion that could not be read. Published figures for one
-and the same model differ several-fold by protocol alone, so no number is reported without its
-protocol's name. A new one is one more file and one more line here.
+A protocol is data. For each task it has the type of answer, a function that measures answers, and
+for each measure its unit and worst value. Published figures of one model differ several-fold between
+protocols, so every figure is reported with its protocol's name. A new protocol is one more file and
+one more line here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from maniplvm.errors import UserError
+from maniplvm.evaluation.protocols.answer_type import TASK_ANSWER_TYPE, AnswerType, parse_as
 from maniplvm.evaluation.protocols.execution import EXECUTION
-from maniplvm.evaluation.protocols.inside import INSIDE, inside, region_of
 from maniplvm.evaluation.protocols.maniplvm import MANIPLVM, SUCCESS_END_PX, SUCCESS_IOU
 from maniplvm.evaluation.protocols.measure import (
     Measure,
@@ -23,38 +23,37 @@ from maniplvm.evaluation.protocols.measure import (
     sides,
     thousandths,
 )
-from maniplvm.evaluation.protocols.point_in_mask import POINT_IN_MASK
+from maniplvm.evaluation.protocols.point_in_mask import INSIDE, POINT_IN_MASK, inside, region_of
 from maniplvm.evaluation.protocols.protocol import (
-    OWN_READING,
-    Answered,
-    Habit,
-    Measured,
+    AnsweredSample,
+    MeasureValues,
+    Outcome,
     Protocol,
-    Reads,
     TaskProtocol,
+    UnreadablePolicy,
 )
-from maniplvm.evaluation.protocols.reading import read_as
 from maniplvm.evaluation.protocols.sharerobot_bench import SHAREROBOT_BENCH
 from maniplvm.evaluation.protocols.vabench import VABENCH
 
 __all__ = [
     "INSIDE",
     "MANIPLVM",
-    "OWN_READING",
     "PROTOCOLS",
     "SUCCESS_END_PX",
     "SUCCESS_IOU",
-    "Answered",
-    "Habit",
+    "TASK_ANSWER_TYPE",
+    "AnswerType",
+    "AnsweredSample",
     "Measure",
-    "Measured",
+    "MeasureValues",
+    "Outcome",
     "Protocol",
-    "Reads",
     "TaskProtocol",
+    "UnreadablePolicy",
     "diagonals",
     "inside",
+    "parse_as",
     "pixels",
-    "read_as",
     "region_of",
     "resolve_protocol",
     "share",
@@ -72,10 +71,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 
 
 def resolve_protocol(protocol: str | Protocol) -> Protocol:
-    """The protocol of that name, or itself.
+    """The protocol of that name; a protocol is returned unchanged.
 
     Raises:
-        UserError: there is none; the valid ones are listed.
+        UserError: an unknown name; the valid ones are listed.
     """
     if isinstance(protocol, Protocol):
         return protocol

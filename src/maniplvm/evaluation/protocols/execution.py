@@ -1,7 +1,7 @@
-"""Protocol `execution`, ours: a simulated robot follows the trace; was the task solved?
+"""Protocol `execution`: the share of traces that solve their task when a simulated robot follows them.
 
-It measures what was followed: traces of simulated samples whose tasks the verifier can judge. A trace
-that could not be read fails, in both readings.
+It is a protocol of this project. It measures executed traces: those of simulated samples whose task
+the verifier can check. A trace that could not be parsed fails, in both readings.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from maniplvm.evaluation.protocols.answer_type import AnswerType
 from maniplvm.evaluation.protocols.measure import share
 from maniplvm.evaluation.protocols.protocol import (
-    Answered,
-    Habit,
-    Measured,
+    AnsweredSample,
+    MeasureValues,
     Protocol,
-    Reads,
     TaskProtocol,
+    UnreadablePolicy,
 )
 from maniplvm.tasks import Task
 
 
-def _solved(read: Sequence[Answered]) -> Measured:
-    outcomes = [each.outcome for each in read]
+def _solved(answered: Sequence[AnsweredSample]) -> MeasureValues:
+    outcomes = [each.outcome for each in answered]
     return {"solved": np.array([o is not None and o.success for o in outcomes], dtype=np.float64)}
 
 
@@ -31,10 +31,10 @@ EXECUTION = Protocol(
     "execution",
     {
         Task.TRAJECTORY: TaskProtocol(
-            Reads.TRACE,
+            AnswerType.TRACE,
             _solved,
             (share("solved", "executed traces that solve their task"),),
-            Habit.COUNTED,
+            UnreadablePolicy.COUNTED_AS_WORST,
             ("solved",),
             needs_outcome=True,
         )

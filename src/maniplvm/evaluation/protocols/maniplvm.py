@@ -1,7 +1,7 @@
-"""Protocol `maniplvm`: the paper's (Song et al. 2025), with pointing beside its two tasks.
+"""Protocol `maniplvm`: the paper's protocol (Song et al. 2025), with pointing added.
 
-Mean IoU; DFD, Hausdorff distance, RMSE over 20 points and their mean. Its published code averages
-over readable answers only.
+It measures mean IoU, DFD, Hausdorff distance, RMSE over 20 points, and the mean of the three
+distances. The paper's published code averages over parsed answers only.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maniplvm.evaluation.protocols.inside import INSIDE, inside
+from maniplvm.evaluation.protocols.answer_type import AnswerType
 from maniplvm.evaluation.protocols.measure import diagonals, pixels, share, thousandths
+from maniplvm.evaluation.protocols.point_in_mask import INSIDE, inside
 from maniplvm.evaluation.protocols.protocol import (
-    Answered,
-    Habit,
-    Measured,
+    AnsweredSample,
+    MeasureValues,
     Protocol,
-    Reads,
     TaskProtocol,
+    UnreadablePolicy,
 )
 from maniplvm.geometry import iou, trace_distances
 from maniplvm.tasks import Task
 
 SUCCESS_IOU = 0.5
-"""A box succeeds above this IoU."""
+"""A box is a success above this IoU."""
 SUCCESS_END_PX = 20.0
-"""A trace succeeds when it ends nearer than this to the target's end [px]."""
+"""A trace is a success if its end is closer than this to the target's end [px]."""
 _THOUSAND = 1000.0
-_GAPS = {
+_DISTANCES = {
     "dfd": "discrete Frechet distance",
     "hd": "Hausdorff distance of the vertices",
     "rmse": "RMSE over 20 points at equal arc length",
@@ -36,15 +36,15 @@ _GAPS = {
 }
 
 
-def _boxes(read: Sequence[Answered]) -> Measured:
-    targets = np.stack([each.sample.target.points.reshape(4) for each in read])
-    overlap = iou(np.stack([each.answer for each in read]), targets)
+def _boxes(answered: Sequence[AnsweredSample]) -> MeasureValues:
+    targets = np.stack([each.sample.target.points.reshape(4) for each in answered])
+    overlap = iou(np.stack([each.answer for each in answered]), targets)
     return {"iou": overlap, "success": (overlap > SUCCESS_IOU).astype(float)}
 
 
-def _traces(read: Sequence[Answered]) -> Measured:
-    answers, targets = [e.answer for e in read], [e.sample.target.points for e in read]
-    scales = [_THOUSAND / np.array(each.sample.image_size, dtype=np.float64) for each in read]
+def _traces(answered: Sequence[AnsweredSample]) -> MeasureValues:
+    answers, targets = [e.answer for e in answered], [e.sample.target.points for e in answered]
+    scales = [_THOUSAND / np.array(each.sample.image_size, dtype=np.float64) for each in answered]
     in_pixels = trace_distances(answers, targets)
     scaled = trace_distances(
         [answer * scale for answer, scale in zip(answers, scales, strict=True)],
@@ -60,7 +60,7 @@ def _traces(read: Sequence[Answered]) -> Measured:
         "hd_1000": scaled.hd,
         "rmse_1000": scaled.rmse,
         "avg_1000": (scaled.dfd + scaled.hd + scaled.rmse) / 3,
-        "dfd_diagonal": in_pixels.dfd / np.array([each.sample.diagonal for each in read]),
+        "dfd_diagonal": in_pixels.dfd / np.array([each.sample.diagonal for each in answered]),
         "success": (in_pixels.end < SUCCESS_END_PX).astype(float),
     }
 
@@ -69,28 +69,30 @@ MANIPLVM = Protocol(
     "maniplvm",
     {
         Task.AFFORDANCE: TaskProtocol(
-            Reads.BOX,
+            AnswerType.BOX,
             _boxes,
             (
                 share("iou", "intersection over union of the two boxes"),
                 share("success", f"boxes with IoU above {SUCCESS_IOU:g}"),
             ),
-            Habit.LEFT_OUT,
+            UnreadablePolicy.LEFT_OUT,
             ("iou", "success"),
         ),
         Task.TRAJECTORY: TaskProtocol(
-            Reads.TRACE,
+            AnswerType.TRACE,
             _traces,
             (
-                *(pixels(name, meaning) for name, meaning in _GAPS.items()),
+                *(pixels(name, meaning) for name, meaning in _DISTANCES.items()),
                 pixels("end", "distance of the last points"),
-                *(thousandths(f"{name}_1000", meaning) for name, meaning in _GAPS.items()),
-                diagonals("dfd_diagonal", _GAPS["dfd"]),
+                *(thousandths(f"{name}_1000", meaning) for name, meaning in _DISTANCES.items()),
+                diagonals("dfd_diagonal", _DISTANCES["dfd"]),
                 share("success", f"traces that end less than {SUCCESS_END_PX:g} px off"),
             ),
-            Habit.LEFT_OUT,
+            UnreadablePolicy.LEFT_OUT,
             ("dfd_diagonal", "success"),
         ),
-        Task.POINTING: TaskProtocol(Reads.POINTS, inside, (INSIDE,), Habit.LEFT_OUT, ("inside",)),
+        Task.POINTING: TaskProtocol(
+            AnswerType.POINTS, inside, (INSIDE,), UnreadablePolicy.LEFT_OUT, ("inside",)
+        ),
     },
 )

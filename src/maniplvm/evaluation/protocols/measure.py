@@ -1,4 +1,4 @@
-"""One figure of a protocol: its unit, its direction, and what an unreadable answer counts as."""
+"""A measure of a protocol: its unit, its direction, and its worst value."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure that a protocol takes of every answer.
+    """A measure that a protocol computes for every answer.
 
     Attributes:
         name: Its key in `samples.jsonl` and `evaluation.json`.
-        meaning: One phrase.
+        meaning: Its meaning in one phrase.
         unit: `share` (0 to 1), `px`, `1/1000`, `sides` or `diagonals`.
-        frame: In which coordinates it is taken.
-        lower_is_better: The direction.
-        worst: What an answer that could not be read counts as, by sample.
+        frame: The coordinates in which it is computed.
+        lower_is_better: Whether a lower value is better.
+        worst: Gives the value of an answer that could not be parsed, for a sample.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Measure:
     worst: Callable[[Sample], float]
 
     def to_json(self) -> dict[str, Any]:
-        """As `evaluation.json` describes it; `range` has no upper end for a distance."""
+        """The description in `evaluation.json`; `range` has no upper end for a distance."""
         return {
             "meaning": self.meaning,
             "unit": self.unit,
@@ -49,25 +49,25 @@ class Measure:
 
 
 def share(name: str, meaning: str) -> Measure:
-    """A part of 1, more is better; an unreadable answer has none of it."""
+    """A share (0 to 1), higher is better; an unparsed answer gets 0."""
     return Measure(name, meaning, "share", NONE, False, lambda _: 0.0)
 
 
 def pixels(name: str, meaning: str) -> Measure:
-    """A distance [px of the original image]; an unreadable answer is one diagonal off."""
+    """A distance [px of the original image]; an unparsed answer gets one diagonal."""
     return Measure(name, meaning, "px", PIXELS, True, lambda sample: sample.diagonal)
 
 
 def thousandths(name: str, meaning: str) -> Measure:
-    """A distance where each side is 1000 long; an unreadable answer is one diagonal off."""
+    """A distance with each side scaled to 1000; an unparsed answer gets one diagonal."""
     return Measure(name, meaning, "1/1000", THOUSAND, True, lambda _: 1000.0 * float(np.sqrt(2)))
 
 
 def sides(name: str, meaning: str) -> Measure:
-    """A distance where each side is 1 long; an unreadable answer is one diagonal off."""
+    """A distance with each side scaled to 1; an unparsed answer gets one diagonal."""
     return Measure(name, meaning, "sides", UNIT, True, lambda _: float(np.sqrt(2)))
 
 
 def diagonals(name: str, meaning: str) -> Measure:
-    """A distance in diagonals of the original image; an unreadable answer is one off."""
+    """A distance in diagonals of the original image; an unparsed answer gets 1."""
     return Measure(name, meaning, "diagonals", DIAGONAL, True, lambda _: 1.0)

@@ -1,4 +1,4 @@
-"""What a protocol is: plain data, of which one small file makes one."""
+"""The definition of a protocol: plain data for each task."""
 
 from __future__ import annotations
 
@@ -7,53 +7,45 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from maniplvm.evaluation.outcome import Outcome
+from maniplvm.evaluation.protocols.answer_type import AnswerType
 from maniplvm.evaluation.protocols.measure import Measure
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Sample, Task
 
-Measured: TypeAlias = Mapping[str, FloatArray]
-"""`(B,)` values by the measure's name."""
-
-
-class Habit(StrEnum):
-    """What a protocol's published figures do with a completion that could not be read."""
-
-    LEFT_OUT = "left out"
-    """Only readable answers are averaged."""
-    COUNTED = "counted as the worst"
-    """As in the strict reading."""
-
-
-class Reads(StrEnum):
-    """What a protocol takes out of a completion."""
-
-    BOX = "box"
-    """`(4,)`."""
-    TRACE = "trace"
-    """`(N, 2)`, 3 to 10 points in the order of time."""
-    POINTS = "points"
-    """`(N, 2)`, without an order."""
-    POINTS_OR_BOX = "points or box"
-    """`(N, 2)`; a completion that gives a box instead counts as the box's centre."""
-
-
-OWN_READING: Mapping[Task, Reads] = {
-    Task.AFFORDANCE: Reads.BOX,
-    Task.TRAJECTORY: Reads.TRACE,
-    Task.POINTING: Reads.POINTS,
-}
-"""What a task asks for: the reading that is rewarded."""
+MeasureValues: TypeAlias = Mapping[str, FloatArray]
+"""`(B,)` values by the name of the measure."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A readable answer beside what it is measured by.
+class Outcome:
+    """The outcome of executing a trace in simulation.
 
     Attributes:
-        answer: Of the shape that the protocol reads [px of the original image].
-        sample: What was asked.
-        outcome: What became of it in physics, where that is known.
+        success: Whether the task was solved.
+        reason: A value of `simulation.execution.Reason`.
+    """
+
+    success: bool
+    reason: str
+
+
+class UnreadablePolicy(StrEnum):
+    """How a protocol's published figures count a completion that could not be parsed."""
+
+    LEFT_OUT = "left out"
+    """The mean is over parsed answers only."""
+    COUNTED_AS_WORST = "counted as the worst"
+    """It counts as the worst value, as in the strict reading."""
+
+
+@dataclass(frozen=True)
+class AnsweredSample:
+    """A parsed answer with its sample.
+
+    Attributes:
+        answer: An array of the protocol's `AnswerType` [px of the original image].
+        sample: The sample.
+        outcome: The outcome of executing it, if it was executed.
     """
 
     answer: FloatArray
@@ -66,24 +58,24 @@ class TaskProtocol:
     """How one task is measured.
 
     Attributes:
-        reads: What is taken out of a completion.
-        measure: B readable answers to `(B,)` values of every measure.
-        measures: What it gives, in the order of reports.
-        habit: What the published reading does with a completion that could not be read.
+        answer_type: The type of answer that is parsed from a completion.
+        measure: Takes B parsed answers and returns `(B,)` values of every measure.
+        measures: The measures, in the order of reports.
+        unreadable: How published figures count a completion that could not be parsed.
         by_category: Measures that are also reported for each category.
-        needs_outcome: Whether only answers that were executed in physics can be measured.
+        needs_outcome: Whether only executed answers can be measured.
     """
 
-    reads: Reads
-    measure: Callable[[Sequence[Answered]], Measured]
+    answer_type: AnswerType
+    measure: Callable[[Sequence[AnsweredSample]], MeasureValues]
     measures: tuple[Measure, ...]
-    habit: Habit
+    unreadable: UnreadablePolicy
     by_category: tuple[str, ...]
     needs_outcome: bool = False
 
     @property
     def worst(self) -> Mapping[str, Callable[[Sample], float]]:
-        """What a completion that could not be read counts as: a function of the sample."""
+        """For each measure, a function from a sample to the worst value."""
         return {measure.name: measure.worst for measure in self.measures}
 
     def values(
@@ -92,26 +84,26 @@ class TaskProtocol:
         samples: Sequence[Sample],
         outcomes: Sequence[Outcome | None] | None = None,
     ) -> list[dict[str, float]]:
-        """Every measure of every answer; unreadable ones (None) at their worst."""
+        """Every measure of every answer; an answer that is None gets the worst values."""
         known = outcomes or [None] * len(samples)
         worst = self.worst
         rows = [{name: value(sample) for name, value in worst.items()} for sample in samples]
-        read = {
-            index: Answered(answer, samples[index], known[index])
+        answered = {
+            index: AnsweredSample(answer, samples[index], known[index])
             for index, answer in enumerate(answers)
             if answer is not None
         }
-        if read:
-            measured = self.measure(list(read.values()))
-            for place, index in enumerate(read):
-                rows[index] = {name: float(measured[name][place]) for name in worst}
+        if answered:
+            measured = self.measure(list(answered.values()))
+            for position, index in enumerate(answered):
+                rows[index] = {name: float(measured[name][position]) for name in worst}
         return rows
 
     def to_json(self) -> dict[str, Any]:
-        """As `evaluation.json` describes it."""
+        """The description in `evaluation.json`."""
         return {
-            "reads": self.reads.value,
-            "published_habit": self.habit.value,
+            "reads": self.answer_type.value,
+            "published_habit": self.unreadable.value,
             "by_category": list(self.by_category),
             "values": {measure.name: measure.to_json() for measure in self.measures},
         }
@@ -122,11 +114,11 @@ class Protocol:
     """How answers are measured.
 
     Attributes:
-        name: Stands beside every number.
-        tasks: What is measured of each task that it knows; samples of others are not measured.
-        may_be_partial: Whether a predictions file may leave samples unanswered. They count as the
-            worst in the strict reading, are left out of the published one, and the coverage says
-            how many were answered.
+        name: The name, reported with every figure.
+        tasks: How each task is measured; samples of other tasks are not measured.
+        may_be_partial: Whether a predictions file may have no completion for some samples. These
+            count as the worst in the strict reading and are left out of the published one; the
+            coverage is the share of samples with a completion.
     """
 
     name: str
@@ -134,5 +126,5 @@ class Protocol:
     may_be_partial: bool = False
 
     def describe(self) -> dict[str, Any]:
-        """Readings, habits and measures by task, as in `evaluation.json`."""
+        """The description of every task in `evaluation.json`."""
         return {task.value: own.to_json() for task, own in self.tasks.items()}

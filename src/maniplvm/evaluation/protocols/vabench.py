@@ -1,7 +1,7 @@
 """Protocol `vabench` (Yuan et al. 2025, Embodied-R1): points in a box or mask, traces in pixels.
 
-A box that is given where a point was wanted counts as its centre. RMSE and MAE (the mean distance)
-pair 20 points at equal arc length of each curve.
+A box instead of points counts as its centre. RMSE and MAE (the mean distance) pair 20 points at equal
+arc length of each curve.
 """
 
 from __future__ import annotations
@@ -10,42 +10,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maniplvm.evaluation.protocols.inside import INSIDE, inside
+from maniplvm.evaluation.protocols.answer_type import AnswerType
 from maniplvm.evaluation.protocols.measure import pixels
+from maniplvm.evaluation.protocols.point_in_mask import INSIDE_PROTOCOL
 from maniplvm.evaluation.protocols.protocol import (
-    Answered,
-    Habit,
-    Measured,
+    AnsweredSample,
+    MeasureValues,
     Protocol,
-    Reads,
     TaskProtocol,
+    UnreadablePolicy,
 )
 from maniplvm.geometry import resample
 from maniplvm.tasks import Task
 
 
-def _traces(read: Sequence[Answered]) -> Measured:
-    answers = resample([each.answer for each in read])
-    targets = resample([each.sample.target.points for each in read])
-    gaps = np.linalg.norm(answers - targets, axis=-1)
-    return {"rmse": np.sqrt((gaps**2).mean(axis=1)), "mae": gaps.mean(axis=1)}
+def _traces(answered: Sequence[AnsweredSample]) -> MeasureValues:
+    answers = resample([each.answer for each in answered])
+    targets = resample([each.sample.target.points for each in answered])
+    distances = np.linalg.norm(answers - targets, axis=-1)
+    return {"rmse": np.sqrt((distances**2).mean(axis=1)), "mae": distances.mean(axis=1)}
 
-
-_POINTS = TaskProtocol(Reads.POINTS_OR_BOX, inside, (INSIDE,), Habit.COUNTED, ("inside",))
 
 VABENCH = Protocol(
     "vabench",
     {
-        Task.AFFORDANCE: _POINTS,
-        Task.POINTING: _POINTS,
+        Task.AFFORDANCE: INSIDE_PROTOCOL,
+        Task.POINTING: INSIDE_PROTOCOL,
         Task.TRAJECTORY: TaskProtocol(
-            Reads.TRACE,
+            AnswerType.TRACE,
             _traces,
             (
                 pixels("rmse", "RMSE over 20 points at equal arc length"),
                 pixels("mae", "mean distance over 20 points at equal arc length"),
             ),
-            Habit.LEFT_OUT,
+            UnreadablePolicy.LEFT_OUT,
             ("rmse", "mae"),
         ),
     },

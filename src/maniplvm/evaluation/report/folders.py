@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.results import Evaluation, TaskResult, read_evaluation
-from maniplvm.evaluation.scored import ScoredSample, read_samples
+from maniplvm.evaluation.records import (
+    Evaluation,
+    ScoredSample,
+    TaskResult,
+    read_evaluation,
+    read_samples,
+)
 from maniplvm.metric_names import current_name
 from maniplvm.tasks import Task
 

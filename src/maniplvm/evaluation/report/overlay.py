@@ -17,10 +17,10 @@ from PIL import Image, UnidentifiedImageError
 from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, Dataset, Style, zoom_region
 from maniplvm.data.drawing.primitives import arrow_head
 from maniplvm.errors import UserError
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.charts.chart import svg_points
 from maniplvm.evaluation.report.html import tag
 from maniplvm.evaluation.report.sample_metrics import matches_target
-from maniplvm.evaluation.scored import ScoredSample
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import BoxTarget, RegionTarget, TraceTarget
 from maniplvm.tasks.sample import Target

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from maniplvm.evaluation.protocols import SUCCESS_END_PX, SUCCESS_IOU
+from maniplvm.evaluation.records import Numbers, ScoredSample
 from maniplvm.evaluation.report.folders import ModelEvaluation
-from maniplvm.evaluation.scored import Numbers, ScoredSample
 from maniplvm.geometry import iou, trace_distances
 from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.tasks import RegionTarget, Task, parse_answer

@@ -1,13 +1,12 @@
-"""From scored completions to means with intervals."""
+"""Aggregation of scored samples to means with confidence intervals."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from maniplvm.evaluation.protocols import Habit, Protocol, TaskProtocol
-from maniplvm.evaluation.results import CategoryResult, TaskResult
-from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.evaluation.protocols import Protocol, TaskProtocol, UnreadablePolicy
+from maniplvm.evaluation.records import CategoryResult, ScoredSample, TaskResult
 from maniplvm.evaluation.statistics.behaviour import (
     area_ratio,
     diversity,
@@ -22,33 +21,33 @@ from maniplvm.tasks import Task
 def aggregate(
     samples: Sequence[ScoredSample], protocol: Protocol, seed: int = 0
 ) -> dict[str, dict[Task, TaskResult]]:
-    """Results by split and task, both in the order in which they first occur.
+    """Results by split and task, in the order of first occurrence.
 
     Args:
-        samples: All scored completions.
-        protocol: The one that measured them.
-        seed: Of the bootstrap.
+        samples: All scored samples.
+        protocol: The protocol that measured them.
+        seed: Seed of the bootstrap.
     """
-    sorted_out: dict[str, dict[Task, list[ScoredSample]]] = {}
+    grouped: dict[str, dict[Task, list[ScoredSample]]] = {}
     for sample in samples:
-        sorted_out.setdefault(sample.split, {}).setdefault(sample.task, []).append(sample)
+        grouped.setdefault(sample.split, {}).setdefault(sample.task, []).append(sample)
     return {
         split: {
             task: summarise_task(tasks[task], protocol.tasks[task], seed)
             for task in Task
             if task in tasks
         }
-        for split, tasks in sorted_out.items()
+        for split, tasks in grouped.items()
     }
 
 
 def summarise_task(
     samples: Sequence[ScoredSample], protocol: TaskProtocol, seed: int = 0
 ) -> TaskResult:
-    """One task's completions as means, bootstrapped over scenes."""
+    """The results of one task, bootstrapped over scenes."""
     answered = [sample for sample in samples if sample.answered]
     counted = answered
-    if protocol.habit is Habit.LEFT_OUT:
+    if protocol.unreadable is UnreadablePolicy.LEFT_OUT:
         counted = [sample for sample in samples if sample.parsed]
     by_category: dict[str, list[ScoredSample]] = {}
     for sample in samples:

@@ -1,4 +1,4 @@
-"""What accompanies the protocol's measures: does the reasoning mean it, how sure is the policy?"""
+"""Behaviour statistics beside the protocol's measures: reasoning, diversity, size and start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_mean
 from maniplvm.geometry import discrete_frechet, hausdorff, iou, startpoint_distance
 from maniplvm.tasks import Task
@@ -20,21 +20,24 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def part_named(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None:
-    """Share of completions whose reasoning names the part to touch, word for word.
+    """Share of completions whose reasoning contains the name of the part to touch.
 
-    Case, punctuation and articles do not count. A completion without reasoning names nothing.
+    Case, punctuation and articles are ignored. A completion without reasoning counts as 0.
     """
     known = [sample for sample in samples if sample.part]
     if not known:
         return None
-    named = [_names(read_blocks(s.text, len(s.text)).reasoning or "", s.part or "") for s in known]
+    named = [
+        _contains(read_blocks(s.text, len(s.text)).reasoning or "", s.part or "") for s in known
+    ]
     return bootstrap_mean(named, groups=[sample.scene for sample in known], seed=seed)
 
 
 def diversity(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None:
-    """How far the answers to one sample lie apart: the mean over its pairs of readable draws.
+    """Mean distance between the answers of one sample, over all pairs of its parsed draws.
 
-    Boxes: 1 - IoU. Traces: DFD in diagonals. Points: Hausdorff distance in diagonals. None where no sample has two readable draws.
+    The distance of boxes is 1 - IoU, of traces DFD in diagonals, of points the Hausdorff distance in
+    diagonals. None if no sample has two parsed draws.
     """
     draws: dict[str, list[ScoredSample]] = defaultdict(list)
     for sample in samples:
@@ -43,43 +46,47 @@ def diversity(samples: Sequence[ScoredSample], seed: int = 0) -> Interval | None
     several = [own for own in draws.values() if len(own) > 1]
     if not several:
         return None
-    spread = [np.mean([_apart(*pair) for pair in itertools.combinations(o, 2)]) for o in several]
+    spread = [np.mean([_distance(*pair) for pair in itertools.combinations(o, 2)]) for o in several]
     return bootstrap_mean(spread, groups=[own[0].scene for own in several], seed=seed)
 
 
 def area_ratio(samples: Sequence[ScoredSample]) -> float | None:
-    """Median of predicted by true area of the boxes that could be read: 1 is the right size."""
-    read = [sample for sample in samples if _is_read(sample, Task.AFFORDANCE)]
+    """Median ratio of predicted to target area, over parsed boxes."""
+    read = [sample for sample in samples if _is_parsed(sample, Task.AFFORDANCE)]
     if not read:
         return None
-    said, right = (_areas([getattr(s, side) for s in read]) for side in ("answer", "target"))
-    return float(np.median(said / right))
+    predicted, target = (_areas([getattr(s, side) for s in read]) for side in ("answer", "target"))
+    return float(np.median(predicted / target))
 
 
 def length_ratio(samples: Sequence[ScoredSample]) -> float | None:
-    """Median of said by true length of the traces that could be read: below 1 they cut corners."""
-    ratios = [_length(said) / true for said, right in _traces(samples) if (true := _length(right))]
+    """Median ratio of predicted to target length, over parsed traces; below 1 they are too short."""
+    ratios = [
+        _length(predicted) / length
+        for predicted, target in _traces(samples)
+        if (length := _length(target))
+    ]
     return float(np.median(ratios)) if ratios else None
 
 
 def start_diagonal(samples: Sequence[ScoredSample]) -> float | None:
-    """Median distance of the first points of readable traces from where they belong, in diagonals.
+    """Median distance between predicted and target first point, over parsed traces [diagonals].
 
-    No measure of the paper's looks there: it has a term for the end alone.
+    The paper measures only the end point.
     """
-    sizes = [np.hypot(*s.image_size) for s in samples if _is_read(s, Task.TRAJECTORY)]
+    sizes = [np.hypot(*s.image_size) for s in samples if _is_parsed(s, Task.TRAJECTORY)]
     pairs = list(_traces(samples))
-    apart = startpoint_distance([said for said, _ in pairs], [right for _, right in pairs])
-    return float(np.median(np.asarray(apart) / sizes)) if pairs else None
+    distances = startpoint_distance([first for first, _ in pairs], [own for _, own in pairs])
+    return float(np.median(np.asarray(distances) / sizes)) if pairs else None
 
 
-def _is_read(sample: ScoredSample, task: Task) -> bool:
+def _is_parsed(sample: ScoredSample, task: Task) -> bool:
     return sample.task is task and sample.answer is not None
 
 
 def _traces(samples: Sequence[ScoredSample]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for sample in samples:
-        if _is_read(sample, Task.TRAJECTORY):
+        if _is_parsed(sample, Task.TRAJECTORY):
             yield np.array(sample.answer, dtype=np.float64), np.array(sample.target)
 
 
@@ -87,21 +94,21 @@ def _length(trace: np.ndarray) -> float:
     return float(np.linalg.norm(np.diff(trace, axis=0), axis=1).sum())
 
 
-def _names(reasoning: str, part: str) -> bool:
-    return f" {_bare(part)} " in f" {_bare(reasoning)} "
+def _contains(reasoning: str, part: str) -> bool:
+    return f" {_normalized(part)} " in f" {_normalized(reasoning)} "
 
 
-def _bare(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(word for word in _WORD.findall(text.lower()) if word not in _ARTICLES)
 
 
-def _apart(first: ScoredSample, second: ScoredSample) -> float:
+def _distance(first: ScoredSample, second: ScoredSample) -> float:
     if first.answer is None or second.answer is None:
-        raise ValueError("an unreadable answer lies nowhere")
+        raise ValueError("an answer that was not parsed has no distance")
     if first.task is Task.AFFORDANCE:
         return 1.0 - float(iou(first.answer, second.answer))
-    gap = hausdorff if first.task is Task.POINTING else discrete_frechet
-    distance = gap(first.answer, second.answer)
+    metric = hausdorff if first.task is Task.POINTING else discrete_frechet
+    distance = metric(first.answer, second.answer)
     return float(distance) / float(np.hypot(*first.image_size))
 
 

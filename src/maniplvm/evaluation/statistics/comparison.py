@@ -1,4 +1,4 @@
-"""Two evaluations of the same samples: paired differences with intervals."""
+"""Paired differences between evaluations of the same samples, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import numpy as np
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.protocols import PROTOCOLS
-from maniplvm.evaluation.results import read_evaluation
-from maniplvm.evaluation.scored import ScoredSample, read_samples
+from maniplvm.evaluation.records import ScoredSample, read_evaluation, read_samples
 from maniplvm.evaluation.statistics.intervals import Interval, bootstrap_test
 from maniplvm.files import write_json
 from maniplvm.tasks import Task
@@ -41,7 +40,7 @@ METRICS = (
     "execution",
     "parse_rate",
 )
-"""What is compared, where both evaluations have it; `task_reward` is the reward without its
+"""The compared metrics, if both evaluations have them; `task_reward` is the reward without its
 format term."""
 
 LOWER_IS_BETTER = frozenset(
@@ -51,19 +50,20 @@ LOWER_IS_BETTER = frozenset(
     for measure in task.measures
     if measure.lower_is_better
 )
-"""Measures of any protocol of which less is better."""
+"""Measures of all protocols for which lower is better."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric before and after, on the samples that both answered.
+    """One metric before and after, on the common samples.
 
     Attributes:
-        before: Mean.
-        after: Mean.
-        difference: After minus before, sample by sample, bootstrapped over scenes and runs.
-        pairs: Samples, in each run.
-        p: Of no difference, two-sided (`bootstrap_test`); not corrected for how much is compared.
+        before: The mean before.
+        after: The mean after.
+        difference: After minus before, paired by sample, bootstrapped over scenes and runs.
+        pairs: Number of samples in each run.
+        p: Two-sided p-value of no difference (`bootstrap_test`); not corrected for multiple
+            comparisons.
     """
 
     before: float
@@ -74,13 +74,13 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.difference.low > 0 or self.difference.high < 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two evaluations, paired.
+    """The paired comparison of two evaluations.
 
     Attributes:
         before: The folder that is compared with.
@@ -93,7 +93,7 @@ class Comparison:
     splits: Mapping[str, Mapping[Task, Mapping[str, Difference]]]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as in `comparison.json`."""
+        """The content of `comparison.json`."""
         splits = {
             split: {
                 task.value: {
@@ -116,22 +116,22 @@ class Comparison:
 def compare(before: str | Path, after: str | Path, seed: int = 0) -> Comparison:
     """Compare two finished evaluations and write `comparison.json` into the second's folder.
 
-    Samples are paired by id, several draws of one averaged; those that only one side has are
-    left out.
+    Samples are paired by id, and several draws of one sample are averaged. Samples of only one
+    evaluation are left out.
 
     Args:
-        before: An evaluation's folder.
-        after: An evaluation's folder.
-        seed: Of the bootstrap.
+        before: The folder of the first evaluation.
+        after: The folder of the second evaluation.
+        seed: Seed of the bootstrap.
 
     Raises:
-        UserError: a folder without a finished evaluation, other protocols, or no common sample.
+        UserError: a folder has no finished evaluation, the protocols differ, or no sample is common.
     """
     protocols = [read_evaluation(Path(folder)).protocol for folder in (before, after)]
     if protocols[0] != protocols[1]:
         raise UserError(
             f"{before} was measured by protocol {protocols[0]}, {after} by {protocols[1]}: their "
-            "figures cannot be compared; score both alike with `maniplvm rescore`"
+            "figures cannot be compared; score both under one protocol with `maniplvm rescore`"
         )
     first, second = read_samples(Path(before)), read_samples(Path(after))
     splits = compare_samples(first, second, seed)
@@ -152,12 +152,12 @@ def compare_samples(
 def compare_runs(
     runs: Sequence[tuple[Iterable[ScoredSample], Iterable[ScoredSample]]], seed: int = 0
 ) -> dict[str, dict[Task, dict[str, Difference]]]:
-    """Paired differences by split, task and metric over several runs, such as seeds.
+    """Paired differences by split, task and metric, over several runs such as training seeds.
 
     Args:
-        runs: Scored samples before and after, of each run. Samples are paired by id, several draws of
-            one averaged; those that a side of a run lacks are left out.
-        seed: Of the bootstrap, which draws runs and scenes (`bootstrap_test`).
+        runs: The scored samples before and after of each run. Samples are paired by id, and several
+            draws of one sample are averaged. Samples that are not in all of them are left out.
+        seed: Seed of the bootstrap, which resamples runs and scenes (`bootstrap_test`).
     """
     sides = [(_by_id(before), _by_id(after)) for before, after in runs]
     common: dict[str, dict[Task, list[str]]] = {}
@@ -201,11 +201,11 @@ def paired_difference(
     Args:
         before: Values by sample id.
         after: Values by sample id.
-        scenes: The scene of every sample in `after`; whole scenes are drawn.
-        seed: Of the bootstrap.
+        scenes: The scene of every sample in `after`; the bootstrap resamples whole scenes.
+        seed: Seed of the bootstrap.
 
     Returns:
-        The difference over the samples that both have, or None where there are none.
+        The difference over the common samples, or None if there are none.
     """
     return _paired([(before, after)], scenes, seed)
 
@@ -236,7 +236,7 @@ def _values(metric: str, ids: list[str], samples: _ById) -> dict[str, float]:
 
 
 def _value(metric: str, draws: list[ScoredSample]) -> float | None:
-    """The mean over a sample's draws; None where the evaluation does not have the metric."""
+    """The mean over a sample's draws; None if the evaluation does not have the metric."""
     if metric == "reward":
         return fmean(draw.reward for draw in draws)
     if metric == "task_reward":

@@ -1,4 +1,4 @@
-"""Bootstrap intervals: no mean is reported without one."""
+"""Means with bootstrap confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its bootstrap interval.
+    """A mean with its bootstrap confidence interval.
 
     Attributes:
-        mean: The plain mean; NaN without values.
+        mean: The mean; NaN without values.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        count: How many values.
+        count: Number of values.
     """
 
     mean: float
@@ -37,13 +37,13 @@ class Interval:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; JSON knows no NaN, so an interval without values holds nulls."""
+        """The content as JSON data. JSON has no NaN, so an interval without values holds nulls."""
         plain = asdict(self)
         return plain if self.count else plain | {"mean": None, "low": None, "high": None}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Interval:
-        """What `to_json` described."""
+        """The inverse of `to_json`."""
         numbers = [float("nan") if plain[k] is None else plain[k] for k in ("mean", "low", "high")]
         return cls(*numbers, count=plain["count"])
 
@@ -60,18 +60,18 @@ def bootstrap_mean(
 
     Args:
         values: `(N,)` finite numbers; booleans count as 0 and 1.
-        groups: `(N,)` which values belong together, such as the views of one scene: whole groups
-            are then drawn (Field & Welsh 2007), so that many views of few scenes do not pass for
-            many scenes. None takes the values for independent.
+        groups: `(N,)` the group of each value, such as its scene. Whole groups are resampled
+            (Field & Welsh 2007), because views of one scene are not independent. None treats all
+            values as independent.
         level: Coverage of the interval, between 0 and 1.
         seed: The same seed gives the same interval.
-        resamples: How many bootstrap samples.
+        resamples: Number of bootstrap samples.
 
     Returns:
         The interval; all NaN and a count of 0 without values.
 
     Raises:
-        ValueError: values that are not one-dimensional or not finite, or another number of groups.
+        ValueError: the values are not one-dimensional or not finite, or the number of groups differs.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not np.isfinite(array).all():
@@ -93,27 +93,27 @@ def bootstrap_test(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> tuple[Interval, float]:
-    """The mean over several runs of the same samples, and whether it is 0; of differences, a paired test.
+    """The mean over several runs of the same samples, and a test of mean 0; a paired test for differences.
 
-    Runs and groups are drawn with replacement, independently of each other (the pigeonhole bootstrap,
-    Owen 2007), so that neither a lucky seed nor an easy scene passes for an effect. With one run the
-    interval is `bootstrap_mean`'s, which says nothing of other seeds.
+    Runs and groups are resampled independently (the pigeonhole bootstrap, Owen 2007), so that the
+    interval includes the variance of seeds and of scenes. With one run it equals `bootstrap_mean` and
+    does not include the variance of seeds.
 
-    The two-sided p-value is the one whose interval just reaches 0 (Davison & Hinkley 1997, on tests
-    by inverted intervals), counted so that it is never 0: at least 2 / (resamples + 1).
+    The two-sided p-value is 1 minus the level of the interval that just reaches 0 (Davison & Hinkley
+    1997, on tests by inverted intervals). It is at least 2 / (resamples + 1).
 
     Args:
         values: `(R, N)` finite numbers: N samples measured in each of R runs.
-        groups: `(N,)` which samples belong together, such as the views of one scene.
+        groups: `(N,)` the group of each sample, such as its scene.
         level: Coverage of the interval, between 0 and 1.
         seed: The same seed gives the same interval.
-        resamples: How many bootstrap samples.
+        resamples: Number of bootstrap samples.
 
     Returns:
         The interval, all NaN and a count of 0 without values; and p in (0, 1], 1 without values.
 
     Raises:
-        ValueError: values that are not two-dimensional or not finite, or another number of groups.
+        ValueError: the values are not two-dimensional or not finite, or the number of groups differs.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not np.isfinite(array).all():
@@ -143,7 +143,7 @@ def _percentile(values: FloatArray, means: FloatArray, level: float) -> Interval
 def _by_group(
     array: FloatArray, groups: Sequence[Hashable] | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Each group's sum and size, in the order in which the groups first occur."""
+    """The sum and size of each group, in the order of first occurrence."""
     if groups is None:
         return array, np.ones(len(array))
     number: dict[Hashable, int] = {}
@@ -154,7 +154,7 @@ def _by_group(
 def _resampled_means(
     sums: FloatArray, sizes: FloatArray, rng: np.random.Generator, resamples: int
 ) -> FloatArray:
-    """Means of groups drawn with replacement, in blocks so that memory stays small."""
+    """Means of resampled groups, computed in blocks to limit memory."""
     block = max(1, 2_000_000 // len(sums))
     means = list[FloatArray]()
     for start in range(0, resamples, block):

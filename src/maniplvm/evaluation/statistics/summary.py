@@ -1,4 +1,4 @@
-"""Scores of many samples as one table: means with intervals, and the parse rate beside them."""
+"""Summary of many scores: means with confidence intervals, and the parse rate."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from maniplvm.tasks.sample import Task
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """All scores of one task. A failed parse counts as 0 in every mean; it is never left out.
+    """All scores of one task. A completion that could not be parsed counts as 0 in every mean.
 
     Attributes:
-        task: Which one.
-        parse_rate: Share of completions with a value to score.
-        format_rate: Share in the exact form that was asked for.
+        task: The task.
+        parse_rate: Share of completions with a parsed answer.
+        format_rate: Share of completions with exactly the requested format.
         total: The total reward.
         terms: Each reward term by name.
-        failures: How often each status ended a failed parse.
+        failures: Number of failed parses by status.
     """
 
     task: Task
@@ -33,7 +33,7 @@ class TaskSummary:
 
 
 def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[TaskSummary]:
-    """One summary for each task that occurs."""
+    """One summary for each task in the scores."""
     summaries = list[TaskSummary]()
     for task in Task:
         own = [score for score in scores if score.answer.task is task]

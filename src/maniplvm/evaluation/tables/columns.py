@@ -1,19 +1,20 @@
-"""What the columns of a comparison measure, and the values behind a cell."""
+"""The columns of a comparison table, and the values of each cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.scored import ScoredSample
+from maniplvm.evaluation.protocols import MANIPLVM, UnreadablePolicy, resolve_protocol
+from maniplvm.evaluation.records import Evaluation, ScoredSample
 from maniplvm.evaluation.tables.model import Heading
 from maniplvm.tasks import Task
 
 Values: TypeAlias = Sequence[tuple[ScoredSample, float]]
-"""The completions that count in a cell, each with its value."""
+"""The completions of a cell, each with its value."""
 
 _BANDS: Mapping[Task | None, str] = {
     Task.AFFORDANCE: "box",
@@ -25,15 +26,15 @@ _BANDS: Mapping[Task | None, str] = {
 
 @dataclass(frozen=True)
 class Column:
-    """A measure.
+    """A measure of a table.
 
     Attributes:
         key: A measure of the protocol, `execution` or `parse_rate`.
-        task: Of these samples only; None takes all.
-        text: What stands over the column.
-        lower_is_better: The direction.
-        scale: From the measure's unit to the one that is shown.
-        decimals: How many are shown.
+        task: The task of its samples; None takes all.
+        text: The heading.
+        lower_is_better: Whether a lower value is better.
+        scale: Factor from the measure's unit to the shown unit.
+        decimals: Number of shown decimals.
     """
 
     key: str
@@ -45,24 +46,24 @@ class Column:
 
     @property
     def id(self) -> str:
-        """What tells it from every other column, such as `trajectory.success`."""
+        """Its unique id, such as `trajectory.success`."""
         return self.key if self.task is None else f"{self.task}.{self.key}"
 
     @property
     def band(self) -> str:
-        """What the column's samples ask for."""
+        """The type of answer, as the heading above the column."""
         return _BANDS[self.task]
 
     def heading(self, group: str) -> Heading:
-        """What stands over it in a group of columns."""
+        """Its heading in a group of columns."""
         return Heading(group, self.band, self.text, self.lower_is_better)
 
     def values(self, samples: Iterable[ScoredSample], left_out: frozenset[Task]) -> Values:
-        """The completions that count, each with its value in the unit that is shown.
+        """The completions of the column, each with its value in the shown unit.
 
         Args:
             samples: All completions.
-            left_out: Tasks whose unreadable completions are left out instead of counted.
+            left_out: Tasks whose unparsed completions are left out instead of counted.
         """
         found = list[tuple[ScoredSample, float]]()
         for sample in samples:
@@ -103,18 +104,85 @@ PAPER = (
     Column("inside", Task.POINTING, "inside"),
     Column("parse_rate", None, "parsed"),
 )
-"""The shape of the paper's table, and pointing: protocol `maniplvm`."""
+"""The columns of the paper's table, and pointing: protocol `maniplvm`."""
 
 
 def find_column(name: str, columns: Sequence[Column]) -> Column:
-    """The column of that key or id.
+    """The column with that key or id.
 
     Raises:
-        UserError: there is none, or several; the valid ones are listed.
+        UserError: no column or several match; the valid ids are listed.
     """
     found = [column for column in columns if name in (column.key, column.id)]
     if len(found) != 1:
-        problem = "names several columns" if found else "names no column"
+        problem = "matches several columns" if found else "matches no column"
         valid = ", ".join(column.id for column in columns)
         raise UserError(f"{name!r} {problem}; choose from {valid}")
     return found[0]
+
+
+READINGS = ("strict", "published")
+"""How an unparsed completion counts: as the worst, or as in the protocol's published figures."""
+
+_SHOWN: Mapping[str, tuple[float, int]] = {
+    "share": (100.0, 1),
+    "px": (1.0, 1),
+    "1/1000": (1.0, 1),
+    "sides": (1.0, 3),
+    "diagonals": (1.0, 3),
+}
+"""Scale and decimals by the unit of a measure."""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """The columns of a protocol's table.
+
+    Attributes:
+        protocol: The protocol's name.
+        reading: One of `READINGS`.
+        columns: The columns, in order.
+        left_out: Tasks whose unparsed completions are left out in this reading.
+    """
+
+    protocol: str
+    reading: str
+    columns: tuple[Column, ...]
+    left_out: frozenset[Task]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, reading: str) -> TableSpec:
+        """The paper's columns for protocol `maniplvm`, and every measure for other protocols.
+
+        Raises:
+            UserError: an unknown reading, or an unknown protocol that the evaluation does not
+                describe.
+        """
+        if reading not in READINGS:
+            raise UserError(f"unknown reading {reading!r}; choose from {', '.join(READINGS)}")
+        name = evaluation.protocol
+        tasks = evaluation.measures or resolve_protocol(name).describe()
+        left_out = [
+            Task(task)
+            for task, own in tasks.items()
+            if own["published_habit"] == UnreadablePolicy.LEFT_OUT
+        ]
+        return cls(
+            name,
+            reading,
+            PAPER if name == MANIPLVM.name else tuple(_columns(tasks)),
+            frozenset(left_out if reading == "published" else ()),
+        )
+
+
+def _columns(tasks: Mapping[str, Any]) -> Iterator[Column]:
+    """Every measure of the protocol, then the columns that every protocol has."""
+    keys = list[str]()
+    for task, own in tasks.items():
+        for key, measure in own["values"].items():
+            scale, decimals = _SHOWN.get(measure["unit"], (1.0, 3))
+            text = key if measure["unit"] == "share" else f"{key} ({measure['unit']})"
+            lower = measure["better"] == "lower"
+            keys.append(key)
+            yield Column(key, Task(task), text, lower, scale, decimals)
+    yield from (c for c in PAPER if c.key in ("execution", "parse_rate") and c.key not in keys)

@@ -1,16 +1,23 @@
-"""Which splits stand together in a group of columns."""
+"""Groups of splits: in domain, out of domain, and single splits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.published import Domain
 
-_KNOWN = ("id_test",)
-_NEW = ("adapt_test",)
-_NEW_PREFIX = "ood_"
+_IN_DOMAIN = ("id_test",)
+_OUT_OF_DOMAIN = ("adapt_test",)
+_OUT_OF_DOMAIN_PREFIX = "ood_"
+
+
+class Domain(StrEnum):
+    """Whether data come from the same distribution as the training data."""
+
+    IN = "in domain"
+    OUT = "out of domain"
 
 
 @dataclass(frozen=True)
@@ -18,8 +25,8 @@ class Group:
     """Splits whose samples are averaged together.
 
     Attributes:
-        splits: Their names.
-        domain: What they are, where that is known.
+        splits: The names of the splits.
+        domain: Their domain, if known.
     """
 
     splits: tuple[str, ...]
@@ -27,7 +34,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """What stands over its columns."""
+        """The heading of its columns."""
         splits = ", ".join(self.splits)
         return splits if self.domain is None else f"{self.domain}: {splits}"
 
@@ -37,31 +44,35 @@ def group_splits(
     in_domain: Sequence[str] | None = None,
     out_of_domain: Sequence[str] | None = None,
 ) -> list[Group]:
-    """Sort splits into domains; each of the others is a group of its own.
+    """Group splits by domain; each other split is its own group.
 
     Args:
-        splits: Those that there are.
-        in_domain: Those of the kind that was trained on.
-        out_of_domain: The others of interest. Where neither is given, the simulator's names tell:
-            `id_test` is in domain, `adapt_test` and `ood_*` are not.
+        splits: All splits.
+        in_domain: The splits that are in domain.
+        out_of_domain: The splits that are out of domain. If neither is given, the simulator's names
+            decide: `id_test` is in domain, `adapt_test` and `ood_*` are out of domain.
 
     Raises:
-        UserError: a split that does not exist, or that is named twice.
+        UserError: a split does not exist, or is given twice.
     """
-    there = list(dict.fromkeys(splits))
+    available = list(dict.fromkeys(splits))
     if in_domain is None and out_of_domain is None:
-        in_domain = [split for split in there if split in _KNOWN]
-        out_of_domain = [s for s in there if s in _NEW or s.startswith(_NEW_PREFIX)]
+        in_domain = [split for split in available if split in _IN_DOMAIN]
+        out_of_domain = [
+            split
+            for split in available
+            if split in _OUT_OF_DOMAIN or split.startswith(_OUT_OF_DOMAIN_PREFIX)
+        ]
     inside, outside = in_domain or (), out_of_domain or ()
     named = [*inside, *outside]
-    missing = [split for split in named if split not in there]
+    missing = [split for split in named if split not in available]
     if missing:
-        raise UserError(f"no run has a split {missing[0]!r}; choose from {', '.join(there)}")
+        raise UserError(f"no run has a split {missing[0]!r}; choose from {', '.join(available)}")
     if len(set(named)) < len(named):
-        raise UserError("a split is named twice; a sample is in one domain or in the other")
+        raise UserError("a split is given twice; each split has one domain")
     groups = [
         Group(tuple(own), domain)
         for own, domain in ((inside, Domain.IN), (outside, Domain.OUT))
         if own
     ]
-    return groups + [Group((split,)) for split in there if split not in named]
+    return groups + [Group((split,)) for split in available if split not in named]

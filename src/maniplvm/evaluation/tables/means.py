@@ -1,4 +1,4 @@
-"""The values behind every cell, and their means."""
+"""The values of every cell, and the table of means."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from maniplvm.evaluation.statistics.intervals import bootstrap_mean
-from maniplvm.evaluation.tables.columns import Column, Values
+from maniplvm.evaluation.tables.columns import Column, TableSpec, Values
 from maniplvm.evaluation.tables.groups import Group
 from maniplvm.evaluation.tables.model import Cell, Heading, Row, Table
 from maniplvm.evaluation.tables.runs import Run
-from maniplvm.evaluation.tables.scheme import Scheme
 
 
 @dataclass(frozen=True)
-class Place:
-    """A column of a table: a measure on some splits.
+class GroupColumn:
+    """A column of a table for one group of splits.
 
     Attributes:
-        group: The splits.
-        column: The measure.
+        group: The group of splits.
+        column: The column.
     """
 
     group: Group
@@ -27,74 +26,74 @@ class Place:
 
     @property
     def heading(self) -> Heading:
-        """What stands over it."""
+        """The heading."""
         return self.column.heading(self.group.name)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What runs came to.
+class TableValues:
+    """The values of every cell.
 
     Attributes:
-        runs: Their names, in order.
-        places: Where at least one of them has values.
-        values: By name and place.
-        seed: Of every bootstrap.
+        runs: The names of the runs, in order.
+        columns: The columns in which at least one run has values.
+        values: Values by run and column.
+        seed: Seed of every bootstrap.
     """
 
     runs: tuple[str, ...]
-    places: tuple[Place, ...]
-    values: Mapping[tuple[str, Place], Values]
+    columns: tuple[GroupColumn, ...]
+    values: Mapping[tuple[str, GroupColumn], Values]
     seed: int
 
 
-def measure(
+def collect_values(
     runs: Sequence[Run],
     groups: Sequence[Group],
-    scheme: Scheme,
+    spec: TableSpec,
     seed: int,
-) -> Measured:
-    """Collect every run's values in every column of every group of splits."""
-    values: dict[tuple[str, Place], Values] = {}
+) -> TableValues:
+    """Collect the values of every run in every column and group of splits."""
+    values: dict[tuple[str, GroupColumn], Values] = {}
     for group in groups:
         for run in runs:
             own = [sample for sample in run.samples if sample.split in group.splits]
-            for column in scheme.columns:
-                values[run.name, Place(group, column)] = column.values(own, scheme.left_out)
+            for column in spec.columns:
+                values[run.name, GroupColumn(group, column)] = column.values(own, spec.left_out)
     names = tuple(run.name for run in runs)
-    there = [Place(group, column) for group in groups for column in scheme.columns]
-    filled = (place for place in there if any(values[name, place] for name in names))
-    return Measured(names, tuple(filled), values, seed)
+    all_columns = [GroupColumn(group, column) for group in groups for column in spec.columns]
+    filled = (column for column in all_columns if any(values[name, column] for name in names))
+    return TableValues(names, tuple(filled), values, seed)
 
 
-def means_table(measured: Measured, references: Iterable[Row] = ()) -> Table:
-    """A row for each run, the best of each column marked, and references below.
+def means_table(table: TableValues, references: Iterable[Row] = ()) -> Table:
+    """A row for each run with the best value of each column marked, then the reference rows.
 
-    Where all runs show the same, none is the best.
+    No value is marked if all runs show the same.
     """
-    columns = [_column(measured, place) for place in measured.places]
+    columns = [_column(table, column) for column in table.columns]
     own = [
         Row(name, tuple(column[number] for column in columns))
-        for number, name in enumerate(measured.runs)
+        for number, name in enumerate(table.runs)
     ]
-    headings = tuple(place.heading for place in measured.places)
+    headings = tuple(column.heading for column in table.columns)
     return Table("means", headings, (*own, *references))
 
 
-def _column(measured: Measured, place: Place) -> list[Cell]:
-    """What is shown decides which is best, so that equal figures are both marked."""
-    cells = [_mean(measured, name, place) for name in measured.runs]
+def _column(table: TableValues, column: GroupColumn) -> list[Cell]:
+    """The cells of a column; the rounded values decide, so that equal ones are both marked."""
+    cells = [_mean(table, name, column) for name in table.runs]
     shown = {cell.text for cell in cells if cell.value is not None}
     if len(shown) < 2:
         return cells
-    best = (min if place.column.lower_is_better else max)(shown, key=float)
+    best = (min if column.column.lower_is_better else max)(shown, key=float)
     return [replace(cell, best=cell.text == best) for cell in cells]
 
 
-def _mean(measured: Measured, name: str, place: Place) -> Cell:
-    values, column = measured.values[name, place], place.column
+def _mean(table: TableValues, name: str, column: GroupColumn) -> Cell:
+    values, decimals = table.values[name, column], column.column.decimals
     if not values:
-        return Cell(decimals=column.decimals)
+        return Cell(decimals=decimals)
     scenes = [sample.scene for sample, _ in values]
-    own = bootstrap_mean([value for _, value in values], groups=scenes, seed=measured.seed)
-    return Cell(own.mean, own.low, own.high, own.count, column.decimals)
+    own = bootstrap_mean([value for _, value in values], groups=scenes, seed=table.seed)
+    return Cell(own.mean, own.low, own.high, own.count, decimals)

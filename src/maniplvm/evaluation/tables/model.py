@@ -1,4 +1,4 @@
-"""What a page of tables is, before it is written in any format."""
+"""The content of a page of tables, independent of the file format."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ DASH = "-"
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure, in the unit in which it is shown.
+    """One figure, in the shown unit.
 
     Attributes:
-        value: The figure, or None where there is none.
+        value: The figure, or None.
         low: Lower end of its 95 % interval, or None.
-        high: Upper end of its interval, or None.
-        count: Samples behind it, or None where that is not known.
-        decimals: How many are shown.
+        high: Upper end of its 95 % interval, or None.
+        count: Number of its samples, or None if unknown.
+        decimals: Number of shown decimals.
         signed: Whether it is a difference, shown with its sign.
-        best: Whether it is the best of its column.
-        clear: Whether it is a difference whose interval leaves out 0.
+        best: Whether it is the best value of its column.
+        clear: Whether it is a difference whose interval excludes 0.
     """
 
     value: float | None = None
@@ -37,12 +37,12 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The figure as it is shown, a dash where there is none."""
+        """The rounded figure, or a dash."""
         return self._shown(self.value)
 
     @property
     def span(self) -> str:
-        """Its interval as it is shown, or nothing."""
+        """The rounded interval, or an empty string."""
         if self.low is None or self.high is None:
             return ""
         return f"{self._shown(self.low)} to {self._shown(self.high)}"
@@ -50,19 +50,19 @@ class Cell:
     def _shown(self, value: float | None) -> str:
         if value is None:
             return DASH
-        rounded = round(value, self.decimals) + 0.0  # adding 0 takes the sign from a zero
+        rounded = round(value, self.decimals) + 0.0  # adding 0 removes the sign of a negative zero
         return f"{rounded:{'+' if self.signed else ''}.{self.decimals}f}"
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands over a column.
+    """The three levels of a column's heading.
 
     Attributes:
-        group: Over several bands, such as `in domain: id_test`.
-        band: Over several columns, such as `box`.
-        text: Over this one.
-        lower_is_better: The direction; None where there is none.
+        group: The heading of several bands, such as `in domain: id_test`.
+        band: The heading of several columns, such as `box`.
+        text: The heading of this column.
+        lower_is_better: Whether a lower value is better; None if neither is.
     """
 
     group: str
@@ -72,19 +72,19 @@ class Heading:
 
     @property
     def label(self) -> str:
-        """The text with an arrow towards better."""
+        """The text with an arrow in the better direction."""
         arrow = {None: "", True: " ↓", False: " ↑"}[self.lower_is_better]
         return self.text + arrow
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row.
+    """A row of a table.
 
     Attributes:
-        name: What it is about.
-        cells: One for each heading.
-        is_reference: Whether its figures were published elsewhere: shown grey.
+        name: The name of the run or model.
+        cells: One cell for each heading.
+        is_reference: Whether its figures are published ones, which are shown grey.
     """
 
     name: str
@@ -92,8 +92,8 @@ class Row:
     is_reference: bool = False
 
     @property
-    def says_something(self) -> bool:
-        """Whether it holds any figure."""
+    def has_values(self) -> bool:
+        """Whether it has any figure."""
         return any(cell.value is not None for cell in self.cells)
 
 
@@ -102,9 +102,9 @@ class Table:
     """A table.
 
     Attributes:
-        title: What it shows.
-        headings: Its columns.
-        rows: Its rows.
+        title: The title.
+        headings: The headings of its columns.
+        rows: The rows.
     """
 
     title: str
@@ -112,46 +112,46 @@ class Table:
     rows: tuple[Row, ...]
 
     def stacked(self) -> list[Table]:
-        """A table for each group of columns, to be read one below the other."""
-        return self._parted([(heading.group,) for heading in self.headings])
+        """One table for each group of columns."""
+        return self._split_by([(heading.group,) for heading in self.headings])
 
     def bands(self) -> list[Table]:
-        """A table for each band of each group."""
-        return self._parted([(heading.group, heading.band) for heading in self.headings])
+        """One table for each band of each group."""
+        return self._split_by([(heading.group, heading.band) for heading in self.headings])
 
-    def columns(self, places: Sequence[int]) -> Table:
-        """Some of its columns, without references that have no figure there."""
+    def columns(self, indices: Sequence[int]) -> Table:
+        """Some of its columns, without reference rows that have no figure in them."""
         rows = (
-            replace(row, cells=tuple(row.cells[place] for place in places)) for row in self.rows
+            replace(row, cells=tuple(row.cells[index] for index in indices)) for row in self.rows
         )
         return replace(
             self,
-            headings=tuple(self.headings[place] for place in places),
-            rows=tuple(row for row in rows if not row.is_reference or row.says_something),
+            headings=tuple(self.headings[index] for index in indices),
+            rows=tuple(row for row in rows if not row.is_reference or row.has_values),
         )
 
-    def _parted(self, keys: Sequence[tuple[str, ...]]) -> list[Table]:
+    def _split_by(self, keys: Sequence[tuple[str, ...]]) -> list[Table]:
         parts = groupby(range(len(keys)), key=keys.__getitem__)
-        return [self.columns(list(places)) for _, places in parts]
+        return [self.columns(list(indices)) for _, indices in parts]
 
     def group_spans(self) -> list[tuple[str, int]]:
-        """Each group's name and number of columns, in order."""
+        """The name and number of columns of each group, in order."""
         return _spans([(heading.group,) for heading in self.headings])
 
     def band_spans(self) -> list[tuple[str, int]]:
-        """Each band's name and number of columns, in order; no band crosses groups."""
+        """The name and number of columns of each band, in order; no band spans two groups."""
         return _spans([(heading.band, heading.group) for heading in self.headings])
 
 
 @dataclass(frozen=True)
 class Page:
-    """Tables that belong together, and what must be known to read them.
+    """Tables of one comparison, with warnings and notes.
 
     Attributes:
-        title: What was measured.
+        title: The protocol and reading.
         tables: The tables.
-        warnings: What makes rows less comparable than they look.
-        notes: How to read them.
+        warnings: Differences between the runs that limit the comparison.
+        notes: How to read the tables.
     """
 
     title: str
@@ -160,20 +160,20 @@ class Page:
     notes: tuple[str, ...]
 
     def stacked(self) -> Page:
-        """The same with a table for each group of columns."""
+        """The same page with one table for each group of columns."""
         tables = tuple(part for table in self.tables for part in table.stacked())
         return replace(self, tables=tables)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The content as JSON data."""
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Page:
-        """What `to_json` described.
+        """The inverse of `to_json`.
 
         Raises:
-            ValueError: another format.
+            ValueError: the data has another format.
         """
         if plain.get("format") != FORMAT:
             raise ValueError(f"format {plain.get('format')!r}, expected {FORMAT!r}")

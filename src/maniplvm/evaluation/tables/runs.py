@@ -1,4 +1,4 @@
-"""The evaluations that are compared, and whether they may be."""
+"""The compared evaluations, and checks that they are comparable."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.results import Evaluation, read_evaluation
-from maniplvm.evaluation.scored import ScoredSample, read_samples
+from maniplvm.evaluation.folder import SETTINGS_FILE, read_settings
+from maniplvm.evaluation.records import (
+    Evaluation,
+    ScoredSample,
+    read_evaluation,
+    read_samples,
+)
 
 
 @dataclass(frozen=True)
@@ -19,11 +24,11 @@ class Run:
     """One evaluation.
 
     Attributes:
-        name: What it is called in tables.
-        folder: Where it lies.
-        evaluation: Its `evaluation.json`.
-        data: What tells its data set from others.
-        samples: Its scored completions.
+        name: The name in tables.
+        folder: The evaluation's folder.
+        evaluation: The content of its `evaluation.json`.
+        data: A digest of its data set.
+        samples: The scored samples.
     """
 
     name: str
@@ -34,32 +39,32 @@ class Run:
 
     @cached_property
     def by_id(self) -> dict[str, ScoredSample]:
-        """One completion of every sample."""
+        """One scored completion of every sample, by id."""
         return {sample.id: sample for sample in self.samples}
 
     def only(self, wanted: Callable[[ScoredSample], bool]) -> Run:
-        """The same with some of its completions."""
+        """The same run with only some of its samples."""
         return replace(self, samples=tuple(filter(wanted, self.samples)))
 
 
 def read_runs(folders: Sequence[Path], names: Sequence[str] | None = None) -> list[Run]:
-    """Finished evaluations by name.
+    """Read finished evaluations.
 
     Args:
-        folders: Theirs.
-        names: What to call them; their folders' names if None.
+        folders: The folders of the evaluations.
+        names: The names in tables; the folders' names if None.
 
     Raises:
-        UserError: a folder without a finished evaluation, or names that do not fit.
+        UserError: a folder has no finished evaluation, or the names do not fit.
     """
     evaluations = [read_evaluation(folder) for folder in folders]
     if names is None:
         names = _names([Path(e.rescored or f) for e, f in zip(evaluations, folders, strict=True)])
     if len(names) != len(folders):
-        raise UserError(f"{len(names)} names for {len(folders)} runs; give each run one")
+        raise UserError(f"{len(names)} names for {len(folders)} runs; give one name per run")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"two runs are called {twice!r}; tell them apart with --names")
+        raise UserError(f"two runs are called {twice!r}; give different --names")
     return [
         Run(name, folder, evaluation, _data(folder, evaluation), tuple(read_samples(folder)))
         for name, folder, evaluation in zip(names, folders, evaluations, strict=True)
@@ -67,54 +72,50 @@ def read_runs(folders: Sequence[Path], names: Sequence[str] | None = None) -> li
 
 
 def restrict_to_common(runs: Sequence[Run]) -> list[Run]:
-    """The runs with only the samples that all of them answered."""
+    """The runs with only their common samples."""
     common = set.intersection(*(set(run.by_id) for run in runs))
     return [run.only(lambda sample: sample.id in common) for run in runs]
 
 
 def check_comparable(runs: Sequence[Run]) -> list[str]:
-    """What makes runs less comparable than a table would suggest.
+    """Check that runs are comparable.
 
     Returns:
-        One line for every difference.
+        One warning for every difference in settings or samples.
 
     Raises:
-        UserError: they must not stand in one table: other protocols, other targets, or no sample
-            in common.
+        UserError: the runs have different protocols, different targets, or no common sample.
     """
     first = runs[0]
     for run in runs[1:]:
-        _refuse(first, run)
+        _require_comparable(first, run)
     return [*_differences(runs), *_selections(runs), *_executions(runs)]
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The last part of each path, longer where that does not tell them apart."""
+    """The last part of each path, or more parts if the last ones are equal."""
     parts = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, parts), default=1) + 1):
         names = ["/".join(own[-length:]) for own in parts]
         if len(set(names)) == len(names):
             return names
-    raise UserError(f"{folders[0]}: a run is named twice; name each one once")
+    raise UserError(f"{folders[0]}: a run is given twice; give each run once")
 
 
 def _data(folder: Path, evaluation: Evaluation) -> str:
-    """What tells the data set from others: the digest that was noted when it was asked."""
-    path = Path(evaluation.rescored or folder) / "settings.json"
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["asked"]["data"])
-    except FileNotFoundError:
+    """The digest of the data set from the evaluation's settings, or the folder without settings."""
+    source = Path(evaluation.rescored or folder)
+    if not (source / SETTINGS_FILE).exists():
         return evaluation.data
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not the settings of an evaluation ({error!r})") from error
+    return str(read_settings(source)["data"])
 
 
-def _refuse(first: Run, other: Run) -> None:
+def _require_comparable(first: Run, other: Run) -> None:
     protocols = first.evaluation.protocol, other.evaluation.protocol
     if protocols[0] != protocols[1]:
         raise UserError(
             f"{first.name} was measured by protocol {protocols[0]}, {other.name} by {protocols[1]}: "
-            "their figures must not stand in one table; score both alike with `maniplvm rescore`"
+            "their figures cannot be compared; score both under one protocol with `maniplvm rescore`"
         )
     common = [id for id in other.by_id if id in first.by_id]
     if not common:
@@ -127,26 +128,26 @@ def _refuse(first: Run, other: Run) -> None:
         if (one.task, one.target, one.image_size) != (two.task, two.target, two.image_size):
             raise UserError(
                 f"sample {id} has another target in {other.name} than in {first.name}: they were "
-                "measured on different data; evaluate both on the same"
+                "measured on different data; evaluate both on the same data"
             )
 
 
 def _differences(runs: Sequence[Run]) -> Iterator[str]:
-    yield from _told(runs, "data", lambda run: run.data)
-    yield from _told(runs, "wrong instructions", lambda run: run.evaluation.wrong_instruction)
-    drawn = [run for run in runs if run.evaluation.decoding.get("temperature") is not None]
+    yield from _setting(runs, "data", lambda run: run.data)
+    yield from _setting(runs, "wrong instructions", lambda run: run.evaluation.wrong_instruction)
+    generated = [run for run in runs if run.evaluation.decoding.get("temperature") is not None]
     for setting in ("temperature", "draws", "max_new_tokens"):
-        yield from _told(drawn, setting, lambda run: run.evaluation.decoding.get(setting))  # noqa: B023
+        yield from _setting(generated, setting, lambda run: run.evaluation.decoding.get(setting))  # noqa: B023
 
 
 def _selections(runs: Sequence[Run]) -> Iterator[str]:
-    asked = [frozenset(run.by_id) for run in runs]
-    if len(set(asked)) > 1:
-        counts = ", ".join(f"{run.name} {len(own)}" for run, own in zip(runs, asked, strict=True))
-        common = len(frozenset.intersection(*asked))
+    ids = [frozenset(run.by_id) for run in runs]
+    if len(set(ids)) > 1:
+        counts = ", ".join(f"{run.name} {len(own)}" for run, own in zip(runs, ids, strict=True))
+        common = len(frozenset.intersection(*ids))
         yield (
-            f"the runs answered different samples: {counts}; {common} are common to all, "
-            "and --common compares on those alone"
+            f"the runs have different samples: {counts}; {common} are common to all, "
+            "and --common compares only those"
         )
 
 
@@ -154,13 +155,13 @@ def _executions(runs: Sequence[Run]) -> Iterator[str]:
     executed = {
         run.name: frozenset(s.id for s in run.samples if s.execution is not None) for run in runs
     }
-    judged = {name: own for name, own in executed.items() if own}
-    if len(set(judged.values())) > 1 and len({frozenset(run.by_id) for run in runs}) == 1:
-        counts = ", ".join(f"{name} {len(own)}" for name, own in judged.items())
+    with_traces = {name: own for name, own in executed.items() if own}
+    if len(set(with_traces.values())) > 1 and len({frozenset(run.by_id) for run in runs}) == 1:
+        counts = ", ".join(f"{name} {len(own)}" for name, own in with_traces.items())
         yield f"different traces were executed: {counts}"
 
 
-def _told(runs: Sequence[Run], what: str, of: Callable[[Run], Any]) -> Iterator[str]:
+def _setting(runs: Sequence[Run], what: str, of: Callable[[Run], Any]) -> Iterator[str]:
     values = {run.name: of(run) for run in runs}
     if len({json.dumps(value) for value in values.values()}) > 1:
         yield f"different {what}: " + ", ".join(

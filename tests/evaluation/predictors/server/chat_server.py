@@ -1,4 +1,4 @@
-"""A small chat-completions server for tests, which can be told to misbehave."""
+"""A small chat-completions server for tests, with configurable failures."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def completion(text, finish="stop", prompt_tokens=100, tokens=7, **message):
 
 
 def own_answer(body):
-    """An answer that the question alone decides, so that two runs can be compared."""
+    """An answer that depends only on the request, so that two runs can be compared."""
     asked = json.dumps([body["messages"], body.get("seed")]).encode()
     x, y = (10 + byte % 200 for byte in hashlib.sha256(asked).digest()[:2])
     text = body["messages"][0]["content"][1]["text"]
@@ -38,18 +38,18 @@ def own_answer(body):
 
 
 def status(code, body="", **headers):
-    """Behave: refuse with this status."""
+    """A behaviour: respond with this status."""
     text = body if isinstance(body, str) else json.dumps(body)
     return lambda handler, request: handler.reply(code, text.encode(), headers)
 
 
 def saying(body):
-    """Behave: answer with this JSON, or this text."""
+    """A behaviour: respond with this JSON or string."""
     return status(200, body)
 
 
 def stalling(seconds):
-    """Behave: say nothing for so long, then end."""
+    """A behaviour: wait this long, then close the connection."""
 
     def behave(handler, request):
         time.sleep(seconds)
@@ -59,7 +59,7 @@ def stalling(seconds):
 
 
 def dripping(seconds):
-    """Behave: keep the line busy, and never end."""
+    """A behaviour: send bytes slowly and never finish."""
 
     def behave(handler, request):
         handler.send_response(200)
@@ -74,7 +74,7 @@ def dripping(seconds):
 
 
 def truncated(handler, request):
-    """Behave: promise more than is sent."""
+    """A behaviour: send less than the declared length."""
     text = json.dumps(completion(own_answer(request))).encode()
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(text)))
@@ -84,12 +84,12 @@ def truncated(handler, request):
 
 
 def hanging_up(handler, request):
-    """Behave: end without a word."""
+    """A behaviour: close the connection without a response."""
     handler.close_connection = True
 
 
 class ChatServer:
-    """Answers questions, but for those whose number `script` has a behaviour for."""
+    """Completes requests; `script` maps the number of a request to another behaviour."""
 
     def __init__(self, script=None, default=None, delay=0.0, models=("m",)):
         self.script, self.default, self.delay, self.models = script or {}, default, delay, models
@@ -131,7 +131,7 @@ class ChatServer:
             block_on_close = False
 
             def handle_error(self, request, client_address):
-                pass  # a client that left
+                pass  # the client closed the connection
 
         self._server = Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_port

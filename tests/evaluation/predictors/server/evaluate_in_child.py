@@ -1,4 +1,4 @@
-"""`maniplvm` with its arguments, in a process whose files may grow to so many bytes."""
+"""Run `maniplvm` with its arguments in a process with a limit on file sizes in bytes."""
 
 import resource
 import signal
@@ -10,6 +10,6 @@ if __name__ == "__main__":
     most = int(sys.argv.pop(1))
     if most:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    # a shell's background job ignores Ctrl-C, and so would its children
+    # background jobs of a shell ignore Ctrl-C, and their children inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -1,7 +1,7 @@
-"""`transformers serve` with a folder and a port: the real server, in a process of its own.
+"""Run `transformers serve` with a folder and a port.
 
-Where torchvision is missing, transformers cannot build the video part of a processor that nobody
-here needs; the processor then comes from `maniplvm.models`, and all else is theirs.
+Without torchvision, transformers cannot build the video processor, which these tests do not need. The
+processor then comes from `maniplvm.models`; everything else is that of transformers.
 """
 
 import sys

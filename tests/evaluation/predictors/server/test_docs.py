@@ -1,4 +1,4 @@
-"""docs/servers.md tells what the code does."""
+"""docs/servers.md agrees with the code."""
 
 import inspect
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.predict import predict
-from maniplvm.evaluation.predictors.server import CONCURRENCY, Patience, served_family
+from maniplvm.evaluation.predictors.server import CONCURRENCY, RetryPolicy, served_family
 
 PAGE = (Path(__file__).parents[4] / "docs" / "servers.md").read_text(encoding="utf-8")
 OF_SERVERS = {
@@ -25,20 +25,20 @@ def test_every_option_on_the_page_exists():
 
 
 def test_the_defaults_on_the_page_are_those_of_the_code():
-    patience = Patience()
+    policy = RetryPolicy()
     for said in (
-        f"`--retries` times ({patience.retries})",
-        f"after {patience.first_wait_s:g} s, 2 s, 4 s, ... up to {patience.longest_wait_s:g} s",
-        f"more than {patience.longest_asked_wait_s / 60:g} minutes",
-        f"`--timeout` ({patience.timeout_s:g} s)",
-        f"`--connect-timeout` ({patience.connect_timeout_s:g} s)",
-        f"`--give-up-after` ({patience.give_up_after})",
+        f"`--retries` times ({policy.max_retries})",
+        f"after {policy.initial_wait_s:g} s, 2 s, 4 s, ... up to {policy.max_wait_s:g} s",
+        f"more than {policy.max_retry_after_s / 60:g} minutes",
+        f"`--timeout` ({policy.timeout_s:g} s)",
+        f"`--connect-timeout` ({policy.connect_timeout_s:g} s)",
+        f"`--max-consecutive-failures` ({policy.max_consecutive_failures})",
         f"`--concurrency` ({CONCURRENCY})",
     ):
         assert said in PAGE
 
 
-def test_every_name_that_tells_a_family_does():
+def test_every_name_on_the_page_has_a_family():
     listed = PAGE.split("3. the name itself, for ")[1].split(".\n")[0]
     names = re.findall(r"`([^`]+)`", listed)
     assert len(names) == 10

@@ -1,4 +1,4 @@
-"""Answers through a real server are those of the model on this machine."""
+"""Completions of a real server are equal to those of the local model."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ pytest.importorskip("uvicorn")
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.evaluation import ModelPredictor, Selection, evaluate
-from maniplvm.evaluation.predictors.server import Patience, ServerPredictor, sum_usage
+from maniplvm.evaluation.predictors.server import RetryPolicy, ServerPredictor, sum_usage
 from maniplvm.models.shipped import shipped_folder
 
 ROOT = Path(__file__).parents[4]
@@ -74,10 +74,10 @@ def served(folder, url, **settings):
     return ServerPredictor(folder, url, concurrency=2, **settings)
 
 
-def test_the_answers_are_those_of_the_model_on_this_machine(folder, url, tmp_path):
+def test_served_and_local_answers_are_equal(folder, url, tmp_path):
     here = ModelPredictor(folder, device="cpu", dtype="float32", batch_size=1)
     there = served(folder, url)
-    assert there.family.reason == "its config.json says so"
+    assert there.family.reason == "read from its config.json"
     own = evaluate(here, SHIPPED, tmp_path / "here", selection=SELECTION)
     other = evaluate(there, SHIPPED, tmp_path / "there", selection=SELECTION)
     samples = [(tmp_path / name / "samples.jsonl").read_text() for name in ("here", "there")]
@@ -86,7 +86,7 @@ def test_the_answers_are_those_of_the_model_on_this_machine(folder, url, tmp_pat
     assert own.splits["id_test"]["affordance"].parse_rate.mean > 0.5
 
 
-def test_the_server_counts_tokens_and_says_how_answers_end(folder, url):
+def test_the_server_reports_token_counts_and_finish_reasons(folder, url):
     samples = [s for s, _ in zip(open_dataset(SHIPPED).samples("id_test"), range(2), strict=False)]
     here = ModelPredictor(folder, device="cpu", dtype="float32", batch_size=1)
     found = {p.id: p for p in served(folder, url).predict(samples)}
@@ -100,9 +100,11 @@ def test_the_server_counts_tokens_and_says_how_answers_end(folder, url):
     assert all(said.prompt_tokens > image_tokens for said in found.values())
 
 
-def test_a_model_that_it_does_not_serve_is_told(url):
+def test_a_model_that_is_not_served_gives_one_clear_line(url):
     samples = open_dataset(SHIPPED).samples("id_test")
-    wrong = ServerPredictor("qwen3-vl", url, patience=Patience(give_up_after=2), concurrency=1)
+    wrong = ServerPredictor(
+        "qwen3-vl", url, retry_policy=RetryPolicy(max_consecutive_failures=2), concurrency=1
+    )
     with pytest.raises(UserError, match="HTTP 400, Server is pinned to") as error:
         list(wrong.predict(samples))
     assert "\n" not in str(error.value)

@@ -14,8 +14,8 @@ from PIL import Image
 from maniplvm.errors import UserError
 from maniplvm.evaluation import Selection, evaluate
 from maniplvm.evaluation.predictors.server import (
-    Patience,
     Prices,
+    RetryPolicy,
     ServerPredictor,
     record_usage,
     sum_usage,
@@ -38,7 +38,9 @@ from tests.evaluation.predictors.server.chat_server import (
 )
 from tests.evaluation.scenery import sample, small_set, stored
 
-QUICK = Patience(retries=4, first_wait_s=0.01, longest_wait_s=0.05, timeout_s=5, give_up_after=3)
+QUICK = RetryPolicy(
+    max_retries=4, initial_wait_s=0.01, max_wait_s=0.05, timeout_s=5, max_consecutive_failures=3
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +49,14 @@ def no_key(monkeypatch):
 
 
 def predictor(server, model="qwen3-vl-tiny", **settings):
-    return ServerPredictor(model, server.url, **{"patience": QUICK, **settings})
+    return ServerPredictor(model, server.url, **{"retry_policy": QUICK, **settings})
 
 
 def answers(predictor, samples):
     return {said.key: said for said in predictor.predict(samples)}
 
 
-def test_every_sample_is_asked_once_and_its_answer_kept():
+def test_every_sample_is_one_request():
     samples = small_set()
     with serving() as server:
         found = answers(predictor(server), samples)
@@ -87,7 +89,7 @@ def test_a_request_holds_the_image_the_prompt_and_the_decoding():
     assert "max_tokens" not in sampled
 
 
-def test_draws_have_seeds_of_their_own_that_nothing_else_changes():
+def test_the_seed_of_a_draw_depends_only_on_seed_sample_and_draw():
     warm = Decoding(temperature=1)
     samples = small_set()[:3]
     with serving() as server:
@@ -101,17 +103,17 @@ def test_draws_have_seeds_of_their_own_that_nothing_else_changes():
     assert first != other
 
 
-def test_a_draw_that_is_known_is_not_asked_again():
+def test_a_completed_draw_is_not_requested_again():
     samples = small_set()[:2]
-    asking = {"decoding": Decoding(temperature=1), "draws": 2}
+    sampled = {"decoding": Decoding(temperature=1), "draws": 2}
     with serving() as server:
-        spared = predictor(server, **asking)
-        spared.leave_out([(samples[0].id, 1)])
-        assert (samples[0].id, 1) not in answers(spared, samples)
+        resumed = predictor(server, **sampled)
+        resumed.skip_completed([(samples[0].id, 1)])
+        assert (samples[0].id, 1) not in answers(resumed, samples)
     assert len(server.requests) == 3
 
 
-def test_questions_are_under_way_together_but_samples_are_read_as_they_are_needed():
+def test_requests_are_concurrent_and_samples_are_streamed():
     read, most_ahead = 0, 0
     server = ChatServer(delay=0.02)
 
@@ -131,7 +133,7 @@ def test_questions_are_under_way_together_but_samples_are_read_as_they_are_neede
     assert most_ahead <= 2 * 4 + 1 + 4  # a reply may be counted after the next sample is read
 
 
-def test_no_more_are_sent_a_minute_than_allowed():
+def test_the_rate_limit_holds():
     start = time.monotonic()
     with serving() as server:
         answers(predictor(server, per_minute=60 * 20), small_set()[:8])
@@ -156,17 +158,17 @@ def test_no_more_are_sent_a_minute_than_allowed():
     ],
     ids=lambda behave: None,
 )
-def test_what_is_no_answer_is_asked_again(behave):
+def test_a_response_without_completion_is_retried(behave):
     samples = small_set()[:4]
-    told = []
+    notices = []
     with serving(script={0: behave, 2: behave}) as server:
-        found = answers(predictor(server, notice=told.append), samples)
+        found = answers(predictor(server, notice=notices.append), samples)
         assert len(server.requests) == 6
     assert {key: said.text for key, said in found.items()} == {
         (each.id, 0): own_answer(body) for each, body in by_sample(server, samples)
     }
-    assert told
-    assert all("asked again" in line for line in told)
+    assert notices
+    assert all("retrying" in line for line in notices)
 
 
 def by_sample(server, samples):
@@ -187,15 +189,15 @@ def by_sample(server, samples):
 
 
 @pytest.mark.parametrize("behave", [stalling(30), dripping(30)], ids=["stalling", "dripping"])
-def test_an_answer_that_does_not_come_in_time_is_asked_again(behave):
-    hasty = replace(QUICK, timeout_s=0.3)
+def test_a_timeout_is_retried(behave):
+    short = replace(QUICK, timeout_s=0.3)
     start = time.monotonic()
     with serving(script={0: behave}) as server:
-        assert len(answers(predictor(server, patience=hasty), small_set()[:2])) == 2
+        assert len(answers(predictor(server, retry_policy=short), small_set()[:2])) == 2
     assert 0.25 < time.monotonic() - start < 20
 
 
-def test_a_pause_that_the_server_asks_for_holds_for_all():
+def test_retry_after_holds_for_all_requests():
     busy = status(429, "", Retry_After="0.4")
     with serving(script={0: busy}) as server:
         start = time.monotonic()
@@ -204,26 +206,26 @@ def test_a_pause_that_the_server_asks_for_holds_for_all():
     assert time.monotonic() - start > 0.4
 
 
-def test_a_date_is_a_pause_as_well():
+def test_retry_after_may_be_a_date():
     from datetime import UTC, datetime, timedelta
     from email.utils import format_datetime
 
-    from maniplvm.evaluation.predictors.server.rate_limit import asked_wait
+    from maniplvm.evaluation.predictors.server.errors import retry_after
 
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 28 < asked_wait({"retry-after": later}) <= 30
-    assert asked_wait({"retry-after": "2.5"}) == 2.5
-    assert asked_wait({"retry-after": "soon"}) is None
-    assert asked_wait({}) is None
+    assert 28 < retry_after({"retry-after": later}) <= 30
+    assert retry_after({"retry-after": "2.5"}) == 2.5
+    assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({}) is None
 
 
-def test_waits_grow_and_differ_between_questions():
-    from maniplvm.evaluation.predictors.server.rate_limit import growing_wait
+def test_backoff_grows_and_differs_between_requests():
+    from maniplvm.evaluation.predictors.server.retries import backoff
 
-    waits = [growing_wait(attempt, 1, 60, "a") for attempt in range(1, 10)]
+    waits = [backoff(attempt, 1, 60, "a") for attempt in range(1, 10)]
     for attempt, wait in enumerate(waits):
         assert min(60, 2**attempt) / 2 <= wait <= min(60, 2**attempt)
-    assert len({growing_wait(1, 1, 60, str(name)) for name in range(20)}) == 20
+    assert len({backoff(1, 1, 60, str(name)) for name in range(20)}) == 20
 
 
 @pytest.mark.parametrize(
@@ -240,14 +242,14 @@ def test_waits_grow_and_differ_between_questions():
         (completion("<think>a</think>b", reasoning="x"), "<think>a</think>b", "stop"),
     ],
 )
-def test_an_odd_answer_is_an_answer(body, text, finish):
+def test_an_unusual_completion_is_kept(body, text, finish):
     with serving(default=saying(body)) as server:
         (said,) = predictor(server).predict(small_set()[:1])
     assert (said.text, said.finish) == (text, finish)
     assert len(server.requests) == 1
 
 
-def test_a_question_that_a_filter_refuses_is_answered_with_nothing():
+def test_a_filtered_request_gives_an_empty_completion():
     behave = status(
         400, {"error": {"code": "content_filter", "message": "The prompt was filtered"}}
     )
@@ -267,13 +269,16 @@ def test_a_question_that_a_filter_refuses_is_answered_with_nothing():
             status(401, {"error": {"message": "bad key sk-secret"}}),
             r"401, bad key \*\*\*; set the v",
         ),
-        (status(402, {"error": {"message": "no credit"}}), "402, no credit; 0 answers are safe"),
-        (status(429, {"error": {"code": "insufficient_quota"}}), "HTTP 429, .*; 0 answers"),
-        (status(301, "", Location="http://elsewhere"), "it points elsewhere"),
-        (status(429, "", Retry_After="7200"), "asks for a pause of 7200 s"),
+        (
+            status(402, {"error": {"message": "no credit"}}),
+            "402, no credit; 0 completions are stored",
+        ),
+        (status(429, {"error": {"code": "insufficient_quota"}}), "HTTP 429, .*; 0 completions"),
+        (status(301, "", Location="http://elsewhere"), "redirects to another address"),
+        (status(429, "", Retry_After="7200"), "requests a wait of 7200 s"),
     ],
 )
-def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, message):
+def test_a_fatal_error_stops_at_once(monkeypatch, behave, message):
     monkeypatch.setenv("MY_KEY", "sk-secret")
     with serving(default=behave) as server, pytest.raises(UserError, match=message) as stopped:
         answers(predictor(server, concurrency=1, key_variable="MY_KEY"), small_set())
@@ -281,21 +286,23 @@ def test_what_cannot_get_better_stops_everything_at_once(monkeypatch, behave, me
     assert "\n" not in str(stopped.value)
 
 
-def test_nobody_there_is_told_at_once():
+def test_an_unreachable_server_is_reported_at_once():
     server = ChatServer().start()
     server.stop()
-    with pytest.raises(UserError, match=r"no connection .*; does the server run there"):
+    with pytest.raises(
+        UserError, match=r"no connection .*; check that the server runs at this address"
+    ):
         answers(predictor(server), small_set())
 
 
-def test_questions_without_an_answer_are_told_when_the_others_are_answered():
+def test_skipped_requests_are_reported_after_the_others_are_completed():
     refusing = status(413, {"error": {"message": "image too large"}})
     got = []
     with (
         serving(script={3: refusing, 9: refusing}) as server,
         pytest.raises(
             UserError,
-            match=r"2 questions were not answered.*image too large; 14 answers are safe",
+            match=r"2 requests failed.*image too large; 14 completions are stored",
         ),
     ):
         got.extend(predictor(server).predict(small_set()))
@@ -303,23 +310,23 @@ def test_questions_without_an_answer_are_told_when_the_others_are_answered():
     assert len(server.requests) == 16  # refused ones are not asked again
 
 
-def test_too_many_failures_in_a_row_end_it_and_keep_what_there_is():
+def test_too_many_failures_in_a_row_stop_and_keep_the_completions():
     got = []
     script = dict.fromkeys(range(5))
     with (
         serving(script=script, default=status(500, "down")) as server,
         pytest.raises(
-            UserError, match=r"3 questions in a row were not answered, .* HTTP 500, down; 5 answers"
+            UserError, match=r"3 requests in a row failed, .* HTTP 500, down; 5 completions"
         ),
     ):
         got.extend(predictor(server, concurrency=1).predict(small_set()))
     assert len(got) == 5
-    spent = 5 + 3 * (1 + QUICK.retries)
+    spent = 5 + 3 * (1 + QUICK.max_retries)
     # The thread may have sent its next question once before the third failure was read.
     assert spent <= len(server.requests) <= spent + 1
 
 
-def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
+def test_a_server_restart_loses_no_completion(tmp_path):
     server = ChatServer(delay=0.02).start()
 
     def die_and_return():
@@ -331,20 +338,20 @@ def test_a_server_that_dies_and_comes_back_costs_no_answer(tmp_path):
 
     script = threading.Thread(target=die_and_return)
     script.start()
-    patient = replace(QUICK, retries=20, longest_wait_s=0.1)
+    persistent = replace(QUICK, max_retries=20, max_wait_s=0.1)
     try:
-        found = answers(predictor(server, patience=patient, concurrency=2), small_set())
+        found = answers(predictor(server, retry_policy=persistent, concurrency=2), small_set())
     finally:
         script.join()
         server.stop()
     assert len(found) == 16
 
 
-def test_a_server_that_died_is_continued_elsewhere_and_nothing_is_asked_twice(tmp_path):
+def test_another_server_resumes_and_no_request_is_repeated(tmp_path):
     data = stored(tmp_path / "data", small_set())
     with (
         serving(script=dict.fromkeys(range(6)), default=hanging_up) as dying,
-        pytest.raises(UserError, match="6 answers are safe; the same command"),
+        pytest.raises(UserError, match="6 completions are stored; run the same command again"),
     ):
         evaluate(predictor(dying, concurrency=1), data, tmp_path / "out")
     with serving() as healthy:
@@ -362,7 +369,7 @@ def test_a_server_that_died_is_continued_elsewhere_and_nothing_is_asked_twice(tm
     assert plain["finish"] == {"stop": 16}
 
 
-def test_an_interruption_keeps_what_has_arrived():
+def test_an_interruption_keeps_the_completions_that_arrived():
     def samples():
         yield from small_set()[:4]
         time.sleep(0.5)
@@ -374,7 +381,7 @@ def test_an_interruption_keeps_what_has_arrived():
     assert len(got) == 4
 
 
-def test_samples_that_end_in_an_error_lose_no_answer_that_was_asked():
+def test_an_error_while_reading_samples_keeps_pending_completions():
     def samples():
         yield from small_set()[:4]
         raise UserError("damaged")
@@ -390,17 +397,17 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tm
     monkeypatch.setenv("MY_KEY", " sk-own\n")
     data = stored(tmp_path / "data", small_set()[:2])
     with serving() as server:
-        asking = predictor(server)
-        evaluate(asking, data, tmp_path / "out")
+        served = predictor(server)
+        evaluate(served, data, tmp_path / "out")
         answers(predictor(server, key_variable="MY_KEY"), small_set()[:1])
-        assert "sk-" not in repr(asking)
+        assert "sk-" not in repr(served)
     sent = [headers["Authorization"] for headers in server.headers]
     assert sent == ["Bearer sk-standard", "Bearer sk-standard", "Bearer sk-own"]
     written = [path.read_text() for path in (tmp_path / "out").iterdir()]
     assert not any("sk-" in text for text in written)
 
 
-def test_the_standard_key_is_not_sent_in_clear_to_another_machine(monkeypatch):
+def test_the_default_key_is_not_sent_unencrypted_to_another_machine(monkeypatch):
     from maniplvm.evaluation.predictors.server.connection import Connection
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-standard")
@@ -417,18 +424,18 @@ def test_the_standard_key_is_not_sent_in_clear_to_another_machine(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model": "some-model"}, "its name does not tell in which numbers .* --family, one of"),
+        ({"model": "some-model"}, "its family cannot be read from its name; give --family, one of"),
         ({"family": "nobody"}, "unknown model family 'nobody'"),
-        ({"draws": 2}, "2 greedy draws would all be the same"),
+        ({"draws": 2}, "2 greedy draws would be identical"),
         ({"draws": 0}, "--draws and --concurrency must be at least 1"),
         ({"concurrency": 0}, "--draws and --concurrency must be at least 1"),
         ({"per_minute": 0}, "--requests-per-minute must be above 0"),
-        ({"extra": {"n": 4}}, "--extra: n is set by us"),
+        ({"extra": {"n": 4}}, "--extra: n is reserved"),
         ({"model": "m", "family": "pixels", "max_pixels": 9999}, "pixels of the original image"),
-        ({"model": "qwen2.5-vl", "max_pixels": 9}, "one image token alone covers 28 x 28"),
+        ({"model": "qwen2.5-vl", "max_pixels": 9}, "one image token covers 28 x 28"),
     ],
 )
-def test_what_cannot_be_asked_is_one_clear_line(settings, message):
+def test_invalid_settings_give_one_clear_line(settings, message):
     with serving() as server, pytest.raises(UserError, match=message):
         predictor(server, **settings)
 
@@ -438,28 +445,28 @@ def test_what_cannot_be_asked_is_one_clear_line(settings, message):
     [
         ("127.0.0.1:8000/v1", "expected a URL such as"),
         ("ftp://x/v1", "expected a URL such as"),
-        ("http://user:sk-secret@x/v1", "a URL must hold no key"),
-        ("http://x:99999/v1", "no URL"),
+        ("http://user:sk-secret@x/v1", "the URL must not contain a key"),
+        ("http://x:99999/v1", "not a valid URL"),
     ],
 )
-def test_what_is_no_address_is_one_clear_line(url, message):
+def test_an_invalid_url_gives_one_clear_line(url, message):
     with pytest.raises(UserError, match=message) as error:
         ServerPredictor("qwen3-vl", url)
     assert "sk-secret" not in str(error.value)
 
 
-def test_a_variable_that_is_named_must_be_set(monkeypatch):
+def test_the_key_variable_must_be_set(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with serving() as server, pytest.raises(UserError, match="NO_SUCH_KEY: that environment"):
         answers(predictor(server, key_variable="NO_SUCH_KEY"), small_set())
 
 
 @pytest.mark.parametrize("number", [-1, 0])
-def test_patience_has_limits(number):
+def test_a_retry_policy_has_limits(number):
     with pytest.raises(UserError, match="--timeout"):
-        Patience(timeout_s=number)
+        RetryPolicy(timeout_s=number)
     with pytest.raises(UserError, match="--retries"):
-        Patience(give_up_after=number)
+        RetryPolicy(max_consecutive_failures=number)
 
 
 @pytest.mark.parametrize(
@@ -473,25 +480,25 @@ def test_patience_has_limits(number):
         ("allenai/MolmoAct-7B-D", "molmoact"),
     ],
 )
-def test_a_family_is_read_from_the_models_name_and_says_so(name, family):
-    asking = ServerPredictor(name, "http://127.0.0.1:1/v1")
-    assert asking.settings["family"] == family
-    assert "read from its name" in str(asking.family)
-    told = ServerPredictor(name, "http://127.0.0.1:1/v1", family="unit")
-    assert (told.settings["family"], told.family.reason) == ("unit", "as told")
+def test_a_family_is_read_from_the_models_name(name, family):
+    served = ServerPredictor(name, "http://127.0.0.1:1/v1")
+    assert served.settings["family"] == family
+    assert "read from its name" in str(served.family)
+    given = ServerPredictor(name, "http://127.0.0.1:1/v1", family="unit")
+    assert (given.settings["family"], given.family.reason) == ("unit", "as given")
 
 
 @pytest.mark.parametrize(
     ("model", "sent"), [("qwen2.5-vl", (252, 168)), ("qwen3-vl", (252, 189)), (None, (640, 480))]
 )
-def test_a_large_image_is_made_smaller_before_it_is_sent(model, sent):
+def test_a_large_image_is_resized_before_it_is_sent(model, sent):
     large = replace(sample(Task.AFFORDANCE), image=png(640, 480), image_size=(640, 480))
     limit = {} if model is None else {"max_pixels": 48000}
     with serving() as server:
         (said,) = predictor(server, model or "qwen2.5-vl", **limit).predict([large])
     url = server.requests[0]["messages"][0]["content"][0]["image_url"]["url"]
-    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as picture:
-        assert picture.size == sent
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as opened:
+        assert opened.size == sent
     frame = resolve_frame(said.frame, (640, 480))
     corner = frame.decode([frame.limits]).tolist()[0]
     assert corner == pytest.approx([640, 480])
@@ -500,14 +507,14 @@ def test_a_large_image_is_made_smaller_before_it_is_sent(model, sent):
         assert frame.view.seen == resolve_frame("qwen2_5_vl", sent).view.seen
 
 
-def test_images_that_are_missing_or_damaged_are_named_and_the_others_answered():
+def test_missing_and_damaged_images_are_named_and_the_others_completed():
     good = small_set()[:4]
     bad = [
         replace(good[0], id="without", image=None),
         replace(good[0], id="torn", image=good[0].image[:60]),
     ]
     got = []
-    with serving() as server, pytest.raises(UserError, match="2 questions were not answered"):
+    with serving() as server, pytest.raises(UserError, match="2 requests failed"):
         got.extend(predictor(server).predict([*bad, *good]))
     assert {said.id for said in got} == {each.id for each in good}
     with serving() as server:
@@ -516,7 +523,7 @@ def test_images_that_are_missing_or_damaged_are_named_and_the_others_answered():
         with pytest.raises(UserError, match=r"sample torn.*is damaged"):
             answers(predictor(server), bad[1:])
         wrong = replace(good[0], image_size=(99, 48))
-        with pytest.raises(UserError, match="its image is 64x48, but 99x48 is written"):
+        with pytest.raises(UserError, match="its image is 64x48, but the data set says 99x48"):
             answers(predictor(server), [wrong])
 
 

@@ -1,4 +1,4 @@
-"""What can happen to an evaluation: one clear line, nothing lost, and the same result after all."""
+"""Failures during an evaluation give one clear line, lose nothing, and allow the same result."""
 
 import json
 import os
@@ -17,8 +17,8 @@ import pyarrow.parquet
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import evaluate, read_evaluation
-from maniplvm.evaluation.folder import Journal
-from maniplvm.evaluation.predictors.server import Patience, ServerPredictor
+from maniplvm.evaluation.folder import AppendOnlyFile
+from maniplvm.evaluation.predictors.server import RetryPolicy, ServerPredictor
 from maniplvm.files import write_whole
 from tests.evaluation.predictors.server.chat_server import serving, stalling
 from tests.evaluation.scenery import Counting, sample, small_set, stored
@@ -32,12 +32,14 @@ def data(tmp_path):
     return stored(tmp_path / "data", small_set(scenes=4))
 
 
-def asking(server, **settings):
-    return ServerPredictor("qwen3-vl", server.url, patience=Patience(retries=0), **settings)
+def served(server, **settings):
+    return ServerPredictor(
+        "qwen3-vl", server.url, retry_policy=RetryPolicy(max_retries=0), **settings
+    )
 
 
 def started(data, out, server, most_bytes=0):
-    """The command in a process of its own."""
+    """The command, started in its own process."""
     return subprocess.Popen(
         [
             *(sys.executable, CHILD, str(most_bytes), "evaluate", "qwen3-vl"),
@@ -70,7 +72,7 @@ def assert_same(one, other):
     assert (one / "samples.jsonl").read_bytes() == (other / "samples.jsonl").read_bytes()
 
 
-def test_killed_midway_it_continues_to_the_same_evaluation(data, tmp_path):
+def test_a_killed_evaluation_resumes_with_the_same_result(data, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     with serving(delay=0.05) as server:
         process = started(data, out, server)
@@ -81,15 +83,15 @@ def test_killed_midway_it_continues_to_the_same_evaluation(data, tmp_path):
         assert 5 <= safe < 32
         time.sleep(0.2)
         before = len(server.requests)
-        result = evaluate(asking(server), data, out)
+        result = evaluate(served(server), data, out)
         assert len(server.requests) - before == 32 - safe
-        assert before <= safe + 2 * 2  # what was under way is all that is asked twice
-        evaluate(asking(server), data, whole)
+        assert before <= safe + 2 * 2  # only pending requests are sent twice
+        evaluate(served(server), data, whole)
     assert result.resumed == safe
     assert_same(out, whole)
 
 
-def test_interrupted_while_the_server_stalls_it_ends_at_once(data, tmp_path):
+def test_an_interrupt_during_a_stalled_request_ends_the_command(data, tmp_path):
     with serving(script=dict.fromkeys(range(6)), default=stalling(60)) as server:
         process = started(data, tmp_path / "out", server)
         wait_for(lambda: lines(tmp_path / "out") >= 5, process)
@@ -101,7 +103,7 @@ def test_interrupted_while_the_server_stalls_it_ends_at_once(data, tmp_path):
     assert lines(tmp_path / "out") >= 5
 
 
-def test_a_full_disk_is_one_line_and_costs_nothing_that_was_written(data, tmp_path):
+def test_a_full_disk_gives_one_line_and_keeps_written_completions(data, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     with serving() as server:
         process = started(data, out, server, most_bytes=3000)
@@ -119,15 +121,13 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_written(data, tmp_pa
         assert text.endswith("\n")
         assert all(json.loads(line)["id"] for line in text.splitlines())
         before = len(server.requests)
-        evaluate(asking(server), data, out)
+        evaluate(served(server), data, out)
         assert len(server.requests) - before == 32 - safe
-        evaluate(asking(server), data, whole)
+        evaluate(served(server), data, whole)
     assert_same(out, whole)
 
 
-def test_a_disk_that_is_full_when_the_result_is_written_leaves_the_predictions(
-    data, tmp_path, monkeypatch
-):
+def test_a_full_disk_while_writing_the_result_keeps_the_predictions(data, tmp_path, monkeypatch):
     real = Path.open
 
     def full(path, *settings, **named):
@@ -147,9 +147,9 @@ def test_a_disk_that_is_full_when_the_result_is_written_leaves_the_predictions(
     assert not again.asked
 
 
-def test_a_journal_ends_with_a_whole_line_whatever_happens(tmp_path):
+def test_an_append_only_file_always_ends_with_a_whole_line(tmp_path):
     path = tmp_path / "lines"
-    with Journal(path) as journal:
+    with AppendOnlyFile(path) as journal:
         journal.append("first\n")
         whole = journal._file
 
@@ -174,33 +174,33 @@ def test_a_journal_ends_with_a_whole_line_whatever_happens(tmp_path):
 def test_two_processes_never_write_the_same_file(data, tmp_path):
     (tmp_path / "out").mkdir()
     with (
-        Journal(tmp_path / "out" / "predictions.jsonl"),
-        pytest.raises(UserError, match="another process writes it now"),
+        AppendOnlyFile(tmp_path / "out" / "predictions.jsonl"),
+        pytest.raises(UserError, match="another process is writing it"),
     ):
-        Journal(tmp_path / "out" / "predictions.jsonl")
-    Journal(tmp_path / "out" / "predictions.jsonl").close()
+        AppendOnlyFile(tmp_path / "out" / "predictions.jsonl")
+    AppendOnlyFile(tmp_path / "out" / "predictions.jsonl").close()
 
 
-def test_a_folder_that_may_not_be_written_is_one_clear_line(tmp_path):
+def test_a_folder_that_cannot_be_written_gives_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         write_whole(tmp_path / "nowhere" / "x.json", "{}")
     with pytest.raises(UserError, match="cannot be written"):
-        Journal(tmp_path / "nowhere" / "x.jsonl")
+        AppendOnlyFile(tmp_path / "nowhere" / "x.jsonl")
 
 
-def test_a_row_without_an_image_is_named_and_only_it_is_left(tmp_path):
+def test_a_row_without_an_image_is_named_and_all_others_are_completed(tmp_path):
     samples = small_set()
     samples[5] = replace(samples[5], image=None)
     data = stored(tmp_path / "data", samples)
     with serving() as server:
         for _ in range(2):
             with pytest.raises(UserError, match=rf"sample {samples[5].id}: .*it has no image"):
-                evaluate(asking(server), data, tmp_path / "out")
+                evaluate(served(server), data, tmp_path / "out")
             assert lines(tmp_path / "out") == 15
     assert len(server.requests) == 15
 
 
-def test_a_row_without_an_image_is_named_by_a_model_on_this_machine_too():
+def test_a_row_without_an_image_is_named_by_a_local_model():
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     from maniplvm.evaluation import ModelPredictor
@@ -223,7 +223,7 @@ def damage(path):
     path.write_bytes(content)
 
 
-def test_a_parquet_file_that_is_damaged_midway_keeps_the_answers_before_it(tmp_path):
+def test_a_damaged_parquet_file_keeps_the_earlier_completions(tmp_path):
     good, bad = small_set(splits=("id_test", "ood_tasks"), scenes=2), tmp_path / "data"
     stored(bad, good)
     path = bad / "ood_tasks.parquet"
@@ -231,16 +231,16 @@ def test_a_parquet_file_that_is_damaged_midway_keeps_the_answers_before_it(tmp_p
     damage(path)
     with serving(delay=0.01) as server:
         with pytest.raises(UserError, match=r"ood_tasks\.parquet: damaged or no parquet file"):
-            evaluate(asking(server), bad, tmp_path / "out")
+            evaluate(served(server), bad, tmp_path / "out")
         assert lines(tmp_path / "out") == 16
         path.write_bytes(whole)
-        evaluate(asking(server), bad, tmp_path / "out")
+        evaluate(served(server), bad, tmp_path / "out")
         assert len(server.requests) == 32
-        evaluate(asking(server), bad, tmp_path / "whole")
+        evaluate(served(server), bad, tmp_path / "whole")
     assert_same(tmp_path / "out", tmp_path / "whole")
 
 
-def test_a_parquet_file_that_is_none_is_one_clear_line(data, tmp_path):
+def test_an_invalid_parquet_file_gives_one_clear_line(data, tmp_path):
     path = data / "id_test.parquet"
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=r"id_test\.parquet: damaged or no parquet file"):
@@ -252,4 +252,4 @@ def test_an_image_that_is_damaged_is_named(tmp_path):
     torn = sample("affordance", image=sample("affordance").image[:70])
     data = stored(tmp_path / "data", [torn])
     with serving() as server, pytest.raises(UserError, match=f"{torn.id}.* is damaged"):
-        evaluate(asking(server), data, tmp_path / "out")
+        evaluate(served(server), data, tmp_path / "out")

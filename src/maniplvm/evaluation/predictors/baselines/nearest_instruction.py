@@ -1,4 +1,4 @@
-"""The answer to the most alike instruction: what words alone are worth."""
+"""The nearest-instruction baseline: the score that the instruction alone allows."""
 
 from __future__ import annotations
 
@@ -10,96 +10,98 @@ from functools import cached_property
 
 import numpy as np
 
-from maniplvm.evaluation.predictors.baselines.answering import best_answer
-from maniplvm.evaluation.predictors.baselines.fitted import TaughtBaseline
+from maniplvm.evaluation.predictors.baselines.fitted import (
+    FittedBaseline,
+    best_answer,
+)
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks import Sample, Task
 
 _WORD = re.compile(r"\w+")
-_EQUAL = 1e-9
-"""Similarities this near to the best count as equal: the order of sums must not decide."""
+_TOLERANCE = 1e-9
+"""Similarities this close to the best count as equal, so that rounding does not decide."""
 
 
-class NearestInstructionBaseline(TaughtBaseline):
-    """The target of the taught sample whose instruction is nearest to the one asked.
+class NearestInstructionBaseline(FittedBaseline):
+    """The target of the sample in a split whose instruction is nearest.
 
     Instructions are bags of lower-case words, weighted by TF-IDF over the distinct instructions
-    of the task (idf `ln((1 + N) / (1 + df)) + 1`), and compared by cosine. Targets are carried
-    over as shares of the image's sides. Where several samples are equally near, such as views
-    with the same instruction, the answer is the best single one to all of them, as in
-    `ConstantBaseline`; an instruction without any known word is as near to all.
+    of the task (idf `ln((1 + N) / (1 + df)) + 1`), and compared by cosine similarity. Targets are
+    transferred as fractions of the image's sides. If several samples are equally near, such as
+    views with the same instruction, the answer is `best_answer` of all of them. An instruction
+    without any known word is equally near to all.
     """
 
     def __init__(self, data: str, split: str) -> None:
-        """Name a teaching split.
+        """Set the split to fit to.
 
         Args:
             data: A stored data set.
-            split: Its split.
+            split: The name of its split.
         """
         super().__init__(data, split)
         self._answers: dict[tuple[Task, str], FloatArray] = {}
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The name on the command line."""
         return "baseline:nearest-instruction"
 
     def _answer(self, sample: Sample) -> FloatArray | None:
         key = (sample.task, sample.instruction)
-        if key not in self._answers and sample.task in self._taught:
-            taught, index = self._taught[sample.task]
+        if key not in self._answers and sample.task in self._by_task:
+            targets, index = self._by_task[sample.task]
             nearest = index.nearest(sample.instruction)
-            targets = [target for place in nearest for target in taught[place]]
-            self._answers[key] = best_answer(sample.task, targets)
+            own = [target for position in nearest for target in targets[position]]
+            self._answers[key] = best_answer(sample.task, own)
         return self._answers.get(key)
 
     @cached_property
-    def _taught(self) -> dict[Task, tuple[list[list[FloatArray]], InstructionIndex]]:
-        """By task: the targets of every distinct instruction, and the instructions."""
+    def _by_task(self) -> dict[Task, tuple[list[list[FloatArray]], InstructionIndex]]:
+        """For each task, the targets of every distinct instruction, and the instructions."""
         targets: dict[Task, dict[str, list[FloatArray]]] = {}
-        for sample, shares in self._lessons():
-            targets.setdefault(sample.task, {}).setdefault(sample.instruction, []).append(shares)
+        for sample, target in self._targets():
+            targets.setdefault(sample.task, {}).setdefault(sample.instruction, []).append(target)
         return {
             task: (list(own.values()), InstructionIndex(list(own))) for task, own in targets.items()
         }
 
 
 class InstructionIndex:
-    """Instructions that can be asked for the nearest ones."""
+    """A TF-IDF index of instructions for nearest-neighbour search."""
 
     def __init__(self, instructions: Sequence[str]) -> None:
-        """Weigh the words.
+        """Compute the weights of all words.
 
         Args:
-            instructions: N distinct ones, at least one.
+            instructions: N distinct instructions, at least one.
         """
         self._count = len(instructions)
         bags = [Counter(_words(instruction)) for instruction in instructions]
-        holders = Counter(word for bag in bags for word in bag)
+        frequencies = Counter(word for bag in bags for word in bag)
         self._idf = {
-            word: math.log((1 + self._count) / (1 + held)) + 1 for word, held in holders.items()
+            word: math.log((1 + self._count) / (1 + df)) + 1 for word, df in frequencies.items()
         }
         self._postings: dict[str, list[tuple[int, float]]] = {}
-        for place, bag in enumerate(bags):
-            for word, weight in self._direction(bag).items():
-                self._postings.setdefault(word, []).append((place, weight))
+        for position, bag in enumerate(bags):
+            for word, weight in self._weights(bag).items():
+                self._postings.setdefault(word, []).append((position, weight))
 
     def similarities(self, instruction: str) -> FloatArray:
-        """`(N,)` cosines with an instruction, 0 to 1; its unknown words are passed over."""
+        """`(N,)` cosine similarities with an instruction, 0 to 1; unknown words are ignored."""
         cosines = np.zeros(self._count)
-        for word, weight in self._direction(Counter(_words(instruction))).items():
-            places, own = zip(*self._postings[word], strict=True)
-            cosines[list(places)] += weight * np.array(own)
+        for word, weight in self._weights(Counter(_words(instruction))).items():
+            positions, own = zip(*self._postings[word], strict=True)
+            cosines[list(positions)] += weight * np.array(own)
         return cosines
 
     def nearest(self, instruction: str) -> list[int]:
-        """The places of all that are as near as the nearest, in order."""
+        """The indices of the nearest instructions, several if they are equally near, in order."""
         cosines = self.similarities(instruction)
-        return np.flatnonzero(cosines >= cosines.max() - _EQUAL).tolist()
+        return np.flatnonzero(cosines >= cosines.max() - _TOLERANCE).tolist()
 
-    def _direction(self, bag: Mapping[str, int]) -> dict[str, float]:
-        """A bag's weights, of length 1."""
+    def _weights(self, bag: Mapping[str, int]) -> dict[str, float]:
+        """The TF-IDF weights of a bag of words, normalised to length 1."""
         weights = {word: n * self._idf[word] for word, n in bag.items() if word in self._idf}
         length = math.hypot(*weights.values())
         return {word: weight / length for word, weight in weights.items()}

@@ -1,4 +1,4 @@
-"""Answers from anywhere to anywhere."""
+"""The random baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from maniplvm.evaluation.predictors.baselines.answering import written
+from maniplvm.evaluation.predictors.baselines.fitted import as_prediction
 from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.tasks import Sample, Task
 
@@ -16,20 +16,20 @@ _POINTS = 5
 
 
 class RandomBaseline:
-    """Boxes between two places anywhere, and straight traces from anywhere to anywhere."""
+    """Boxes between two random points, and straight traces between two random points."""
 
     def __init__(self, seed: int = 0) -> None:
-        """Seed it; an answer depends on the seed and the sample's id alone."""
+        """Set the seed; an answer depends only on the seed and the sample's id."""
         self._seed = seed
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The name on the command line."""
         return "baseline:random"
 
     @property
     def draws(self) -> int:
-        """One."""
+        """One completion of each sample."""
         return 1
 
     @property
@@ -38,11 +38,11 @@ class RandomBaseline:
         return {"seed": self._seed}
 
     def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        """One answer a sample."""
+        """One random answer of each sample."""
         for sample in samples:
             rng = np.random.default_rng([self._seed, zlib.crc32(sample.id.encode())])
-            places = rng.random((2, 2))
+            ends = rng.random((2, 2))
             if sample.task is Task.TRAJECTORY:
-                yield written(sample, np.linspace(places[0], places[1], _POINTS))
+                yield as_prediction(sample, np.linspace(ends[0], ends[1], _POINTS))
             else:
-                yield written(sample, np.sort(places, axis=0))
+                yield as_prediction(sample, np.sort(ends, axis=0))

@@ -1,9 +1,9 @@
-"""A model behind an OpenAI-compatible server: asked politely, patiently, and never twice."""
+"""Predictor for a model behind an OpenAI-compatible server, with retries and a rate limit."""
 
 from maniplvm.evaluation.predictors.server.connection import DEFAULT_KEY_VARIABLE
 from maniplvm.evaluation.predictors.server.family import ServedFamily, served_family
 from maniplvm.evaluation.predictors.server.predictor import CONCURRENCY, ServerPredictor
-from maniplvm.evaluation.predictors.server.retry_policy import Patience
+from maniplvm.evaluation.predictors.server.retries import RetryPolicy
 from maniplvm.evaluation.predictors.server.usage import (
     USAGE_FILE,
     Prices,
@@ -16,8 +16,8 @@ __all__ = [
     "CONCURRENCY",
     "DEFAULT_KEY_VARIABLE",
     "USAGE_FILE",
-    "Patience",
     "Prices",
+    "RetryPolicy",
     "ServedFamily",
     "ServerPredictor",
     "Usage",

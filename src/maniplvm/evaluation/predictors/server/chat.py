@@ -1,37 +1,48 @@
-"""The chat-completions format: a question about one image, and what came back."""
+"""The chat-completions format: a request about one image, and the parsed response."""
 
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from PIL import Image
+
+from maniplvm.data.images import decode
+from maniplvm.data.record_errors import RecordError
+from maniplvm.errors import UserError
+from maniplvm.evaluation.predictors.local import declared_frame
+from maniplvm.evaluation.predictors.server.family import limited_frame, sent_size
+from maniplvm.geometry import Frame, FrameSpec
+from maniplvm.geometry.frames import Size
 from maniplvm.models import Decoding
+from maniplvm.models.families import Family
+from maniplvm.tasks import Task
 
 Body = dict[str, Any]
 """A request or a response, as JSON."""
 
-FILTERED = "content_filter"
-"""How a service ends, or refuses, a question that its filter does not like."""
-
 REFUSAL = "refusal"
-"""How an answer ends that is the service's refusal, in its own field."""
+"""Finish reason of a completion whose text comes from the response's `refusal` field."""
 
-_ANSWERED_IN_VAIN = ("error",)
-"""Ends that some routers report instead of an error's status."""
+_ERROR_REASONS = ("error",)
+"""Finish reasons that some routers send instead of an HTTP error status."""
+
+_RESERVED = ("model", "messages", "n", "stream", "temperature", "top_p", "seed")
 
 
 @dataclass(frozen=True)
-class ChatReply:
-    """What a served model wrote.
+class ChatCompletion:
+    """The completion of a served model.
 
     Attributes:
-        text: Untouched; empty if it wrote nothing.
-        finish: Why it ended, in the server's word (`stop`, `length`, ...) or `refusal`; None where
-            the server does not say.
-        prompt_tokens: Of the question, the image's included, where the server counts them.
-        completion_tokens: Of the answer.
+        text: The unchanged text; empty if the model wrote none.
+        finish: The server's finish reason (`stop`, `length`, ...) or `refusal`; None if missing.
+        prompt_tokens: Tokens of the prompt with its image, if the server counts them.
+        completion_tokens: Tokens of the completion, if the server counts them.
     """
 
     text: str
@@ -40,67 +51,117 @@ class ChatReply:
     completion_tokens: int | None
 
 
-def image_url(data: bytes, media_type: str) -> str:
-    """An image as a `data:` URL."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+@dataclass(frozen=True)
+class RequestBuilder:
+    """Builds the requests to a served model.
 
-
-def chat_body(
-    model: str,
-    prompt: str,
-    image: str,
-    decoding: Decoding,
-    seed: int,
-    extra: Mapping[str, Any],
-) -> Body:
-    """A request: the image first, then the text, as `models.chat_messages` has it.
-
-    Args:
-        model: What the server calls it.
-        prompt: The question.
-        image: From `image_url`.
-        decoding: Greedy or sampled; a greedy request sends neither `top_p` nor `seed`.
-        seed: Of this very draw.
-        extra: Further fields, which win; None takes a field away.
-    """
-    content = [
-        {"type": "image_url", "image_url": {"url": image}},
-        {"type": "text", "text": prompt},
-    ]
-    sampled = {"top_p": decoding.top_p, "seed": seed} if decoding.temperature else {}
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": content}],
-        "temperature": decoding.temperature,
-        **sampled,
-        "max_tokens": decoding.max_new_tokens,
-        **extra,
-    }
-    return {name: value for name, value in body.items() if value is not None}
-
-
-def read_reply(body: Any) -> ChatReply:
-    """The first choice of a response.
-
-    Odd answers are answers: empty ones, cut ones, refusals. What is no answer at all is an error.
+    Attributes:
+        model: The model's name on the server.
+        family: The family, which decides prompt and coordinate frame.
+        decoding: Greedy or sampled.
+        max_pixels: The largest image area that the model gets [px squared]; None sets no limit.
+        extra: Further fields of every request; None removes a field.
 
     Raises:
-        ValueError: no such response; says what is wrong with it.
+        UserError: as `limited_frame`, or an extra field that this class sets itself.
+    """
+
+    model: str
+    family: Family
+    decoding: Decoding
+    max_pixels: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        clash = [name for name in self.extra if name in _RESERVED]
+        if clash:
+            raise UserError(f"--extra: {', '.join(clash)} is reserved or has its own option")
+        _ = self.frame_spec
+
+    @cached_property
+    def frame_spec(self) -> FrameSpec:
+        """The coordinate frame of the model's answers."""
+        return limited_frame(self.family, self.max_pixels)
+
+    @cached_property
+    def declared_frame(self) -> str | dict[str, Any]:
+        """The same frame, as a predictions file declares it."""
+        return declared_frame(self.frame_spec)
+
+    def frame(self, size: Size, where: str) -> Frame:
+        """The frame on one image.
+
+        Args:
+            size: The original image's size [px].
+            where: A name of the image for error messages.
+
+        Raises:
+            UserError: the model does not accept this size.
+        """
+        try:
+            return self.frame_spec.bind(size)
+        except ValueError as error:
+            raise UserError(f"{where}: the model refuses its size: {error}") from error
+
+    def body(
+        self, instruction: str, task: Task, image: bytes, size: Size, where: str, seed: int
+    ) -> Body:
+        """The request for one sample: the image first, then the prompt.
+
+        The order is that of `models.chat_messages`. A greedy request has neither `top_p` nor `seed`.
+
+        Args:
+            instruction: The robot's instruction.
+            task: The task.
+            image: The encoded image, upright.
+            size: Its `(width, height)` [px].
+            where: A name of the image for error messages.
+            seed: The seed of this draw.
+
+        Raises:
+            UserError: an image that cannot be decoded, has another size, or is not accepted.
+        """
+        prompt = self.family.prompt.ask(instruction, task, self.frame(size, where))
+        sent = sent_size(self.family, self.max_pixels, size)
+        content = [
+            {"type": "image_url", "image_url": {"url": _data_url(image, size, sent, where)}},
+            {"type": "text", "text": prompt},
+        ]
+        decoding = self.decoding
+        sampled = {"top_p": decoding.top_p, "seed": seed} if decoding.temperature else {}
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content}],
+            "temperature": decoding.temperature,
+            **sampled,
+            "max_tokens": decoding.max_new_tokens,
+            **self.extra,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+
+def parse_completion(body: Any) -> ChatCompletion:
+    """The first choice of a response.
+
+    An empty text, a text that was cut, and a refusal are completions too.
+
+    Raises:
+        ValueError: there is no completion; the message says why.
     """
     choices = body.get("choices") if isinstance(body, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if choice is None or message is None or not isinstance(message, dict):
-        raise ValueError("it holds no choice with a message")
+        raise ValueError("it has no choice with a message")
     finish = choice.get("finish_reason")
-    if finish in _ANSWERED_IN_VAIN:
-        raise ValueError(f"its choice ended with {finish!r}")
+    if finish in _ERROR_REASONS:
+        raise ValueError(f"its choice has the finish reason {finish!r}")
     content, refusal = _text(message.get("content")), message.get("refusal")
     if not content and isinstance(refusal, str) and refusal:
         content, finish = refusal, REFUSAL
     usage = body.get("usage")
     counted = usage if isinstance(usage, dict) else {}
-    return ChatReply(
+    return ChatCompletion(
         _with_reasoning(content, message),
         finish if isinstance(finish, str) else None,
         _count(counted.get("prompt_tokens")),
@@ -108,21 +169,42 @@ def read_reply(body: Any) -> ChatReply:
     )
 
 
+def _data_url(data: bytes, size: Size, sent: Size, where: str) -> str:
+    """The image as a `data:` URL, resized to the size that is sent."""
+    try:
+        image = decode(data, f"the image of {where}")
+    except RecordError as error:
+        raise UserError(f"{error.code}: {error.detail}") from error
+    if image.size != size:
+        raise UserError(
+            f"{where}: its image is {image.size[0]}x{image.size[1]}, but the data set says "
+            f"{size[0]}x{size[1]}; import the data again"
+        )
+    if sent == size:
+        with Image.open(io.BytesIO(data)) as opened:
+            media_type = Image.MIME[str(opened.format)]
+    else:
+        buffer = io.BytesIO()
+        image.resize(sent, Image.Resampling.BICUBIC).save(buffer, "PNG")
+        data, media_type = buffer.getvalue(), "image/png"
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
 def _text(content: Any) -> str:
-    """A text, or the texts among parts."""
+    """The content, or its text parts joined."""
     if content is None:
         return ""
     if isinstance(content, str):
         return content
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         return "".join(part["text"] for part in content if isinstance(part.get("text"), str))
-    raise ValueError(f"its content is no text but {content!r:.40}")
+    raise ValueError(f"its content is not a string but {content!r:.40}")
 
 
 def _with_reasoning(content: str, message: Mapping[str, Any]) -> str:
-    """The whole completion again, where the server has cut the reasoning out of it."""
-    for field in ("reasoning_content", "reasoning"):
-        reasoning = message.get(field)
+    """The whole completion, if the server moved the reasoning into a field of its own."""
+    for name in ("reasoning_content", "reasoning"):
+        reasoning = message.get(name)
         if isinstance(reasoning, str) and reasoning and "<think>" not in content:
             return f"<think>{reasoning}</think>{content}"
     return content

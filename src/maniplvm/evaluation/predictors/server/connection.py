@@ -1,4 +1,4 @@
-"""One attempt to get an answer over HTTP: sent whole, read whole, in time, or an `AttemptError`."""
+"""A connection to a server: one HTTP request and its whole response, or an `AttemptError`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.predictors.server.chat import Body, ChatReply, read_reply
-from maniplvm.evaluation.predictors.server.errors import AttemptError, refused
-from maniplvm.evaluation.predictors.server.rate_limit import asked_wait
+from maniplvm.evaluation.predictors.server.chat import (
+    Body,
+    ChatCompletion,
+    parse_completion,
+)
+from maniplvm.evaluation.predictors.server.errors import (
+    AttemptError,
+    http_error,
+    retry_after,
+)
 from maniplvm.optional import httpx2
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 
-_MOST_BYTES = 32 * 2**20
-"""A longer response is no completion."""
+_MAX_BYTES = 32 * 2**20
+"""Upper limit of a response; a longer one is an error."""
 
 
 class Connection:
     """A server's chat completions; safe to use from several threads.
 
-    The key comes from the environment alone, travels in one header, and stands in no message,
-    file or representation of an object.
+    The key is read from the environment and sent in one header. No message, file or `repr` holds
+    it.
     """
 
     def __init__(
@@ -37,18 +44,18 @@ class Connection:
         connect_timeout_s: float = 10.0,
         connections: int = 8,
     ) -> None:
-        """Name a server; nothing is sent yet.
+        """Set the server's address; no request is sent yet.
 
         Args:
-            server: Its base URL, such as `http://127.0.0.1:8000/v1`.
+            server: The base URL, such as `http://127.0.0.1:8000/v1`.
             key_variable: The environment variable that holds the key. None takes
                 `OPENAI_API_KEY` if it is set, but sends it only encrypted or to this machine.
-            timeout_s: When an answer must be there, from sending the question [s].
-            connect_timeout_s: When a connection must stand [s].
-            connections: How many at once.
+            timeout_s: Time limit for a whole response [s].
+            connect_timeout_s: Time limit for opening a connection [s].
+            connections: Maximum number of concurrent connections.
 
         Raises:
-            UserError: no such URL, a key in the URL, a named variable that is not set, or a
+            UserError: an invalid URL, a key in the URL, a named variable that is not set, or a
                 missing package.
         """
         parts = _checked_url(server)
@@ -71,22 +78,22 @@ class Connection:
             trust_env=not local,
         )
 
-    def ask(self, body: Body) -> ChatReply:
-        """Send a question and read its answer.
+    def complete(self, body: Body) -> ChatCompletion:
+        """Send a request and parse its completion.
 
         Raises:
-            AttemptError: there is none, for whatever reason.
+            AttemptError: there is no completion, for any reason.
         """
         content = self._exchange("POST", self._url, json.dumps(body).encode())
         try:
-            return read_reply(content)
+            return parse_completion(content)
         except ValueError as error:
             if isinstance(content, dict) and content.get("error"):
-                raise refused(500, content, None) from error
-            raise AttemptError(f"the response is no completion: {error}") from error
+                raise http_error(500, content, None) from error
+            raise AttemptError(f"the response has no completion: {error}") from error
 
-    def served(self) -> list[str]:
-        """The names of the models that it serves; empty if it does not tell."""
+    def model_names(self) -> list[str]:
+        """The names of the served models; empty if the server does not list them."""
         try:
             content = self._exchange("GET", self._models_url)
         except AttemptError:
@@ -104,23 +111,23 @@ class Connection:
         try:
             status, headers, data = self._send(method, url, content)
         except (http.ConnectError, http.ConnectTimeout) as error:
-            raise AttemptError(self._plain(f"no connection ({error})"), unreachable=True) from error
+            raise AttemptError(self._clean(f"no connection ({error})"), unreachable=True) from error
         except http.TimeoutException as error:
-            raise AttemptError(f"no answer within {self._timeout_s:g} s") from error
+            raise AttemptError(f"no response within {self._timeout_s:g} s") from error
         except http.HTTPError as error:
-            raise AttemptError(self._plain(f"the connection broke ({error})")) from error
+            raise AttemptError(self._clean(f"the connection was lost ({error})")) from error
         try:
-            said = json.loads(data)
+            parsed = json.loads(data)
         except (ValueError, RecursionError) as error:
             if 200 <= status < 300:
-                shown = self._plain(data[:80].decode(errors="replace"))
-                raise AttemptError(f"the response is no JSON but {shown!r}") from error
-            said = data.decode(errors="replace")
+                shown = self._clean(data[:80].decode(errors="replace"))
+                raise AttemptError(f"the response is not JSON but {shown!r}") from error
+            parsed = data.decode(errors="replace")
         if not 200 <= status < 300:
-            trouble = refused(status, said, asked_wait(headers))
-            trouble.message = self._plain(trouble.message)
-            raise trouble
-        return said
+            failure = http_error(status, parsed, retry_after(headers))
+            failure.message = self._clean(failure.message)
+            raise failure
+        return parsed
 
     def _send(self, method: str, url: str, content: bytes | None) -> tuple[int, Any, bytes]:
         """The response's status, headers and whole body."""
@@ -131,23 +138,23 @@ class Connection:
             data = bytearray()
             for piece in response.iter_bytes():
                 data += piece
-                if time.monotonic() > deadline:  # a server may keep the line busy and never end
-                    raise http.ReadTimeout("the whole answer took too long")
-                if len(data) > _MOST_BYTES:
-                    raise AttemptError(f"the response is longer than {_MOST_BYTES // 2**20} MiB")
+                if time.monotonic() > deadline:  # the server may send bytes without end
+                    raise http.ReadTimeout("the whole response took too long")
+                if len(data) > _MAX_BYTES:
+                    raise AttemptError(f"the response is longer than {_MAX_BYTES // 2**20} MiB")
             return response.status_code, response.headers, bytes(data)
 
-    def _plain(self, text: str) -> str:
-        """On one line, without the key, which a server may repeat."""
+    def _clean(self, text: str) -> str:
+        """The message on one line; a key that the server repeats is replaced."""
         line = " ".join(text.split())
         return line.replace(self._key, "***") if self._key else line
 
 
 def shown_url(server: str) -> str:
-    """A server's address for people and files: without what could hold a key.
+    """A server's address for messages and files, without parts that could hold a key.
 
     Raises:
-        UserError: no usable URL.
+        UserError: an invalid URL.
     """
     parts = _checked_url(server)
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
@@ -158,10 +165,10 @@ def _checked_url(server: str) -> Any:
         parts = urlsplit(server)
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError as error:
-        raise UserError(f"--server: no URL ({error})") from error
+        raise UserError(f"--server: not a valid URL ({error})") from error
     if "@" in parts.netloc:
         raise UserError(
-            "--server: a URL must hold no key; put it into an environment variable and name that "
+            "--server: the URL must not contain a key; set an environment variable and give its name "
             "with --key-env"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
@@ -184,5 +191,7 @@ def _key(variable: str | None, protected: bool) -> str | None:
             raise UserError(f"--key-env {variable}: that environment variable is not set")
         return None
     if not key.isascii() or not key.isprintable():
-        raise UserError(f"the environment variable {named} holds no key: odd characters in it")
+        raise UserError(
+            f"the environment variable {named} holds no valid key: it has non-printable characters"
+        )
     return key if protected or variable is not None else None

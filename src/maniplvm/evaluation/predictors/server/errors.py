@@ -1,101 +1,124 @@
-"""What can go wrong between us and a server, by what is to be done about it."""
+"""Errors of a request to a server, and what the client does after each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
-from maniplvm.evaluation.predictors.server.chat import FILTERED
+FILTERED = "content_filter"
+"""Finish reason or error code of a request that the service's content filter rejects."""
 
 
-class Remedy(Enum):
-    """What is to be done about a failed attempt."""
+class FailureAction(Enum):
+    """What the client does after a failed attempt."""
 
-    ASK_AGAIN = "ask again"
-    LEAVE_QUESTION = "leave this question out"
+    RETRY = "retry"
+    SKIP_REQUEST = "skip this request"
     STOP = "stop"
 
 
 class AttemptError(Exception):
-    """An attempt that brought no answer.
+    """An attempt that gave no completion.
 
     Attributes:
         message: What happened, in one line.
-        remedy: What is to be done.
-        status: Of HTTP, where there was a response.
-        wait_s: The pause that the server asked for [s].
-        unreachable: Whether nobody listened at all.
-        filtered: Whether the service refused this very question by its content filter.
+        action: What the client does next.
+        status: The HTTP status, if there was a response.
+        retry_after_s: The wait that the server requested [s], if any.
+        unreachable: Whether no connection could be opened.
+        filtered: Whether the service's content filter rejected this request.
     """
 
     def __init__(
         self,
         message: str,
-        remedy: Remedy = Remedy.ASK_AGAIN,
+        action: FailureAction = FailureAction.RETRY,
         *,
         status: int | None = None,
-        wait_s: float | None = None,
+        retry_after_s: float | None = None,
         unreachable: bool = False,
         filtered: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.remedy = remedy
+        self.action = action
         self.status = status
-        self.wait_s = wait_s
+        self.retry_after_s = retry_after_s
         self.unreachable = unreachable
         self.filtered = filtered
 
 
-_PASSING = {408, 409, 425, 429}
-_HOPELESS = {401, 402, 403, 404, 405}
-_EXHAUSTED = ("insufficient_quota", "billing_hard_limit_reached")
+_TRANSIENT = {408, 409, 425, 429}
+_FATAL = {401, 402, 403, 404, 405}
+_NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached")
 _ADVICE = {
     401: "set the variable that --key-env names to a valid key",
-    403: "the key may not do this",
+    403: "the key does not have this permission",
     404: "check the model's name and the path of --server, which often ends in /v1",
     405: "check the path of --server, which often ends in /v1",
 }
-_MOST_SAID = 300
+_MAX_DETAIL = 300
 
 
-def refused(status: int, said: Any, wait_s: float | None) -> AttemptError:
-    """The trouble that a response's status tells.
+def http_error(status: int, body: Any, retry_after_s: float | None) -> AttemptError:
+    """The error that a response's status means.
 
     Args:
-        status: Of HTTP, none of 200 to 299.
-        said: The body: JSON, or text.
-        wait_s: From `Retry-After` [s].
+        status: The HTTP status, outside 200 to 299.
+        body: The response body: parsed JSON, or a string.
+        retry_after_s: From `Retry-After` [s].
     """
-    detail = _detail(said)
+    detail = _detail(body)
     message = f"HTTP {status}" + (f", {detail}" if detail else "")
-    code = _code(said)
+    code = _code(body)
     if code == FILTERED:
-        return AttemptError(message, Remedy.LEAVE_QUESTION, status=status, filtered=True)
-    if status in _HOPELESS or code in _EXHAUSTED:
+        return AttemptError(message, FailureAction.SKIP_REQUEST, status=status, filtered=True)
+    if status in _FATAL or code in _NO_QUOTA:
         advice = f"; {_ADVICE[status]}" if status in _ADVICE else ""
-        return AttemptError(message + advice, Remedy.STOP, status=status)
-    if status in _PASSING or status >= 500:
-        return AttemptError(message, status=status, wait_s=wait_s)
+        return AttemptError(message + advice, FailureAction.STOP, status=status)
+    if status in _TRANSIENT or status >= 500:
+        return AttemptError(message, status=status, retry_after_s=retry_after_s)
     if status < 400:
         return AttemptError(
-            f"{message}; it points elsewhere: name that place", Remedy.STOP, status=status
+            f"{message}; the server redirects to another address: give that one as --server",
+            FailureAction.STOP,
+            status=status,
         )
-    return AttemptError(message, Remedy.LEAVE_QUESTION, status=status)
+    return AttemptError(message, FailureAction.SKIP_REQUEST, status=status)
 
 
-def _detail(said: Any) -> str:
-    """What the body says about the error, in one short line."""
-    text = said
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The wait that a server requests by `Retry-After` (seconds, or a date), RFC 9110 [s].
+
+    Returns:
+        None without the header, or with one that cannot be parsed.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.replace(".", "", 1).isdecimal():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+
+
+def _detail(body: Any) -> str:
+    """The body's error message, in one short line."""
+    text = body
     for field in ("error", "message", "detail"):
         if isinstance(text, dict) and field in text:
             text = text[field]
     if isinstance(text, dict) and "message" in text:
         text = text["message"]
     line = " ".join(str(text).split())
-    return line if len(line) <= _MOST_SAID else line[:_MOST_SAID] + "…"
+    return line if len(line) <= _MAX_DETAIL else line[:_MAX_DETAIL] + "…"
 
 
-def _code(said: Any) -> str | None:
-    error = said.get("error") if isinstance(said, dict) else None
+def _code(body: Any) -> str | None:
+    error = body.get("error") if isinstance(body, dict) else None
     return error.get("code") or error.get("type") if isinstance(error, dict) else None

@@ -1,4 +1,4 @@
-"""How a served model is asked and what it sees: its family, told or read from its name."""
+"""The family of a served model (given, or read from its name), its frame and image size."""
 
 from __future__ import annotations
 
@@ -24,58 +24,58 @@ _NAMES = (
     (r"molmoact", "molmoact"),
     (r"molmo(?![2a])", "molmo"),
 )
-"""Parts of published models' names, without hyphens, underscores and spaces."""
+"""Patterns in published models' names, without hyphens, underscores and spaces."""
 
 
 @dataclass(frozen=True)
 class ServedFamily:
-    """A family, and who says so.
+    """A family, and how it was determined.
 
     Attributes:
-        family: How the model is asked.
-        reason: Whose word it is, for a person: nobody need trust a guess unseen.
+        family: The family, which decides prompt and coordinate frame.
+        reason: How it was determined, as the command line shows it.
     """
 
     family: Family
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.family.name} ({self.reason}): {_in_words(self.family.frame)}"
+        return f"{self.family.name} ({self.reason}): {_describe(self.family.frame)}"
 
 
-def served_family(model: str, told: str | None) -> ServedFamily:
+def served_family(model: str, given: str | None) -> ServedFamily:
     """The family of a served model.
 
     Args:
-        model: What the server calls it; the folder of a checkpoint on this machine tells its own.
-        told: The caller's word, which wins.
+        model: The model's name on the server, or the folder of a checkpoint on this machine.
+        given: The family that the user gives; None reads it from the checkpoint or the name.
 
     Raises:
-        UserError: an unknown family, or nothing that tells it; the valid ones are listed.
+        UserError: an unknown family, or none can be determined; the valid ones are listed.
     """
-    if told is not None:
-        return ServedFamily(resolve_family({}, told, model), "as told")
+    if given is not None:
+        return ServedFamily(resolve_family({}, given, model), "as given")
     config = Path(model) / "config.json"
     if config.is_file():
         return ServedFamily(
-            resolve_family(read_json(config), None, model), "its config.json says so"
+            resolve_family(read_json(config), None, model), "read from its config.json"
         )
     plain = re.sub(r"[-_\s]", "", model.lower())
     for pattern, name in _NAMES:
         if re.search(pattern, plain):
-            return ServedFamily(FAMILIES[name], "read from its name; --family names another")
+            return ServedFamily(FAMILIES[name], "read from its name; --family overrides it")
     raise UserError(
-        f"{model}: its name does not tell in which numbers it answers; say so with --family, "
-        f"one of {', '.join(FAMILIES)}"
+        f"{model}: its family cannot be read from its name; give --family, one of "
+        f"{', '.join(FAMILIES)}"
     )
 
 
 def limited_frame(family: Family, max_pixels: int | None) -> FrameSpec:
-    """The family's frame when the model sees images of an area at most.
+    """The family's frame with a limit on the image area.
 
     Raises:
-        UserError: the family answers in pixels of the image as it was sent, which then may not
-            be made smaller; or an area below one token.
+        UserError: the family answers in pixels of the original image, which must not be resized;
+            or the area is below one image token.
     """
     spec = family.frame
     if max_pixels is None or spec.span is not None:
@@ -83,11 +83,11 @@ def limited_frame(family: Family, max_pixels: int | None) -> FrameSpec:
     if spec.resize is None:
         raise UserError(
             f"--max-pixels: a model of family {family.name} answers in pixels of the original "
-            "image, so that is sent as it is"
+            "image, so the image cannot be resized"
         )
     if max_pixels < spec.resize.factor**2:
         raise UserError(
-            f"--max-pixels is {max_pixels}, but one image token alone covers "
+            f"--max-pixels is {max_pixels}, but one image token covers "
             f"{spec.resize.factor} x {spec.resize.factor} pixels"
         )
     smallest = min(spec.resize.min_pixels, max_pixels)
@@ -95,18 +95,18 @@ def limited_frame(family: Family, max_pixels: int | None) -> FrameSpec:
 
 
 def sent_size(family: Family, max_pixels: int | None, original: Size) -> Size:
-    """The size in which an image is sent: its own, unless the model is to see less of it.
+    """The size of the image that is sent: the original, or a smaller one under a limit.
 
-    Where the frame depends on the size that the model sees, that very size is sent, which the
-    server's own resize then leaves as it is.
+    If the frame depends on the size that the model sees, exactly that size is sent. The server's
+    own resize then does not change it.
 
     Args:
-        family: The model's.
-        max_pixels: The largest area that it sees [px squared]; None leaves that to the server.
+        family: The model's family.
+        max_pixels: The largest image area [px squared]; None sets no limit.
         original: `(width, height)` [px].
 
     Raises:
-        ValueError: an image that the model's resize refuses.
+        ValueError: the model's resize does not accept the image.
     """
     own, limited = family.frame.resize, limited_frame(family, max_pixels).resize
     if own is not None and limited is not None:
@@ -118,7 +118,7 @@ def sent_size(family: Family, max_pixels: int | None, original: Size) -> Size:
     return max(1, int(width * scale)), max(1, int(height * scale))
 
 
-def _in_words(spec: FrameSpec) -> str:
+def _describe(spec: FrameSpec) -> str:
     axes = "y first" if spec.y_first else "x first"
     if spec.span is not None:
         return f"it answers in 0 to {spec.span:g} of each side, {axes}"

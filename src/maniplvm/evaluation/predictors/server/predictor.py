@@ -1,4 +1,4 @@
-"""A predictor that asks a model behind an OpenAI-compatible server."""
+"""A predictor for a model behind an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -10,44 +10,42 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction
-from maniplvm.evaluation.predictors.server.chat import ChatReply
+from maniplvm.evaluation.predictors.server.chat import ChatCompletion, RequestBuilder
 from maniplvm.evaluation.predictors.server.connection import Connection, shown_url
-from maniplvm.evaluation.predictors.server.errors import AttemptError, Remedy
+from maniplvm.evaluation.predictors.server.errors import AttemptError, FailureAction
 from maniplvm.evaluation.predictors.server.family import ServedFamily, served_family
-from maniplvm.evaluation.predictors.server.rate_limit import Pace
-from maniplvm.evaluation.predictors.server.requests import Asking
-from maniplvm.evaluation.predictors.server.retry_policy import Asker, Patience
-from maniplvm.evaluation.predictors.server.worker_pool import Crew
+from maniplvm.evaluation.predictors.server.retries import RateLimiter, RetryingClient, RetryPolicy
+from maniplvm.evaluation.predictors.server.worker_pool import WorkerPool
 from maniplvm.geometry import Frame
 from maniplvm.models import Decoding
 from maniplvm.tasks import Sample, Task
 
 CONCURRENCY = 8
-"""Questions under way at once, unless told otherwise."""
+"""Default number of concurrent requests."""
 
-_MOST_NAMES = 8
+_MAX_NAMES = 8
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Request:
     sample: Sample
     draw: int
 
 
 @dataclass(frozen=True)
 class _Failure:
-    question: _Question
-    trouble: AttemptError
+    request: _Request
+    error: AttemptError
 
 
-_Outcome = Prediction | _Failure
+_Result = Prediction | _Failure
 
 
 class ServerPredictor:
-    """A model behind any server that speaks OpenAI's chat completions.
+    """A model behind any server with OpenAI's chat-completions interface.
 
-    Every draw is a request of its own. Passing trouble is waited out; an answer, however odd, is
-    taken as it is. What was answered comes out of `predict` before an error does.
+    Every draw is one request. Transient failures are retried; every completion is taken as it is.
+    `predict` yields all completions that arrived before it raises an error.
     """
 
     def __init__(
@@ -62,32 +60,31 @@ class ServerPredictor:
         max_pixels: int | None = None,
         concurrency: int = CONCURRENCY,
         per_minute: float | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         key_variable: str | None = None,
         extra: Mapping[str, Any] | None = None,
         notice: Callable[[str], None] = lambda message: None,
     ) -> None:
-        """Name a served model; nothing is sent yet.
+        """Set the model and the server; no request is sent yet.
 
         Args:
-            model: What the server calls it.
+            model: The model's name on the server.
             server: The server's base URL, such as `http://127.0.0.1:8000/v1`.
             decoding: Greedy if None.
             draws: Completions of each sample.
-            seed: Of sampled completions, as far as the server heeds seeds.
-            family: How it is asked and answers; None reads that from its name (see
-                `served_family`).
-            max_pixels: The largest area that it sees [px squared]: larger images are made
-                smaller before they are sent. None sends all as they are.
-            concurrency: Questions under way at once.
-            per_minute: Questions a minute at most; None does not limit them.
-            patience: How long to wait, and how often to ask again.
+            seed: Seed of sampled completions, if the server supports seeds.
+            family: The model's family; None reads it from the name (see `served_family`).
+            max_pixels: The largest image area [px squared]; larger images are resized before they
+                are sent. None sends all images unchanged.
+            concurrency: Number of concurrent requests.
+            per_minute: Maximum number of requests per minute; None sets no limit.
+            retry_policy: Timeouts and retries.
             key_variable: As in `Connection`.
-            extra: Further fields of every request, such as `top_k`; None takes a field away.
-            notice: Told about trouble that is waited out.
+            extra: Further fields of every request, such as `top_k`; None removes a field.
+            notice: Called with a message about failures that are retried.
 
         Raises:
-            UserError: no usable URL, no known family, or a bad number.
+            UserError: an invalid URL, an unknown family, or a number outside its range.
         """
         if draws < 1 or concurrency < 1 or seed < 0:
             raise UserError("--draws and --concurrency must be at least 1 and --seed at least 0")
@@ -95,25 +92,27 @@ class ServerPredictor:
             raise UserError("--requests-per-minute must be above 0")
         decoding = decoding or Decoding()
         if draws > 1 and not decoding.temperature:
-            raise UserError(f"{draws} greedy draws would all be the same; set a --temperature")
+            raise UserError(f"{draws} greedy draws would be identical; set a --temperature")
         self.family: ServedFamily = served_family(model, family)
-        self._asking = Asking(model, self.family.family, decoding, max_pixels, dict(extra or {}))
+        self._builder = RequestBuilder(
+            model, self.family.family, decoding, max_pixels, dict(extra or {})
+        )
         self._server, self._key_variable = server, key_variable
         shown_url(server)
         self._draws, self._seed = draws, seed
         self._concurrency, self._per_minute = concurrency, per_minute
-        self._patience = patience or Patience()
+        self._policy = retry_policy or RetryPolicy()
         self._notice = notice
-        self._known: frozenset[tuple[str, int]] = frozenset()
+        self._completed: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def name(self) -> str:
-        """What the server calls the model."""
-        return self._asking.model
+        """The model's name on the server."""
+        return self._builder.model
 
     @property
     def server(self) -> str:
-        """The server's address, which holds no key."""
+        """The server's address, without a key."""
         return shown_url(self._server)
 
     @property
@@ -123,128 +122,129 @@ class ServerPredictor:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Decoding, family and frame. Not the server's address: it may move between two calls."""
-        asking, decoding = self._asking, self._asking.decoding
-        drawn = {"top_p": decoding.top_p, "seed": self._seed} if decoding.temperature else {}
+        """Decoding, family and frame; not the server's address, which may change between runs."""
+        builder, decoding = self._builder, self._builder.decoding
+        sampled = {"top_p": decoding.top_p, "seed": self._seed} if decoding.temperature else {}
         return {
             "served": True,
             "temperature": decoding.temperature,
             "draws": self._draws,
-            **drawn,
+            **sampled,
             "max_new_tokens": decoding.max_new_tokens,
-            "family": asking.family.name,
-            "frame": asking.declared_frame,
-            **({} if asking.max_pixels is None else {"max_pixels": asking.max_pixels}),
-            **({"extra": asking.extra} if asking.extra else {}),
+            "family": builder.family.name,
+            "frame": builder.declared_frame,
+            **({} if builder.max_pixels is None else {"max_pixels": builder.max_pixels}),
+            **({"extra": builder.extra} if builder.extra else {}),
         }
 
-    def leave_out(self, known: Collection[tuple[str, int]]) -> None:
-        """Ask none of these again; by sample and draw."""
-        self._known = frozenset(known)
+    def skip_completed(self, keys: Collection[tuple[str, int]]) -> None:
+        """Send no request for these pairs of sample id and draw."""
+        self._completed = frozenset(keys)
 
     def predict(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        """Answer samples, several at once.
+        """Complete samples, with several concurrent requests.
 
         Raises:
-            UserError: the server cannot be used, too many questions in a row were not answered,
-                or some were not at the end. It says how many answers there are.
+            UserError: the server cannot be used, too many requests in a row failed, or some
+                requests failed at the end. The message gives the number of stored completions.
         """
-        pace = Pace(self._per_minute)
+        limiter = RateLimiter(self._per_minute)
         with closing(self._connect()) as connection:
-            asker = Asker(connection, self._patience, pace, self._notice)
-            crew: Crew[_Question, _Outcome] = Crew(
-                lambda question: self._outcome(asker, question), self._concurrency
+            client = RetryingClient(connection, self._policy, limiter, self._notice)
+            pool: WorkerPool[_Request, _Result] = WorkerPool(
+                lambda request: self._send(client, request), self._concurrency
             )
             try:
-                yield from self._predictions(crew, self._questions(samples), pace, connection)
+                yield from self._predictions(pool, self._requests(samples), limiter, connection)
             finally:
-                pace.stop()
-                crew.dismiss()
+                limiter.stop()
+                pool.shutdown()
 
     def answer(
         self, instruction: str, task: Task, image: bytes, size: tuple[int, int]
     ) -> tuple[str, Frame]:
-        """Ask one thing about one image.
+        """Complete one prompt about one image.
 
         Args:
-            instruction: What the robot is told to do.
-            task: What is asked for.
+            instruction: The robot's instruction.
+            task: The task.
             image: The encoded image, upright.
             size: Its `(width, height)` [px].
 
         Returns:
-            The completion, and the frame in which it speaks.
+            The completion, and the coordinate frame of its numbers.
 
         Raises:
-            UserError: no answer.
+            UserError: the request failed.
         """
         where = "the image"
-        body = self._asking.body(instruction, task, image, size, where, self._seed)
+        body = self._builder.body(instruction, task, image, size, where, self._seed)
         with closing(self._connect()) as connection:
-            asker = Asker(connection, self._patience, Pace(self._per_minute), self._notice)
+            limiter = RateLimiter(self._per_minute)
+            client = RetryingClient(connection, self._policy, limiter, self._notice)
             try:
-                reply = asker.ask(where, body)
-            except AttemptError as trouble:
-                raise UserError(self._told(trouble, connection)) from trouble
-        return reply.text, self._asking.frame(size, where)
+                completion = client.complete(where, body)
+            except AttemptError as error:
+                raise UserError(self._describe(error, connection)) from error
+        return completion.text, self._builder.frame(size, where)
 
     def _connect(self) -> Connection:
         return Connection(
             self._server,
             key_variable=self._key_variable,
-            timeout_s=self._patience.timeout_s,
-            connect_timeout_s=self._patience.connect_timeout_s,
+            timeout_s=self._policy.timeout_s,
+            connect_timeout_s=self._policy.connect_timeout_s,
             connections=self._concurrency,
         )
 
-    def _questions(self, samples: Iterable[Sample]) -> Iterator[_Question]:
+    def _requests(self, samples: Iterable[Sample]) -> Iterator[_Request]:
         for sample in samples:
             for draw in range(self._draws):
-                if (sample.id, draw) not in self._known:
-                    yield _Question(sample, draw)
+                if (sample.id, draw) not in self._completed:
+                    yield _Request(sample, draw)
 
     def _predictions(
         self,
-        crew: Crew[_Question, _Outcome],
-        questions: Iterator[_Question],
-        pace: Pace,
+        pool: WorkerPool[_Request, _Result],
+        requests: Iterator[_Request],
+        limiter: RateLimiter,
         connection: Connection,
     ) -> Iterator[Prediction]:
         failures: list[_Failure] = []
-        answered, in_a_row, stopped = 0, 0, False
+        completed, in_a_row, stopped = 0, 0, False
         try:
-            for outcome in crew.answers(questions):
-                if isinstance(outcome, Prediction):
-                    answered, in_a_row = answered + 1, 0
-                    yield outcome
+            for result in pool.map(requests):
+                if isinstance(result, Prediction):
+                    completed, in_a_row = completed + 1, 0
+                    yield result
                     continue
-                failures.append(outcome)
+                failures.append(result)
                 in_a_row += 1
-                stopped = in_a_row == self._patience.give_up_after
-                if stopped or outcome.trouble.remedy is Remedy.STOP:
+                stopped = in_a_row == self._policy.max_consecutive_failures
+                if stopped or result.error.action is FailureAction.STOP:
                     break
         except KeyboardInterrupt:
-            yield from _answers(crew.arrived())
+            yield from _only_predictions(pool.ready())
             raise
-        except UserError:  # the samples ended early; what is under way is still worth waiting for
-            yield from _answers(crew.rest())
+        except UserError:  # reading the samples failed; pending requests are still completed
+            yield from _only_predictions(pool.drain())
             raise
         if failures:
-            pace.stop()
-            for prediction in _answers(crew.rest()):
-                answered += 1
+            limiter.stop()
+            for prediction in _only_predictions(pool.drain()):
+                completed += 1
                 yield prediction
-            self._give_up(failures, answered, stopped, connection)
+            self._raise_incomplete(failures, completed, stopped, connection)
 
-    def _outcome(self, asker: Asker, question: _Question) -> _Outcome:
-        """The answer to one question, or why there is none."""
-        sample, draw = question.sample, question.draw
+    def _send(self, client: RetryingClient, request: _Request) -> _Result:
+        """The completion of one request, or its failure."""
+        sample, draw = request.sample, request.draw
         where = f"sample {sample.id}"
         if sample.image is None:
             detail = "it has no image; import the data again, or choose other samples"
-            return _Failure(question, AttemptError(detail, Remedy.LEAVE_QUESTION))
+            return _Failure(request, AttemptError(detail, FailureAction.SKIP_REQUEST))
         try:
-            body = self._asking.body(
+            body = self._builder.body(
                 sample.instruction,
                 sample.task,
                 sample.image,
@@ -252,52 +252,55 @@ class ServerPredictor:
                 where,
                 _draw_seed(self._seed, sample.id, draw),
             )
-            reply = asker.ask(f"{sample.id}/{draw}", body)
+            completion = client.complete(f"{sample.id}/{draw}", body)
         except UserError as error:
-            return _Failure(question, AttemptError(str(error), Remedy.LEAVE_QUESTION))
-        except AttemptError as trouble:
-            return _Failure(question, trouble)
-        return self._prediction(question, reply)
+            return _Failure(request, AttemptError(str(error), FailureAction.SKIP_REQUEST))
+        except AttemptError as error:
+            return _Failure(request, error)
+        return self._prediction(request, completion)
 
-    def _prediction(self, question: _Question, reply: ChatReply) -> Prediction:
+    def _prediction(self, request: _Request, completion: ChatCompletion) -> Prediction:
         return Prediction(
-            question.sample.id,
-            reply.text,
-            self._asking.declared_frame,
-            question.draw,
-            tokens=reply.completion_tokens,
-            prompt_tokens=reply.prompt_tokens,
-            finish=reply.finish,
+            request.sample.id,
+            completion.text,
+            self._builder.declared_frame,
+            request.draw,
+            tokens=completion.completion_tokens,
+            prompt_tokens=completion.prompt_tokens,
+            finish=completion.finish,
         )
 
-    def _give_up(
-        self, failures: list[_Failure], answered: int, in_a_row: bool, connection: Connection
+    def _raise_incomplete(
+        self, failures: list[_Failure], completed: int, in_a_row: bool, connection: Connection
     ) -> None:
-        """The one line that ends an incomplete evaluation.
+        """End an incomplete evaluation with one line.
 
         Raises:
             UserError: always.
         """
         last = failures[-1]
-        safe = f"{answered + len(self._known)} answers are safe; the same command asks the rest"
-        told = self._told(last.trouble, connection)
-        if last.trouble.remedy is Remedy.STOP:
-            raise UserError(f"{told}; {safe}")
-        number = f"{len(failures)} questions {'in a row ' if in_a_row else ''}were not answered"
-        raise UserError(f"{number}, the last for sample {last.question.sample.id}: {told}; {safe}")
+        stored = completed + len(self._completed)
+        advice = f"{stored} completions are stored; run the same command again for the rest"
+        reason = self._describe(last.error, connection)
+        if last.error.action is FailureAction.STOP:
+            raise UserError(f"{reason}; {advice}")
+        number = f"{len(failures)} requests {'in a row ' if in_a_row else ''}failed"
+        raise UserError(
+            f"{number}, the last for sample {last.request.sample.id}: {reason}; {advice}"
+        )
 
-    def _told(self, trouble: AttemptError, connection: Connection) -> str:
-        """AttemptError with the server's address, and with the models that it has if ours is unknown."""
-        models = connection.served()[:_MOST_NAMES] if trouble.status == 404 else []
-        others = f"; it serves {', '.join(models)}" if models else ""
-        return f"{connection.shown}, model {self.name}: {trouble.message}{others}"
+    def _describe(self, error: AttemptError, connection: Connection) -> str:
+        """The error with the server's address; an unknown model also lists those served."""
+        models = connection.model_names()[:_MAX_NAMES] if error.status == 404 else []
+        served = f"; it serves {', '.join(models)}" if models else ""
+        return f"{connection.shown}, model {self.name}: {error.message}{served}"
 
 
-def _answers(outcomes: Iterator[_Outcome]) -> Iterator[Prediction]:
-    return (outcome for outcome in outcomes if isinstance(outcome, Prediction))
+def _only_predictions(results: Iterator[_Result]) -> Iterator[Prediction]:
+    return (result for result in results if isinstance(result, Prediction))
 
 
 def _draw_seed(seed: int, id: str, draw: int) -> int:
-    """A seed of this draw's own, below 2^31."""
+    """The seed of one draw, below 2^31."""
     digest = hashlib.sha256(f"{seed}/{draw}/{id}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -1,4 +1,4 @@
-"""What an evaluation took: tokens, how completions ended, and what that cost."""
+"""Token usage of an evaluation, finish reasons and cost: `usage.json`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Prices:
-    """What tokens cost, in any one currency.
+    """Prices of tokens, in any one currency.
 
     Attributes:
-        prompt: A million tokens of questions, images included.
-        completion: A million tokens of answers.
+        prompt: Price of a million prompt tokens, images included.
+        completion: Price of a million completion tokens.
     """
 
     prompt: float
@@ -31,15 +31,15 @@ class Prices:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of all recorded completions; attempts that failed are not known to us.
+    """Tokens of all recorded completions; failed attempts are not included.
 
     Attributes:
-        completions: How many.
-        uncounted: Of those, how many the server did not count.
-        prompt_tokens: Sum over the counted.
-        completion_tokens: Sum over the counted.
-        finish: How many ended in which way: the server's word, `empty` for an answer without
-            text, `unknown` where it did not say.
+        completions: Number of completions.
+        uncounted: Completions for which the server reported no token count.
+        prompt_tokens: Sum of the reported prompt tokens.
+        completion_tokens: Sum of the reported completion tokens.
+        finish: Completions by finish reason. `empty` is a completion without text, `unknown` one
+            without a reason.
     """
 
     completions: int
@@ -49,16 +49,16 @@ class Usage:
     finish: Mapping[str, int]
 
     def cost(self, prices: Prices) -> float:
-        """In the prices' currency."""
-        asked = self.prompt_tokens * prices.prompt
-        return (asked + self.completion_tokens * prices.completion) / _MILLION
+        """The cost, in the currency of the prices."""
+        prompts = self.prompt_tokens * prices.prompt
+        return (prompts + self.completion_tokens * prices.completion) / _MILLION
 
     def to_json(self, model: str, prices: Prices | None) -> dict[str, Any]:
         """The content of `usage.json`.
 
         Args:
-            model: What the server calls it.
-            prices: Adds what it cost.
+            model: The model's name on the server.
+            prices: Adds the cost if given.
         """
         costs = (
             {}
@@ -82,29 +82,29 @@ class Usage:
 
 
 def sum_usage(predictions: Iterable[Prediction]) -> Usage:
-    """The tokens of completions, whenever they were made."""
-    said = list(predictions)
-    counted = [p for p in said if p.prompt_tokens is not None and p.tokens is not None]
-    ends = Counter(_end(prediction) for prediction in said)
+    """The usage of completions."""
+    recorded = list(predictions)
+    counted = [p for p in recorded if p.prompt_tokens is not None and p.tokens is not None]
+    reasons = Counter(_finish(prediction) for prediction in recorded)
     return Usage(
-        completions=len(said),
-        uncounted=len(said) - len(counted),
+        completions=len(recorded),
+        uncounted=len(recorded) - len(counted),
         prompt_tokens=sum(p.prompt_tokens or 0 for p in counted),
         completion_tokens=sum(p.tokens or 0 for p in counted),
-        finish=dict(sorted(ends.items())),
+        finish=dict(sorted(reasons.items())),
     )
 
 
 def record_usage(folder: Path, model: str, prices: Prices | None) -> Usage:
-    """Sum what an evaluation's completions took, and write `usage.json` beside them.
+    """Sum the usage of an evaluation's completions, and write `usage.json` into its folder.
 
     Args:
-        folder: The evaluation's.
-        model: What the server calls it.
-        prices: Adds what it cost.
+        folder: The evaluation's folder.
+        model: The model's name on the server.
+        prices: Adds the cost if given.
 
     Raises:
-        UserError: no predictions there, or the file cannot be written.
+        UserError: the folder has no predictions, or the file cannot be written.
     """
     usage = sum_usage(read_predictions(folder / "predictions.jsonl"))
     content = usage.to_json(model, prices)
@@ -112,7 +112,7 @@ def record_usage(folder: Path, model: str, prices: Prices | None) -> Usage:
     return usage
 
 
-def _end(prediction: Prediction) -> str:
+def _finish(prediction: Prediction) -> str:
     if not prediction.text.strip() and prediction.finish in (None, "stop"):
         return "empty"
     return prediction.finish or "unknown"

@@ -1,4 +1,4 @@
-"""Several questions under way at once, few of them in memory."""
+"""A pool of threads that handles requests concurrently, with few of them in memory."""
 
 from __future__ import annotations
 
@@ -7,75 +7,74 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-Question = TypeVar("Question")
-Outcome = TypeVar("Outcome")
+Request = TypeVar("Request")
+Result = TypeVar("Result")
 
-_AHEAD = 2
-"""Questions in memory for each thread: the one under way and the next."""
+_PER_THREAD = 2
+"""Requests in memory for each thread: the current one and the next one."""
 
 
-class Crew(Generic[Question, Outcome]):
-    """Threads that each take a question, answer it, and take the next.
+class WorkerPool(Generic[Request, Result]):
+    """Threads that handle requests one after the other.
 
-    They do not keep the process alive: an interrupted command ends at once, whatever a server
-    that stalls still owes.
+    They are daemon threads, so an interrupted command ends without waiting for the server.
     """
 
-    def __init__(self, ask: Callable[[Question], Outcome], size: int) -> None:
+    def __init__(self, handle: Callable[[Request], Result], size: int) -> None:
         """Start the threads.
 
         Args:
-            ask: Answers one question, in any thread. What it raises comes out of `answers`.
-            size: How many threads.
+            handle: Handles one request, in any thread. `map` raises what it raises.
+            size: The number of threads.
         """
         self._size = size
-        self._ask = ask
-        self._waiting: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
-        self._answered: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
-        self._owed = 0
+        self._handle = handle
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self._pending = 0
         for _ in range(size):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def answers(self, questions: Iterable[Question]) -> Iterator[Outcome]:
-        """Answers as they come, in any order; questions are read as threads get free."""
-        for question in questions:
-            self._waiting.put(question)
-            self._owed += 1
-            yield from self.arrived()
-            while self._owed >= _AHEAD * self._size:
+    def map(self, requests: Iterable[Request]) -> Iterator[Result]:
+        """Results as they arrive, in any order; requests are read when threads are free."""
+        for request in requests:
+            self._requests.put(request)
+            self._pending += 1
+            yield from self.ready()
+            while self._pending >= _PER_THREAD * self._size:
                 yield self._next()
-        yield from self.rest()
+        yield from self.drain()
 
-    def rest(self) -> Iterator[Outcome]:
-        """Answers to all questions that were taken; waits for them."""
-        while self._owed:
+    def drain(self) -> Iterator[Result]:
+        """The results of all pending requests; waits for them."""
+        while self._pending:
             yield self._next()
 
-    def arrived(self) -> Iterator[Outcome]:
-        """Answers that are there and were not taken yet; waits for none."""
-        while not self._answered.empty():
+    def ready(self) -> Iterator[Result]:
+        """The results that have arrived; waits for none."""
+        while not self._results.empty():
             yield self._next()
 
-    def dismiss(self) -> None:
-        """Let the threads end after what they do now; questions that wait are dropped."""
-        while not self._waiting.empty():
+    def shutdown(self) -> None:
+        """Drop queued requests; each thread ends after its current one."""
+        while not self._requests.empty():
             try:
-                self._waiting.get_nowait()
+                self._requests.get_nowait()
             except queue.Empty:
                 break
         for _ in range(self._size):
-            self._waiting.put(None)
+            self._requests.put(None)
 
-    def _next(self) -> Outcome:
-        outcome = self._answered.get()
-        self._owed -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+    def _next(self) -> Result:
+        result = self._results.get()
+        self._pending -= 1
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     def _work(self) -> None:
-        while (question := self._waiting.get()) is not None:
+        while (request := self._requests.get()) is not None:
             try:
-                self._answered.put(self._ask(question))
-            except BaseException as error:  # comes out where answers are read
-                self._answered.put(error)
+                self._results.put(self._handle(request))
+            except BaseException as error:  # raised again where results are read
+                self._results.put(error)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.folders import ModelEvaluation
 from maniplvm.evaluation.report.metrics import HEADLINE_METRICS, Metric, metric_of
-from maniplvm.evaluation.scored import ScoredSample
 from maniplvm.tasks.sample import Task
 
 MAX_CARDS = 9

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from maniplvm.evaluation.records import Numbers, ScoredSample
 from maniplvm.evaluation.report.html import visible
 from maniplvm.evaluation.report.metrics import STATUS_DESCRIPTIONS
 from maniplvm.evaluation.report.overlay import PageImages, draw_overlay
@@ -16,7 +17,6 @@ from maniplvm.evaluation.report.sections.galleries import (
     SamplePair,
     headline_metric,
 )
-from maniplvm.evaluation.scored import Numbers, ScoredSample
 from maniplvm.tasks.sample import Target
 
 MAX_TEXT_CHARACTERS = 900

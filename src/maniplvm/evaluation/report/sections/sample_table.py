@@ -13,15 +13,18 @@ from typing import Any
 
 from markupsafe import Markup
 
+from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.comparison import Comparison, named_evaluations
 from maniplvm.evaluation.report.folders import ModelEvaluation
 from maniplvm.evaluation.report.html import visible
-from maniplvm.evaluation.report.metrics import STATUS_DESCRIPTIONS, MetricFormat
+from maniplvm.evaluation.report.metrics import (
+    STATUS_DESCRIPTIONS,
+    MetricFormat,
+)
 from maniplvm.evaluation.report.sample_metrics import reasoning_of
 from maniplvm.evaluation.report.sections.galleries import headline_metric
 from maniplvm.evaluation.report.sections.sample_cards import truncate
 from maniplvm.evaluation.report.sections.tables import TITLES
-from maniplvm.evaluation.scored import ScoredSample
 
 ROWS_PER_PAGE = 25
 """Number of rows on one page of the table."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from maniplvm.evaluation.records import Intervals, TaskResult
 from maniplvm.evaluation.report.comparison import Change, Comparison, Verdict
-from maniplvm.evaluation.report.metrics import METRICS, SPLIT_DESCRIPTIONS, Metric, MetricFormat
-from maniplvm.evaluation.results import Intervals, TaskResult
+from maniplvm.evaluation.report.metrics import (
+    METRICS,
+    SPLIT_DESCRIPTIONS,
+    Metric,
+    MetricFormat,
+)
 from maniplvm.evaluation.statistics.intervals import Interval
 from maniplvm.tasks.sample import Task
 

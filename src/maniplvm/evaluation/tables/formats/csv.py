@@ -1,4 +1,4 @@
-"""Tables as comma-separated values, for spreadsheets and scripts."""
+"""Tables as CSV, for spreadsheets and scripts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from maniplvm.evaluation.tables.model import Page, Row, Table
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def comma_separated(page: Page, intervals: bool = False) -> str:
-    """A page as CSV (RFC 4180): for each table a line of headings and a line for each row.
+def csv_text(page: Page, intervals: bool = False) -> str:
+    """A page as CSV (RFC 4180): each table is a line of headings and one line per row.
 
-    Figures are not rounded. Warnings and notes follow as lines of one field that starts with `#`.
+    Figures are not rounded. Warnings and notes follow as lines with one field that starts with `#`.
 
     Args:
-        page: The tables; empty lines part them.
-        intervals: Whether the ends of the 95 % interval and the number of samples follow each
-            figure.
+        page: The tables, separated by empty lines.
+        intervals: Whether each figure is followed by the ends of its 95 % interval and the number of
+            samples.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -33,7 +33,7 @@ def comma_separated(page: Page, intervals: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """The text, changed so that no spreadsheet evaluates it as a formula."""
     return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
 
 

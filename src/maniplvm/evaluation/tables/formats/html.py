@@ -35,11 +35,11 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 def html_page(page: Page, intervals: bool = False) -> str:
-    """A page as HTML without scripts or requests: the best bold, published figures grey.
+    """A page as HTML without scripts or network requests: best values bold, published figures grey.
 
     Args:
         page: The tables.
-        intervals: Whether each figure stands over its 95 % interval; it is a tooltip anyway.
+        intervals: Whether each figure shows its 95 % interval, which is always its tooltip.
     """
     body = [f"<h1>{escape(page.title)}</h1>"]
     body += [f'<p class="warning">{escape(warning)}</p>' for warning in page.warnings]
@@ -101,6 +101,6 @@ def _cell(cell: Cell, intervals: bool) -> str:
     if not cell.span:
         return f"<td{best}>{escape(cell.text)}</td>"
     text = escape(cell.text) + ("*" if cell.clear else "")
-    told = f"{cell.span}, n = {cell.count}"
+    tooltip = f"{cell.span}, n = {cell.count}"
     below = f'<span class="span">{escape(cell.span)}</span>' if intervals else ""
-    return f'<td{best} title="{escape(told)}">{text}{below}</td>'
+    return f'<td{best} title="{escape(tooltip)}">{text}{below}</td>'

@@ -28,7 +28,7 @@ _SPECIAL = {
 
 
 def latex(page: Page, intervals: bool = False) -> str:
-    """A page as `table*` environments: the best bold, published figures grey.
+    """A page as `table*` environments: best values bold, published figures grey.
 
     Args:
         page: The tables.
@@ -42,7 +42,7 @@ def latex(page: Page, intervals: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX sets as it is, on one line."""
+    """The text with LaTeX's special characters escaped, on one line."""
     return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 

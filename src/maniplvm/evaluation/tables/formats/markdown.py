@@ -1,4 +1,4 @@
-"""Tables as Markdown (GitHub's)."""
+"""Tables as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#!])")
 
 
 def markdown(page: Page, intervals: bool = False) -> str:
-    """A page as Markdown: the best bold, published figures in italics.
+    """A page as Markdown: best values bold, published figures in italics.
 
     Args:
         page: The tables.
@@ -27,7 +27,7 @@ def markdown(page: Page, intervals: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """The text with Markdown's special characters escaped, on one line."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return _SPECIAL.sub(r"\\\1", flat)
 

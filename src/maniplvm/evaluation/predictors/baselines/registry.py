@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.predictors.baselines.constant import ConstantBaseline
-from maniplvm.evaluation.predictors.baselines.fitted import parse_split
+from maniplvm.evaluation.predictors.baselines.fitted import ConstantBaseline, parse_split
 from maniplvm.evaluation.predictors.baselines.nearest_instruction import NearestInstructionBaseline
 from maniplvm.evaluation.predictors.baselines.random_answers import RandomBaseline
 from maniplvm.evaluation.predictors.predictor import Predictor
 
 PREFIX = "baseline:"
 BASELINES = ("constant", "constant-per-task", "nearest-instruction", "random")
-"""What may stand after `baseline:`."""
+"""The names that may follow `baseline:`."""
 
 
 def resolve_baseline(name: str, data: str | None = None, seed: int = 0) -> Predictor:
@@ -19,11 +18,11 @@ def resolve_baseline(name: str, data: str | None = None, seed: int = 0) -> Predi
 
     Args:
         name: Such as `baseline:constant`.
-        data: `DIR:SPLIT` that teaches; only `baseline:random` needs none.
-        seed: Of `baseline:random`.
+        data: `DIR:SPLIT` to fit to; only `baseline:random` needs none.
+        seed: Seed of `baseline:random`.
 
     Raises:
-        UserError: there is none; the valid ones are listed. Or its teaching split is not named.
+        UserError: an unknown name (the valid ones are listed), or no split to fit to.
     """
     own = name.removeprefix(PREFIX)
     if own not in BASELINES:
@@ -32,10 +31,8 @@ def resolve_baseline(name: str, data: str | None = None, seed: int = 0) -> Predi
     if own == "random":
         return RandomBaseline(seed)
     if data is None:
-        raise UserError(
-            f"{PREFIX}{own} learns its answers from data: add --baseline-data DIR:SPLIT"
-        )
-    taught = parse_split(data)
+        raise UserError(f"{PREFIX}{own} is fitted to data: add --baseline-data DIR:SPLIT")
+    split = parse_split(data)
     if own == "nearest-instruction":
-        return NearestInstructionBaseline(*taught)
-    return ConstantBaseline(*taught, per_category=own == "constant-per-task")
+        return NearestInstructionBaseline(*split)
+    return ConstantBaseline(*split, per_category=own == "constant-per-task")

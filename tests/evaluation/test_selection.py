@@ -1,7 +1,7 @@
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.evaluation.wrong_instruction import wrong_instructions
+from maniplvm.evaluation.selection import wrong_instructions
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import sample, small_set
 
@@ -24,12 +24,12 @@ def test_instructions_depend_on_the_seed_and_not_on_the_order():
     assert wrong_instructions(samples, 1) != wrong_instructions(samples, 2)
 
 
-def test_a_wording_that_two_categories_share_is_never_the_wrong_one():
+def test_an_instruction_of_two_categories_is_never_the_wrong_one():
     same, other = (sample(Task.AFFORDANCE, c, instruction="close it") for c in ("door", "drawer"))
     third = sample(Task.AFFORDANCE, "cap", instruction="screw it on")
     assert wrong_instructions([same, other, third], 0)[same.id] == "screw it on"
 
 
 def test_one_category_alone_has_no_wrong_instruction():
-    with pytest.raises(UserError, match="split id_test holds one category only"):
+    with pytest.raises(UserError, match="split id_test has one category only"):
         wrong_instructions([sample(Task.AFFORDANCE, seed=seed) for seed in range(3)], 0)
