@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from maniplvm.geometry import STRAY_TOLERANCE, thin_out
+from maniplvm.geometry import SIMPLIFY_TOLERANCE, simplify
 
 
 def kept(path, anchors=None, **options):
     anchors = [0, len(path) - 1] if anchors is None else anchors
-    return thin_out(path, anchors, **{"fewest": 3, "most": 10, **options})
+    return simplify(path, anchors, **{"fewest": 3, "most": 10, **options})
 
 
 def stray(path, steps):
@@ -43,5 +43,5 @@ def test_between_fewest_and_most_in_order_and_close_unless_the_budget_ends(seed,
     assert (np.diff(steps) > 0).all()
     if len(steps) < 10:
         # a middle that is added to have enough points may itself lie that far off
-        most = STRAY_TOLERANCE * (2 if len(steps) == 3 else 1)
+        most = SIMPLIFY_TOLERANCE * (2 if len(steps) == 3 else 1)
         assert stray(path, steps) <= most + 1e-3

@@ -1,28 +1,28 @@
 """Boxes, traces, regions and coordinate frames. NumPy only."""
 
 from maniplvm.geometry.boxes import corner_distance, giou, iou
-from maniplvm.geometry.camera import Pinhole
+from maniplvm.geometry.camera import PinholeCamera
 from maniplvm.geometry.curves import (
     TraceDistances,
     discrete_frechet,
+    dtw,
     endpoint_distance,
     hausdorff,
     resample,
     rmse,
     startpoint_distance,
-    time_warping,
     trace_distances,
 )
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
 from maniplvm.geometry.regions import area_of_union, box_polygon, in_mask, in_polygon, in_polygons
-from maniplvm.geometry.simplify import STRAY_TOLERANCE, thin_out
+from maniplvm.geometry.simplify import SIMPLIFY_TOLERANCE, simplify
 
 __all__ = [
     "FRAMES",
-    "STRAY_TOLERANCE",
+    "SIMPLIFY_TOLERANCE",
     "Frame",
     "FrameSpec",
-    "Pinhole",
+    "PinholeCamera",
     "SmartResize",
     "TraceDistances",
     "View",
@@ -30,6 +30,7 @@ __all__ = [
     "box_polygon",
     "corner_distance",
     "discrete_frechet",
+    "dtw",
     "endpoint_distance",
     "giou",
     "hausdorff",
@@ -40,8 +41,7 @@ __all__ = [
     "resample",
     "resolve_frame",
     "rmse",
+    "simplify",
     "startpoint_distance",
-    "thin_out",
-    "time_warping",
     "trace_distances",
 ]

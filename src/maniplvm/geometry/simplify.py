@@ -9,17 +9,17 @@ import numpy as np
 
 from maniplvm.geometry.arrays import FloatArray
 
-STRAY_TOLERANCE = 0.010
+SIMPLIFY_TOLERANCE = 0.010
 """Farthest that an end effector's path may stray from the lines between its waypoints [m]."""
 
 
-def thin_out(
+def simplify(
     path: FloatArray,
     anchors: Sequence[int],
     *,
     fewest: int,
     most: int,
-    tolerance: float = STRAY_TOLERANCE,
+    tolerance: float = SIMPLIFY_TOLERANCE,
 ) -> list[int]:
     """Which points of a path to keep, so that the lines between them stay near the rest.
 

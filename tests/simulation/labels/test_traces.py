@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maniplvm.geometry.simplify import STRAY_TOLERANCE
+from maniplvm.geometry.simplify import SIMPLIFY_TOLERANCE
 from maniplvm.simulation.labels.affordance import Part
 from maniplvm.simulation.labels.traces import FEWEST, MOST, waypoints
 
@@ -63,7 +63,7 @@ def test_no_point_of_a_simple_path_strays_farther_than_the_tolerance(demonstrati
     found = waypoints(demonstration_of(path), None)
     dense = np.vstack([np.linspace(a, b, 50) for a, b in pairwise(found.points)])
     stray = np.linalg.norm(path[:, None] - dense[None], axis=2).min(axis=1)
-    assert stray.max() <= STRAY_TOLERANCE + 0.002
+    assert stray.max() <= SIMPLIFY_TOLERANCE + 0.002
 
 
 def test_the_first_touch_is_a_waypoint(demonstration_of):

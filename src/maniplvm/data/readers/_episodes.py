@@ -13,7 +13,7 @@ from maniplvm.data.images import EncodedImage
 from maniplvm.data.record_errors import Cause, RecordError
 from maniplvm.data.validation import OVERHANG, trace_target
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.geometry.simplify import thin_out
+from maniplvm.geometry.simplify import simplify
 from maniplvm.tasks.parsing.reading import POINT_RANGE
 from maniplvm.tasks.sample import Sample, Task, TraceTarget
 
@@ -107,7 +107,7 @@ def trace_of(positions: FloatArray, calibration: Calibration) -> tuple[TraceTarg
             f"the end effector moves less than {LEAST_MOVE:g} px in the image during "
             f"{len(path)} frames; check 'position' in {calibration.path}",
         )
-    frames = thin_out(path, [0, len(path) - 1], fewest=FEWEST, most=MOST)
+    frames = simplify(path, [0, len(path) - 1], fewest=FEWEST, most=MOST)
     return trace_target(pixels[frames].tolist(), calibration.image_size, "the path"), frames
 
 

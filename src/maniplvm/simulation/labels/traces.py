@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.geometry.simplify import thin_out
+from maniplvm.geometry.simplify import simplify
 from maniplvm.simulation.labels.affordance import Part
 from maniplvm.simulation.labels.demonstrations import Demonstration
 from maniplvm.tasks.parsing.reading import POINT_RANGE
@@ -42,7 +42,7 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
     """Between 3 and 10 waypoints of a demonstration.
 
     Start, first touch, gripper switches and end are always among them; then the point that
-    strays most from the straight lines is added, until none strays more than 1 cm (`thin_out`). The
+    strays most from the straight lines is added, until none strays more than 1 cm (`simplify`). The
     traced point is the one that touches: the finger tips for a grasp, the palm or a knuckle
     where that is what pushes, so that the trace runs through the part.
 
@@ -59,7 +59,7 @@ def waypoints(demonstration: Demonstration, part: Part | None) -> Waypoints:
     if part is not None:
         anchors.append(min(part.first_step, last))
     anchors = _apart(sorted(set(anchors)), last)
-    steps = thin_out(path, anchors, fewest=FEWEST, most=MOST)
+    steps = simplify(path, anchors, fewest=FEWEST, most=MOST)
     return Waypoints(
         steps=np.array(steps),
         points=path[steps],
