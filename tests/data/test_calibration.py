@@ -66,37 +66,56 @@ def bent(row, column, value):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"intrinsics": ...}, "no 'intrinsics'; see docs/datasets.md"),
-        ({"extrinsics": ..., "position": None}, "no 'extrinsics', 'position'"),
-        ({"distortion": [0.1]}, "unknown key 'distortion'; valid keys are intrinsics, extrinsics"),
-        ({"unit": "inch"}, "unknown unit 'inch'; choose from m, cm, mm"),
-        ({"camera": 3}, "'camera' needs a text, got int 3"),
-        ({"intrinsics": {"fx": 1, "k1": 2}}, "'intrinsics' needs fx, fy, cx, cy; found fx, k1"),
+        ({"intrinsics": ...}, "intrinsics: missing; a value is needed"),
+        ({"extrinsics": ..., "position": None}, "extrinsics: missing"),
+        ({"position": None}, "position: expected a mapping, got None"),
+        ({"distortion": [0.1]}, "unknown key 'distortion'; choose from intrinsics, extrinsics"),
+        ({"unit": "inch"}, "unit: choose from m, cm, mm; got 'inch'"),
+        ({"camera": 3}, "camera: expected a string, got 3"),
+        (
+            {"intrinsics": {"fx": 1, "k1": 2}},
+            "intrinsics: expected the keys fx, fy, cx, cy; found fx, k1",
+        ),
         ({"intrinsics": {"fx": 0, "fy": 1, "cx": 1, "cy": 1}}, "focal lengths above 0 px"),
-        ({"intrinsics": {"fx": "a", "fy": 1, "cx": 1, "cy": 1}}, "needs numbers, got str 'a'"),
-        ({"intrinsics": {"fx": float("nan"), "fy": 1, "cx": 1, "cy": 1}}, "holds float nan"),
+        (
+            {"intrinsics": {"fx": "a", "fy": 1, "cx": 1, "cy": 1}},
+            "intrinsics.fx: expected a number, got 'a'",
+        ),
+        (
+            {"intrinsics": {"fx": float("nan"), "fy": 1, "cx": 1, "cy": 1}},
+            "intrinsics.fx: expected a finite number",
+        ),
         ({"intrinsics": (INTRINSICS.T).tolist()}, "needs the form [[fx, 0, cx], [0, fy, cy]"),
         ({"intrinsics": [[1, 0], [0, 1]]}, "needs a 3x3 matrix as 3 rows"),
-        ({"intrinsics": 5}, "needs a 3x3 matrix as 3 rows, got int 5"),
+        ({"intrinsics": 5}, "intrinsics: expected a mapping or a list, got 5"),
         ({"extrinsics": POSE[:3]}, "needs a 4x4 matrix as 4 rows"),
-        ({"extrinsics": [row[:3] for row in POSE]}, "'extrinsics', row 0 needs 4 numbers, got 3"),
+        ({"extrinsics": [row[:3] for row in POSE]}, "extrinsics[0]: needs 4 numbers, got 3"),
         ({"extrinsics": {"camera": POSE}}, "under 'camera_from_base' or 'base_from_camera'"),
         ({"extrinsics": bent(3, 0, 1.0)}, "needs a rotation and a translation"),
         ({"extrinsics": bent(0, 0, 2.0)}, "needs a rotation and a translation"),
         ({"extrinsics": np.diag([-1.0, 1, 1, 1]).tolist()}, "right-handed"),
-        ({"image_size": [64]}, "'image_size' [width, height] needs 2 numbers, got 1"),
-        ({"image_size": [64.5, 48]}, "'image_size' needs whole pixels"),
-        ({"image_size": [0, 48]}, "'image_size' needs whole pixels"),
+        ({"image_size": [64]}, "image_size: expected [width, height] in pixels, got [64]"),
+        ({"image_size": [64.5, 48]}, "image_size[0]: expected an integer, got 64.5"),
+        ({"image_size": [0, 48]}, "image_size: expected [width, height] in pixels, got [0, 48]"),
         ({"position": {"column": "a"}}, "needs either 'names' or 'indices'"),
         ({"position": {"names": ["x"] * 3, "indices": [0, 1, 2]}}, "needs either 'names' or"),
-        ({"position": {"names": ["x", "y"]}}, "'names' needs three different texts"),
-        ({"position": {"names": ["x", "x", "z"]}}, "'names' needs three different texts"),
-        ({"position": {"names": "xyz"}}, "'names' needs three different texts"),
-        ({"position": {"indices": [0, 1, 1]}}, "'indices' needs three different whole numbers"),
-        ({"position": {"indices": [0, 1, -1]}}, "'indices' needs three different whole numbers"),
-        ({"position": {"indices": [0, 1]}}, "'indices' of x, y, z needs 3 numbers, got 2"),
-        ({"position": {"indices": [0, 1, 2], "column": 3}}, "'column' needs a text"),
-        ({"position": ["x", "y", "z"]}, "expected keys with values, got list"),
+        ({"position": {"names": ["x", "y"]}}, "position.names: expected three different values"),
+        (
+            {"position": {"names": ["x", "x", "z"]}},
+            "position.names: expected three different values",
+        ),
+        ({"position": {"names": "xyz"}}, "position.names: expected a list, got 'xyz'"),
+        ({"position": {"indices": [0, 1, 1]}}, "position.indices: expected three different values"),
+        ({"position": {"indices": [0, 1, -1]}}, "position.indices: must not be negative"),
+        (
+            {"position": {"indices": [0, 1]}},
+            "position.indices: expected three different values, got [0, 1]",
+        ),
+        (
+            {"position": {"indices": [0, 1, 2], "column": 3}},
+            "position.column: expected a string, got 3",
+        ),
+        ({"position": ["x", "y", "z"]}, "position: expected a mapping, got ['x', 'y', 'z']"),
     ],
 )
 def test_whatever_makes_no_camera_is_named_with_its_key(changes, words, tmp_path):
@@ -111,11 +130,13 @@ def test_whatever_makes_no_camera_is_named_with_its_key(changes, words, tmp_path
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("c.yaml", "a: [", "neither YAML nor JSON"),
-        ("c.json", "a: 1", "neither YAML nor JSON"),
-        ("c.yaml", "- 1", "expected keys with values"),
-        ("c.yaml", "1: 2", "expected keys with values"),
-        ("c.yaml", "!!python/object/apply:os.getcwd []", "neither YAML nor JSON"),
+        ("c.yaml", "a: [", "c.yaml: not YAML"),
+        ("c.json", "a: 1", "c.json: not JSON"),
+        ("c.json", '{"unit": "m", "unit": "cm"}', "key 'unit' appears twice"),
+        ("c.yaml", "unit: m\nunit: cm", "key 'unit' appears twice"),
+        ("c.yaml", "- 1", "expected a mapping"),
+        ("c.yaml", "1: 2", "expected a mapping"),
+        ("c.yaml", "!!python/object/apply:os.getcwd []", "c.yaml: not YAML"),
     ],
 )
 def test_a_file_of_another_kind_is_named(name, content, words, tmp_path):
@@ -125,7 +146,7 @@ def test_a_file_of_another_kind_is_named(name, content, words, tmp_path):
 
 
 def test_a_file_that_is_missing_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"gone.yaml: the calibration cannot be read \(No such"):
+    with pytest.raises(UserError, match=r"calibration .*gone.yaml: cannot be read \(No such"):
         read_calibration(tmp_path / "gone.yaml")
 
 

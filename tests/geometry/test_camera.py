@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maniplvm.geometry import Pinhole
+from maniplvm.geometry import PinholeCamera
 
-CAMERA = Pinhole(np.eye(3), np.array([1.0, 2, 3]), (100.0, 110.0), (32.0, 24.0))
+CAMERA = PinholeCamera(np.eye(3), np.array([1.0, 2, 3]), (100.0, 110.0), (32.0, 24.0))
 
 
 def test_the_optical_axis_meets_the_centre():
@@ -28,7 +28,7 @@ def test_behind_the_camera_the_depth_is_negative_and_nothing_is_infinite():
 def test_a_pixel_comes_back_from_any_pose(x, y, depth, seed):
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    camera = Pinhole(axes, rng.normal(size=3), (80.0, 90.0), (30.0, 20.0))
+    camera = PinholeCamera(axes, rng.normal(size=3), (80.0, 90.0), (30.0, 20.0))
     seen = np.array([(x - 30) / 80 * depth, (y - 20) / 90 * depth, depth])
     pixels, found = camera.project(camera.position + seen @ axes)
     np.testing.assert_allclose(pixels, [[x, y]], atol=1e-6)

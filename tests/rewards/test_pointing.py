@@ -66,7 +66,7 @@ def test_a_preset_of_one_s_own_may_weigh_pointing_or_leave_it_out():
     mine = {"name": "mine", "pointing": {"inside": {"weight": 3}}}
     assert score(wrap([[110, 110]]), REGION, mine).total == 3
     assert resolve_preset({"name": "none"}).terms(Task.POINTING) == {}
-    with pytest.raises(UserError, match="unknown key iou; choose from format, inside"):
+    with pytest.raises(UserError, match="unknown key 'iou'; choose from format, inside"):
         resolve_preset({"name": "bad", "pointing": {"iou": {}}})
 
 

@@ -3,6 +3,7 @@ import pytest
 from maniplvm.errors import UserError
 from maniplvm.rewards import PRESETS, Preset, resolve_preset, score
 from maniplvm.rewards.presets import TERMS
+from maniplvm.rewards.terms import Distance, Flat, NearMiss
 from maniplvm.tasks import Task
 from tests.rewards.test_scoring import BOX, TRACE, wrap
 
@@ -47,18 +48,24 @@ def test_every_known_term_can_be_configured():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"affordance": {}}, "needs a name"),
-        ({"name": "a", "box": {}}, "unknown key box; choose from name, affordance, trajectory"),
-        ({"name": "a", "affordance": {"dfd": {}}}, "unknown key dfd; choose from format, iou"),
-        ({"name": "a", "trajectory": {"dfd": {"scale": 1}}}, "trajectory: dfd: unknown key scale"),
-        ({"name": "a", "trajectory": {"dfd": {"k": "x"}}}, "dfd: k: expected a number, got 'x'"),
+        ({"affordance": {}}, "name: missing"),
+        ({"name": "a", "box": {}}, "unknown key 'box'; choose from name, affordance, trajectory"),
+        ({"name": "a", "affordance": {"dfd": {}}}, "unknown key 'dfd'; choose from format, iou"),
+        (
+            {"name": "a", "trajectory": {"dfd": {"scale": 1}}},
+            r"trajectory\.dfd: unknown key 'scale'",
+        ),
+        ({"name": "a", "trajectory": {"dfd": {"k": "x"}}}, r"dfd\.k: expected a number, got 'x'"),
         ({"name": "a", "trajectory": {"dfd": {"k": True}}}, "expected a number"),
-        ({"name": "a", "trajectory": {"dfd": {"k": -1}}}, "finite and not negative"),
-        ({"name": "a", "trajectory": {"dfd": {"k": float("nan")}}}, "finite and not negative"),
+        (
+            {"name": "a", "trajectory": {"dfd": {"k": -1}}},
+            r"trajectory\.dfd\.k: must not be negative",
+        ),
+        ({"name": "a", "trajectory": {"dfd": {"k": float("nan")}}}, "expected a finite number"),
         ({"name": "a", "trajectory": {"dfd": {"unit": "m"}}}, "choose from diagonal, px; got 'm'"),
-        ({"name": "a", "trajectory": {"dfd": {"squared": 1}}}, "choose from true, false; got 1"),
-        ({"name": "a", "trajectory": {"dfd": 5}}, "expected settings by name"),
-        ({"name": "a", "trajectory": [1]}, "expected settings by name"),
+        ({"name": "a", "trajectory": {"dfd": {"squared": 1}}}, "expected a boolean, got 1"),
+        ({"name": "a", "trajectory": {"dfd": 5}}, "expected a mapping"),
+        ({"name": "a", "trajectory": [1]}, "expected a mapping"),
         ({"name": "a", "affordance": {"near_miss": {}}}, "more overlap could earn less"),
         (
             {"name": "a", "affordance": {"iou": {}, "near_miss": {"weight": 0.6}}},
@@ -81,7 +88,7 @@ def test_a_bad_preset_is_one_clear_error(settings, message):
     [
         (b"name: [", "not YAML"),
         (b"\xff\xfe\x00", "not YAML"),
-        (b"- 1", "expected keys name, affordance, trajectory"),
+        (b"- 1", "expected a mapping"),
         (None, "cannot be read"),
     ],
 )
@@ -97,3 +104,42 @@ def test_the_named_presets_score_both_tasks():
     for preset in PRESETS.values():
         assert preset.highest(Task.AFFORDANCE) > 1
         assert preset.highest(Task.TRAJECTORY) > 1
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Preset("a", {"iuo": Flat()}), "affordance: unknown key 'iuo'; did you mean iou"),
+        (lambda: Preset("a", {"iou": Distance()}), r"affordance\.iou: expected Flat, got Distance"),
+        (lambda: Preset("a", {"iou": 1.0}), r"affordance\.iou: expected a mapping, got 1\.0"),
+        (lambda: Preset("a", {"iou": Flat(-1)}), "weight: must not be negative, got -1"),
+        (lambda: Preset("a", {"iou": Flat(float("inf"))}), "weight: expected a finite number"),
+        (lambda: Preset("a", {"iou": Flat("1")}), "weight: expected a number, got '1'"),
+        (lambda: Preset("a", trajectory={"dfd": Distance(shape="cos")}), "choose from exp, rat"),
+        (lambda: Preset("a", {"near_miss": NearMiss()}), "more overlap could earn less"),
+        (lambda: Preset("a", {"iou": Flat(1e308), "giou": Flat(1e308)}), "sum of the weights"),
+        (lambda: Preset(3), "name: expected a string, got 3"),
+        (lambda: Preset("a", [Flat()]), "affordance: expected a mapping"),
+    ],
+)
+def test_a_preset_that_is_built_in_python_is_checked_like_a_file(build, message):
+    with pytest.raises(UserError, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_preset_of_terms_equals_one_of_settings():
+    terms = {"dfd": Distance(2.0, 5.0, squared=True), "format": Flat(0.5)}
+    settings = {"dfd": {"weight": 2, "k": 5, "squared": True}, "format": {"weight": 0.5}}
+    built = Preset("a", trajectory=terms)
+    assert built == Preset.from_mapping({"name": "a", "trajectory": settings})
+    assert list(built.trajectory) == ["dfd", "format"]
+
+
+def test_numbers_and_keys_of_a_preset_file_are_read_as_in_a_recipe(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntrajectory: {dfd: {k: 1e1}}\n")
+    assert resolve_preset(path).trajectory["dfd"] == Distance(k=10.0)
+    path.write_text("name: mine\naffordance: {iou: {}}\naffordance: {giou: {}}\n")
+    with pytest.raises(UserError, match=r"mine\.yaml: not YAML \(line 3: key 'affordance' appears"):
+        resolve_preset(path)

@@ -1,7 +1,8 @@
-"""YAML as recipes are written in it: `1e-6` is a number, and no key stands twice."""
+"""The reader of YAML files: `1e-6` is a number, and no key may appear twice."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,47 +15,50 @@ _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)$"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads `1e-6` as a text and lets the last of two equal keys win; this does not."""
+    """YAML 1.1 reads `1e-6` as a string and takes the last of two equal keys; this does not."""
 
 
-def _mapping_without_doubles(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping_of_different_keys(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
-    for key, (key_node, _) in zip(keys, node.value, strict=True):
-        if keys.count(key) > 1:
+    for index, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
+        if key in keys[:index]:
             raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} stands twice", key_node.start_mark
+                None, None, f"key {key!r} appears twice", key_node.start_mark
             )
     return loader.construct_mapping(node, deep=True)
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_doubles)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_of_different_keys)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789."))
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
-    """A YAML file that holds settings by name.
+    """The content of a configuration file, which must be a mapping.
 
     Args:
-        path: The file.
+        path: A YAML file; one whose name ends in `.json` is read as JSON.
         what: What an error calls it, such as `recipe`.
 
     Raises:
-        UserError: it is missing or unreadable, is not YAML, or holds something else.
+        UserError: the file is missing or unreadable, is not YAML (JSON), or holds no mapping.
     """
+    is_json = path.suffix.lower() == ".json"
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = _parse_json(text) if is_json else parse_yaml(text)
     except OSError as error:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{what} {path}: not YAML ({_cause(error)})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        language = "JSON" if is_json else "YAML"
+        raise UserError(f"{what} {path}: not {language} ({_cause(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise UserError(f"{what} {path}: expected settings by name")
+        raise UserError(f"{what} {path}: expected a mapping with strings as keys")
     return content
 
 
 def parse_yaml(text: str) -> Any:
-    """The value that a YAML text stands for.
+    """The value of a YAML string.
 
     Raises:
         yaml.YAMLError: it is not YAML.
@@ -63,8 +67,20 @@ def parse_yaml(text: str) -> Any:
 
 
 def write_yaml(content: Any) -> str:
-    """The text of a value made of mappings, lists, texts, numbers, booleans and None."""
+    """A value made of mappings, lists, strings, numbers, booleans and None as YAML."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _parse_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object_of_different_keys)
+
+
+def _object_of_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"key {key!r} appears twice")
+    return dict(pairs)
 
 
 def _cause(error: Exception) -> str:

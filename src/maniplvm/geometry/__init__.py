@@ -1,16 +1,16 @@
 """Boxes, traces, regions and coordinate frames. NumPy only."""
 
 from maniplvm.geometry.boxes import corner_distance, giou, iou
-from maniplvm.geometry.camera import Pinhole
+from maniplvm.geometry.camera import PinholeCamera
 from maniplvm.geometry.curves import (
     TraceDistances,
     discrete_frechet,
+    dtw,
     endpoint_distance,
     hausdorff,
     resample,
     rmse,
     startpoint_distance,
-    time_warping,
     trace_distances,
 )
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
@@ -22,7 +22,7 @@ __all__ = [
     "PATH_TOLERANCE",
     "Frame",
     "FrameSpec",
-    "Pinhole",
+    "PinholeCamera",
     "SmartResize",
     "TraceDistances",
     "View",
@@ -30,6 +30,7 @@ __all__ = [
     "box_polygon",
     "corner_distance",
     "discrete_frechet",
+    "dtw",
     "endpoint_distance",
     "giou",
     "hausdorff",
@@ -42,6 +43,5 @@ __all__ = [
     "rmse",
     "simplify",
     "startpoint_distance",
-    "time_warping",
     "trace_distances",
 ]

@@ -11,7 +11,7 @@ from maniplvm.geometry.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Pinhole:
+class PinholeCamera:
     """An ideal camera without lens distortion, somewhere in a frame of reference.
 
     Attributes:

@@ -78,7 +78,7 @@ def startpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
     return pair.result(np.hypot(*(pair.p[:, 0] - pair.q[:, 0]).T))
 
 
-def time_warping(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
+def dtw(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
     """Dynamic time warping (Sakoe & Chiba 1978) of both traces at equal arc length, per point.
 
     The least sum of distances of any two ordered walks along `points` points of each trace, divided by

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maniplvm.config import validated
 from maniplvm.errors import UserError
 from maniplvm.models.checkpoint import first_line
 from maniplvm.models.parameters import vision_tower
@@ -29,6 +30,7 @@ _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
+@validated
 @dataclass(frozen=True)
 class LoraSettings:
     """Size of the adapters, and the layers that get one.

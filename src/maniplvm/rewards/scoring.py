@@ -11,10 +11,10 @@ import numpy as np
 
 from maniplvm.geometry import (
     corner_distance,
+    dtw,
     giou,
     iou,
     startpoint_distance,
-    time_warping,
     trace_distances,
 )
 from maniplvm.geometry.arrays import FloatArray
@@ -184,7 +184,7 @@ def _measure_traces(
     return values
 
 
-_APART = {"start": startpoint_distance, "dtw": time_warping}
+_APART = {"start": startpoint_distance, "dtw": dtw}
 """Distances that few presets ask for, measured only then."""
 
 

@@ -12,9 +12,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from maniplvm.config import validated
 from maniplvm.geometry.arrays import FloatArray
 
 
+@validated
 @dataclass(frozen=True)
 class Flat:
     """A term that is already a share of 1: the format, IoU, (1 + GIoU) / 2, points inside.
@@ -25,7 +27,11 @@ class Flat:
 
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        _refuse_negative(weight=self.weight)
 
+
+@validated
 @dataclass(frozen=True)
 class Distance:
     """A term that falls with a distance.
@@ -46,6 +52,9 @@ class Distance:
     shape: Literal["exp", "rational"] = "exp"
     squared: bool = False
 
+    def __post_init__(self) -> None:
+        _refuse_negative(weight=self.weight, k=self.k)
+
     def reward(self, distance_px: FloatArray, diagonal_px: FloatArray) -> FloatArray:
         """The weighted term, `(B,)`, from distances and image diagonals, `(B,)` [px]."""
         distance = distance_px / diagonal_px if self.unit == "diagonal" else distance_px
@@ -53,6 +62,7 @@ class Distance:
         return self.weight * (np.exp(-cost) if self.shape == "exp" else 1.0 / (1.0 + cost))
 
 
+@validated
 @dataclass(frozen=True)
 class NearMiss:
     """Credit for a box that overlaps little or not at all but lies close.
@@ -72,12 +82,23 @@ class NearMiss:
     k: float = 10.0
     until: float = 0.5
 
+    def __post_init__(self) -> None:
+        _refuse_negative(weight=self.weight, k=self.k)
+        if not 0 < self.until <= 1:
+            raise ValueError(f"until: must be above 0 and at most 1, got {self.until:g}")
+
     def reward(
         self, iou: FloatArray, corner_distance_px: FloatArray, diagonal_px: FloatArray
     ) -> FloatArray:
         """The weighted term, `(B,)`."""
         missing = np.maximum(0.0, 1.0 - iou / self.until)
         return self.weight * missing / (1.0 + self.k * corner_distance_px / diagonal_px)
+
+
+def _refuse_negative(**values: float) -> None:
+    for name, value in values.items():
+        if value < 0:
+            raise ValueError(f"{name}: must not be negative, got {value:g}")
 
 
 Term: TypeAlias = Flat | Distance | NearMiss

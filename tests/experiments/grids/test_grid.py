@@ -157,8 +157,8 @@ def test_samples_of_a_step():
         ("baseline: constant,", "baseline: constnt,", "did you mean constant"),
         ("method: sft, ", "method: ppo, ", "method: choose from sft, grpo"),
         ("execute: [adapt_test]", "execute: [train]", "train is not among"),
-        ("seeds: [3, 4]", "seeds: [3.5]", "expected a whole number"),
-        ("  base: {}", "  base: 3", "expected settings by name"),
+        ("seeds: [3, 4]", "seeds: [3.5]", "expected an integer"),
+        ("  base: {}", "  base: 3", "expected a mapping"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_that_says_where(grid, before, after, message):

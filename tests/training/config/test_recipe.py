@@ -51,17 +51,17 @@ def test_a_recipe_survives_its_own_mapping():
         (changed(data={"path": "a", "task": "grasp"}), "affordance, trajectory, pointing, joint"),
         (changed(data={"path": "a", "mix": [{"path": "b"}]}), r"data.mix\[0\].share: missing"),
         (changed(data={"path": "a", "mix": [{"path": "b", "share": 1.0}]}), "between 0 and 1"),
-        (changed(data=["a"]), "data: expected settings by name"),
+        (changed(data=["a"]), "data: expected a mapping"),
         (changed(model={}), "model.source: missing"),
         (changed(model={"source": "a", "lora": {"rank": 0}}), "rank must be at least 1"),
-        (changed(model={"source": "a", "freeze_vision": "yes"}), "expected true or false"),
+        (changed(model={"source": "a", "freeze_vision": "yes"}), "expected a boolean"),
         (changed(rewards={"preset": "dnese"}), "paper, weighted, dense"),
         (changed(rewards={"preset": {"name": "own", "affordance": {"iuo": {}}}}), "iuo"),
         (changed(prompts={"grasp": "{instruction}"}), "unknown key 'grasp'"),
         (changed(prompts={"affordance": "{instructoin}"}), "instructoin"),
         (changed(name="../elsewhere"), "names a folder"),
         (changed(time_limit_minutes=-1), "time_limit_minutes"),
-        (changed(seed=True), "seed: expected a whole number"),
+        (changed(seed=True), "seed: expected an integer"),
     ],
 )
 def test_a_bad_recipe_is_one_line_that_names_file_and_key(tmp_path, settings, says):
@@ -79,7 +79,7 @@ def test_a_number_with_an_exponent_and_no_dot_is_a_number(tmp_path):
 
 
 def test_a_key_that_stands_twice_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="'seed' stands twice"):
+    with pytest.raises(UserError, match="'seed' appears twice"):
         read_recipe(written(tmp_path, yaml.safe_dump(SMALLEST) + "seed: 1\nseed: 2\n"))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from maniplvm.errors import UserError
 from maniplvm.training.shared_prefix import SharedPrefixSettings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,9 +20,9 @@ def test_the_page_documents_every_setting():
 
 
 def test_invalid_settings_are_errors():
-    with pytest.raises(ValueError, match="tolerance"):
+    with pytest.raises(UserError, match="tolerance"):
         SharedPrefixSettings(tolerance=0)
-    with pytest.raises(ValueError, match="max_row_tokens"):
+    with pytest.raises(UserError, match="max_row_tokens"):
         SharedPrefixSettings(max_row_tokens=0)
 
 

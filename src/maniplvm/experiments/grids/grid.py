@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from maniplvm.config.fields import NOT_WRITTEN, read_fields, unknown_key
+from maniplvm.config import build, unknown_key, validated
+from maniplvm.config.settings import NOT_IN_FILE, file_keys
 from maniplvm.config.yaml import read_yaml
 from maniplvm.errors import UserError
 from maniplvm.evaluation import BASELINES
@@ -18,6 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _BASELINE = "baseline:"
 
 
+@validated
 @dataclass(frozen=True)
 class Budget:
     """How long an arm trains; without one, as its recipe says.
@@ -37,9 +39,9 @@ class Budget:
     def __post_init__(self) -> None:
         given = [name for name, value in vars(self).items() if value is not None]
         if len(given) != 1:
-            raise UserError(f"budget: give one of {', '.join(vars(self))}")
+            raise ValueError(f"give one of {', '.join(vars(self))}")
         if any(value is not None and value <= 0 for value in (self.minutes, self.samples_seen)):
-            raise UserError("budget: must be above 0")
+            raise ValueError("must be above 0")
 
     @property
     def reference(self) -> str | None:
@@ -47,6 +49,7 @@ class Budget:
         return self.minutes_of or self.samples_of
 
 
+@validated
 @dataclass(frozen=True)
 class Arm:
     """What is compared: a training, a model as it is, or a baseline.
@@ -74,7 +77,7 @@ class Arm:
         step_seconds: Of training, for the forecast alone, until a run of it is finished.
     """
 
-    name: str = field(metadata=NOT_WRITTEN, default="")
+    name: str = field(metadata=NOT_IN_FILE, default="")
     tier: str | None = None
     about: str = ""
     method: str | None = None
@@ -95,23 +98,23 @@ class Arm:
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:
-            raise UserError(f"method: choose from {', '.join(METHODS)}; got {self.method!r}")
+            raise ValueError(f"method: choose from {', '.join(METHODS)}; got {self.method!r}")
         if (self.method is None) != (self.recipe is None):
-            raise UserError("method and recipe belong together; give both or neither")
+            raise ValueError("method and recipe belong together; give both or neither")
         if self.method is None:
             for name in ("set", "fraction", "fractions", "start", "budget", "blend"):
                 if getattr(self, name):
-                    raise UserError(f"{name}: only of use with a method and a recipe")
+                    raise ValueError(f"{name}: only of use with a method and a recipe")
         if self.baseline is not None and self.baseline not in BASELINES:
-            raise UserError(f"baseline: {unknown_key(self.baseline, list(BASELINES))}")
+            raise ValueError(f"baseline: {unknown_key(self.baseline, list(BASELINES))}")
         if self.baseline is not None and (self.method or self.model):
-            raise UserError("baseline: takes neither a method nor a model")
+            raise ValueError("baseline: takes neither a method nor a model")
         if self.start is not None and self.model is not None:
-            raise UserError("start and model: give one of them")
+            raise ValueError("start and model: give one of them")
         if self.blend is not None and not 0 < self.blend <= 1:
-            raise UserError(f"blend: must lie above 0 and at most 1, got {self.blend:g}")
+            raise ValueError(f"blend: must lie above 0 and at most 1, got {self.blend:g}")
         if self.fraction is not None and self.fractions:
-            raise UserError("fraction and fractions: give one of them")
+            raise ValueError("fraction and fractions: give one of them")
 
     @property
     def trains(self) -> bool:
@@ -119,6 +122,7 @@ class Arm:
         return self.method is not None
 
 
+@validated
 @dataclass(frozen=True)
 class Measuring:
     """What is measured of every arm.
@@ -149,12 +153,12 @@ class Measuring:
         for name in ("execute", "sampled"):
             other = [split for split in getattr(self, name) if split not in self.splits]
             if other:
-                raise UserError(
-                    f"evaluate.{name}: {other[0]} is not among evaluate.splits "
-                    f"({', '.join(self.splits)})"
+                raise ValueError(
+                    f"{name}: {other[0]} is not among evaluate.splits ({', '.join(self.splits)})"
                 )
 
 
+@validated
 @dataclass(frozen=True)
 class Costs:
     """Guesses for the forecast, until something like it is finished [s of one job].
@@ -170,6 +174,7 @@ class Costs:
     evaluation: float = 180.0
 
 
+@validated
 @dataclass(frozen=True)
 class Grid:
     """Runs to make and compare; read one with `read_grid`.
@@ -196,7 +201,7 @@ class Grid:
     evaluate: Measuring = field(default_factory=Measuring)
     costs: Costs = field(default_factory=Costs)
     pairs: tuple[tuple[str, ...], ...] = ()
-    where: str = field(default="grid", compare=False, metadata=NOT_WRITTEN)
+    where: str = field(default="grid", compare=False, metadata=NOT_IN_FILE)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -227,8 +232,8 @@ class Grid:
             UserError: its `evaluate` has an unknown key, or asks for a split that is not measured.
         """
         own = {f.name: getattr(self.evaluate, f.name) for f in fields(Measuring)}
-        where = f"{self.where}: arms.{arm.name}.evaluate"
-        return read_fields(Measuring, {**own, **arm.evaluate}, where)
+        path = f"arms.{arm.name}.evaluate"
+        return build(Measuring, {**own, **arm.evaluate}, where="", path=path)
 
     def tier_of(self, arm: Arm) -> str:
         """What an arm is part of."""
@@ -304,7 +309,7 @@ def read_grid(path: str | Path) -> Grid:
         settings["arms"] = {
             name: _inherited(name, arms, str(path), ()) for name in arms if name is not None
         }
-    return replace(read_fields(Grid, settings, str(path)), where=str(path))
+    return replace(build(Grid, settings, str(path)), where=str(path))
 
 
 def _inherited(
@@ -314,7 +319,7 @@ def _inherited(
     if own is None:
         return {}
     if not isinstance(own, Mapping):
-        raise UserError(f"{where}: arms.{name}: expected settings by name, got {own!r}")
+        raise UserError(f"{where}: arms.{name}: expected a mapping, got {own!r}")
     parent = own.get("like")
     if parent is None:
         return dict(own)
@@ -356,5 +361,5 @@ def model_arguments(grid: Grid, arm: Arm) -> tuple[str, ...]:
     return (_BASELINE + arm.baseline, *taught)
 
 
-KEYS = tuple(f.name for f in fields(Arm) if f.metadata.get("written", True))
+KEYS = tuple(file_keys(Arm))
 """What an arm may say, besides `like`."""

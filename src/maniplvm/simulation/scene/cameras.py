@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from maniplvm.geometry.arrays import FloatArray
-from maniplvm.geometry.camera import Pinhole
+from maniplvm.geometry.camera import PinholeCamera
 
 MIN_DISTANCE, MAX_DISTANCE = 0.40, 2.20
 """Bounds of the distance between a camera and its lookat point [m]."""
@@ -66,10 +66,10 @@ class Camera:
         return self.size[1] / 2 / float(np.tan(np.deg2rad(self.fovy) / 2))
 
     @cached_property
-    def _pinhole(self) -> Pinhole:
+    def _pinhole(self) -> PinholeCamera:
         right, up, forward = self.axes
         width, height = self.size
-        return Pinhole(
+        return PinholeCamera(
             axes=np.stack([right, -up, forward]),
             position=self.position,
             focal=(self.focal, self.focal),

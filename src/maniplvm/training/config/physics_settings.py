@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from maniplvm.config import validated
 from maniplvm.errors import UserError
 from maniplvm.tasks import Task
 
 
+@validated
 @dataclass(frozen=True)
 class PhysicsSettings:
     """Reward terms without labels, which are added to those of the preset.

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from maniplvm.config.fields import NOT_WRITTEN, check_keys, plain, read_fields
+from maniplvm.config import build, to_mapping, unknown_key, validated
+from maniplvm.config.settings import NOT_IN_FILE
 from maniplvm.config.yaml import parse_yaml, read_yaml
 from maniplvm.errors import UserError
 from maniplvm.models import LoraSettings
@@ -31,6 +32,7 @@ _YAML = (".yaml", ".yml")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
+@validated
 @dataclass(frozen=True)
 class ModelSettings:
     """The starting model: the arguments of `models.load_model` by their own names."""
@@ -58,6 +60,7 @@ class ModelSettings:
         return {name: getattr(self, name) for name in names}
 
 
+@validated
 @dataclass(frozen=True)
 class MixSettings:
     """Prompts from another data set.
@@ -77,6 +80,7 @@ class MixSettings:
             raise UserError(f"data.mix: share must lie between 0 and 1, got {self.share:g}")
 
 
+@validated
 @dataclass(frozen=True)
 class DataSettings:
     """The training data.
@@ -105,6 +109,7 @@ class DataSettings:
             raise UserError("data.mix: the shares must add up to less than 1")
 
 
+@validated
 @dataclass(frozen=True)
 class RewardSettings:
     """The reward.
@@ -118,6 +123,7 @@ class RewardSettings:
     physics: PhysicsSettings | None = None
 
 
+@validated
 @dataclass(frozen=True)
 class MonitorSettings:
     """Sample completions that are logged during training.
@@ -138,6 +144,7 @@ class MonitorSettings:
             )
 
 
+@validated
 @dataclass(frozen=True)
 class Recipe:
     """The definition of a training run; read one with `read_recipe`.
@@ -167,7 +174,7 @@ class Recipe:
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
     trainer: Mapping[str, Any] = field(default_factory=dict)
     time_limit_minutes: float | None = None
-    where: str = field(default="recipe", compare=False, metadata=NOT_WRITTEN)
+    where: str = field(default="recipe", compare=False, metadata=NOT_IN_FILE)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -178,7 +185,9 @@ class Recipe:
             raise UserError(f"seed: must not be negative, got {self.seed}")
         if self.time_limit_minutes is not None and not self.time_limit_minutes > 0:
             raise UserError(f"time_limit_minutes: must be above 0, got {self.time_limit_minutes:g}")
-        check_keys(self.prompts, tuple(Task), "prompts", "")
+        for key in self.prompts:
+            if key not in tuple(Task):
+                raise UserError(f"prompts: {unknown_key(key, tuple(Task))}")
         PromptStyle(self.name, **self.prompts)
         resolve_preset(self.rewards.preset)
 
@@ -195,7 +204,7 @@ class Recipe:
 
     def to_mapping(self) -> dict[str, Any]:
         """The recipe as settings for YAML or JSON; `build_recipe` reads them back."""
-        return plain(self)
+        return to_mapping(self)
 
 
 def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -229,7 +238,7 @@ def build_recipe(settings: Mapping[str, Any], where: str, beside: Path | None = 
         UserError: as `read_recipe`.
     """
     located = settings if beside is None else _located(settings, beside)
-    return replace(read_fields(Recipe, located, where), where=where)
+    return replace(build(Recipe, located, where), where=where)
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from maniplvm.config.fields import unknown_key
+from maniplvm.config import unknown_key
 from maniplvm.errors import UserError
 from maniplvm.optional import torch, trl
 from maniplvm.training.config.launch import Launch, is_sharded

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from maniplvm.config import validated
 
+
+@validated
 @dataclass(frozen=True)
 class SharedPrefixSettings:
     """Which computation the completions of one prompt share.

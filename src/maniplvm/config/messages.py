@@ -1,0 +1,122 @@
+"""One line for settings that are not valid: where, what was expected, and what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "a boolean",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "dataclass_type": "a mapping",
+    "tuple_type": "a list",
+}
+_FIRST = ("unexpected_keyword_argument", "missing")
+_MOST_LISTED = 30
+_MOST_SHOWN = 120
+_RELATIVE_KEY = re.compile(r"[A-Za-z_][\w.\[\]]*: ")
+
+
+def unknown_key(key: str, choices: Sequence[str]) -> str:
+    """The message about an unknown key: the closest valid one and, if they are few, all of them."""
+    close = get_close_matches(key, choices, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ";"
+    if len(choices) <= _MOST_LISTED:
+        return f"unknown key {key!r}{hint} choose from {', '.join(choices)}"
+    similar = get_close_matches(key, choices, n=8, cutoff=0.3)
+    listed = f" some of {len(choices)} choices: {', '.join(similar)}" if similar else ""
+    return f"unknown key {key!r}{hint}{listed}"
+
+
+def one_line(errors: Iterable[Any], kind: Any, settings: Any, path: str = "") -> str:
+    """The first error of pydantic in the words of the configuration file.
+
+    An unknown key comes before a missing one, since it is often that key with a spelling mistake.
+
+    Args:
+        errors: `ValidationError.errors()`.
+        kind: The dataclass that was to be built.
+        settings: What was validated.
+        path: The key of the settings in the file.
+    """
+    listed = sorted(errors, key=lambda error: (*_FIRST, error["type"]).index(error["type"]))
+    first, keys = listed[0], _keys(listed[0], settings)
+    at = _dotted(path, keys)
+    if first["type"] == "unexpected_keyword_argument":
+        owner = _hint_at(kind, keys[:-1])
+        return _said(_dotted(path, keys[:-1]), unknown_key(str(keys[-1]), _keys_of(owner)))
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        relative = at and _RELATIVE_KEY.match(message)
+        return f"{at}.{message}" if relative else _said(at, message)
+    if first["type"] == "missing":
+        return _said(at, "missing; a value is needed")
+    if first["type"] == "invalid_key" or "[key]" in first["loc"]:
+        return _said(_dotted(path, keys[:-1]), f"expected strings as keys, got {keys[-1]!r}")
+    found = _shown(first["input"])
+    if first["type"] == "literal_error":
+        choices = _choices(_hint_at(kind, keys))
+        return _said(at, f"choose from {', '.join(choices)}; got {found}")
+    same = [error for error in listed if _keys(error, settings) == keys]
+    expected = list(dict.fromkeys(_EXPECTED.get(error["type"], "") for error in same))
+    if "" in expected:
+        return _said(at, f"{first['msg']}, got {found}")
+    message = f"expected {' or '.join(expected)}, got {found}"
+    if first["type"] == "dataclass_type":
+        message += f"; choose from {', '.join(_keys_of(_hint_at(kind, keys)))}"
+    return _said(at, message)
+
+
+def _said(at: str, message: str) -> str:
+    return f"{at}: {message}" if at else message
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
+def _keys(error: Any, settings: Any) -> list[Any]:
+    """An error's place as keys and indices of the settings, without pydantic's names of types."""
+    keys, value = list[Any](), settings
+    for part in error["loc"]:
+        if (isinstance(value, Mapping) and part in value) or (
+            isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
+        ):
+            keys.append(part)
+            value = value[part]
+    return [*keys, error["loc"][-1]] if error["type"] == "missing" else keys
+
+
+def _dotted(path: str, keys: Sequence[Any]) -> str:
+    for key in keys:
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+    return path
+
+
+def _hint_at(kind: Any, keys: Sequence[Any]) -> Any:
+    """The annotation of a place in a settings class."""
+    for key in keys:
+        kind = get_type_hints(kind)[key] if is_dataclass(kind) else get_args(kind)[-2:][-1]
+        if get_origin(kind) in (Union, UnionType):
+            kind = next(part for part in get_args(kind) if part is not type(None))
+        if get_origin(kind) is tuple:
+            kind = tuple[get_args(kind)[0]]
+    return kind
+
+
+def _keys_of(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind) if field.metadata.get("in_file", True)]
+
+
+def _choices(hint: Any) -> list[str]:
+    return [str(choice) for choice in get_args(hint)] if get_origin(hint) is Literal else []

@@ -1,0 +1,52 @@
+import pytest
+
+from maniplvm.config.yaml import parse_yaml, read_yaml, write_yaml
+from maniplvm.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e-6", 1e-6), ("1e1", 10.0), ("-2E+3", -2000.0), ("1.5e3", 1500.0)]
+)
+def test_a_number_with_an_exponent_is_a_number(text, number):
+    assert parse_yaml(f"a: {text}") == {"a": number}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "a: 1\na: 2"),
+        ("a.yaml", "b: {a: 1, a: 2}"),
+        ("a.json", '{"b": {"a": 1, "a": 2}}'),
+    ],
+)
+def test_a_key_may_not_appear_twice(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=rf"recipe .*{name}: not .*key 'a' appears twice"):
+        read_yaml(tmp_path / name, "recipe")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "a: ["),
+        ("a.json", "a: 1"),
+        ("a.yaml", "- 1"),
+        ("a.yaml", "1: 2"),
+        ("a.json", "1"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=name) as caught:
+        read_yaml(tmp_path / name, "recipe")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    (tmp_path / "a.yaml").write_text("\ufeffa: 1", encoding="utf-8")
+    assert read_yaml(tmp_path / "a.yaml", "recipe") == {"a": 1}
+
+
+def test_what_is_written_is_read_again():
+    content = {"name": "a", "rates": [1e-06, 1.0], "on": True, "none": None}
+    assert parse_yaml(write_yaml(content)) == content
