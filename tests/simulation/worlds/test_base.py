@@ -68,5 +68,5 @@ def test_a_missing_simulator_names_the_extra_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "maniplvm.simulation.worlds.metaworld", raising=False)
     monkeypatch.setitem(sys.modules, "metaworld", None)
     monkeypatch.setitem(sys.modules, "metaworld.policies", None)
-    with pytest.raises(UserError, match=r"pip install 'maniplvm\[sim\]'"):
+    with pytest.raises(UserError, match=r"pip install \"maniplvm\[sim\]\""):
         load_world("metaworld")
