@@ -93,7 +93,7 @@ def test_the_old_name_of_an_option_still_works_with_a_notice(tmp_path, data, mon
             *("--give-up-after", "2", "--concurrency", "1", "--no-execute"),
         )
     assert lines[0] == (
-        "--give-up-after is deprecated and will be removed; use --max-consecutive-failures"
+        "maniplvm: `--give-up-after` is deprecated, use `--max-consecutive-failures`"
     )
     assert lines[-1].startswith("maniplvm: 2 requests in a row failed")
 

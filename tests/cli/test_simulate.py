@@ -66,7 +66,7 @@ def test_the_deprecated_option_still_works_with_a_notice_and_is_hidden(capfd):
         simulate(out=Path("unused"), plain="weather")
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert "--plain is deprecated" in lines[0]
+    assert "`--plain` is deprecated" in lines[0]
     assert "--disable-randomization" in lines[0]
     help_text = run("--help").output
     assert "--disable-randomization" in help_text

@@ -151,7 +151,7 @@ def test_an_adapter_of_another_model_is_refused(checkpoint, tmp_path):
         ({"targets": ()}, "targets is empty"),
         ({"rank": 0}, "rank must be at least 1"),
         ({"alpha": 0.0}, "alpha must be above 0"),
-        ({"alpha": float("nan")}, "alpha must be above 0"),
+        ({"alpha": float("nan")}, "alpha: expected a finite number"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\)"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from maniplvm.errors import UserError
+from maniplvm.files import unfinished_path
 from maniplvm.models import interpolate_weights, load_model
 
 
@@ -99,12 +100,13 @@ def test_the_record_of_an_interpolated_checkpoint_is_not_copied(two, tmp_path):
 
 
 def test_an_interrupted_call_leaves_no_folder_that_looks_finished(two, tmp_path):
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "model.safetensors").write_bytes(b"cut off")
+    unfinished = unfinished_path(tmp_path / "out")
+    unfinished.mkdir()
+    (unfinished / "model.safetensors").write_bytes(b"cut off")
     assert load_file(
         interpolate_weights(two[0], two[1], tmp_path / "out", alpha=0.5) / "model.safetensors"
     )
-    assert not (tmp_path / "out.partial").exists()
+    assert not unfinished.exists()
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
