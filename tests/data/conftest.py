@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from maniplvm.data import BadRecord
-from maniplvm.tasks.sample import Sample, Task
-from maniplvm.tasks.targets import BoxTarget, TraceTarget
+from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real" / "sharerobot"
 

@@ -2,7 +2,7 @@ import pytest
 
 from maniplvm.data import describe, open_dataset, write_dataset
 from maniplvm.data.statistics import Spread
-from maniplvm.tasks.targets import BoxTarget, TraceTarget
+from maniplvm.tasks.sample import BoxTarget, TraceTarget
 from tests.data.conftest import box_sample, trace_sample
 
 

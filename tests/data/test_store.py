@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.data.split_file import row_at
 from maniplvm.errors import UserError
-from maniplvm.tasks.sample import Sample, Task
-from maniplvm.tasks.targets import BoxTarget, TraceTarget
+from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 from tests.data.conftest import box_sample, encoded, trace_sample
 from tests.strategies import SIZE, boxes, traces
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maniplvm.data.record_errors import ErrorCode, RecordError
-from maniplvm.data.validation import box_target, short_repr, trace_target
+from maniplvm.data.validation import UniqueIds, box_target, short_repr, trace_target
 
 SIZE = (64, 48)
 ANY_JSON = st.recursive(
@@ -101,3 +101,12 @@ def test_a_long_value_is_shortened_to_one_line():
     assert text.endswith("…")
     assert "\n" not in text
     assert json.dumps(short_repr(1.23456789)) == '"float 1.23"'
+
+
+def test_a_second_sample_with_an_id_names_the_first_place():
+    ids = UniqueIds()
+    ids.check("a", "one.json", "record 0")
+    ids.check("b", "one.json", "record 1")
+    with pytest.raises(RecordError, match=r"'a' is already the id of one.json, record 0") as error:
+        ids.check("a", "two.json", "record 5")
+    assert error.value.code is ErrorCode.DUPLICATE_ID

@@ -66,28 +66,3 @@ class BadRecord:
     def __str__(self) -> str:
         name = "" if self.id is None else f" (id {self.id})"
         return f"{self.file}, {self.place}{name}: {self.code}: {self.detail}"
-
-
-class UniqueIds:
-    """Refuses a second sample with the same id within one source."""
-
-    def __init__(self) -> None:
-        self._place_of: dict[str, str] = {}
-
-    def check(self, id: str, file: str, place: str) -> None:
-        """Register the id of a sample.
-
-        Args:
-            id: The sample's id.
-            file: The file that holds its record.
-            place: The record's place in the file.
-
-        Raises:
-            RecordError: an earlier sample has the same id; its file and place are given.
-        """
-        if id in self._place_of:
-            raise RecordError(
-                ErrorCode.DUPLICATE_ID,
-                f"{id!r} is already the id of {self._place_of[id]}; rename one of them",
-            )
-        self._place_of[id] = f"{file}, {place}"

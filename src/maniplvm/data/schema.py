@@ -15,8 +15,8 @@ from maniplvm.data.masks import decode_mask, encode_mask
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.optional import arrow
-from maniplvm.tasks.sample import Sample, Task
-from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
+from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 SCHEMA_VERSION = 1
 """Increased when a column changes its meaning. Older packages refuse newer data sets."""

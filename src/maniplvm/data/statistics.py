@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from maniplvm.data.store import Dataset
-from maniplvm.tasks.targets import BoxTarget, RegionTarget
+from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.tasks.sample import BoxTarget
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.geometry.regions import area_of_union, box_polygon
-from maniplvm.tasks.targets import BoxTarget, RegionTarget, TraceTarget
+from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.tasks.sample import BoxTarget, TraceTarget
 
 OVERHANG = 1.0
 """Coordinates may lie this far outside the image and are clipped [px]; farther is an error."""
@@ -226,3 +227,28 @@ def _clip_to_image(points: FloatArray, size: tuple[int, int], name: str) -> Floa
             f"{name} reaches ({x:g}, {y:g}) in an image of {size[0]}x{size[1]} px",
         )
     return np.clip(points, 0, limits)
+
+
+class UniqueIds:
+    """Refuses a second sample with the same id within one source."""
+
+    def __init__(self) -> None:
+        self._place_of: dict[str, str] = {}
+
+    def check(self, id: str, file: str, place: str) -> None:
+        """Register the id of a sample.
+
+        Args:
+            id: The sample's id.
+            file: The file that holds its record.
+            place: The record's place in the file.
+
+        Raises:
+            RecordError: an earlier sample has the same id; its file and place are given.
+        """
+        if id in self._place_of:
+            raise RecordError(
+                ErrorCode.DUPLICATE_ID,
+                f"{id!r} is already the id of {self._place_of[id]}; rename one of them",
+            )
+        self._place_of[id] = f"{file}, {place}"

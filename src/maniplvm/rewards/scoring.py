@@ -22,8 +22,8 @@ from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
 from maniplvm.rewards.presets import Preset, resolve_preset
 from maniplvm.rewards.terms import Distance, NearMiss, Term
 from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
-from maniplvm.tasks.targets import RegionTarget
 
 FrameLike: TypeAlias = str | Mapping[str, Any] | FrameSpec | Frame | None
 PresetLike: TypeAlias = str | Path | Mapping[str, Any] | Preset

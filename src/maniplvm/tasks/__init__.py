@@ -10,8 +10,8 @@ from maniplvm.tasks.prompts import (
     write_completion,
 )
 from maniplvm.tasks.reasoning import write_reasoning
-from maniplvm.tasks.sample import Sample, Task
-from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
+from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.tasks.sample import BoxTarget, Sample, Target, Task, TraceTarget
 
 __all__ = [
     "PROMPTS",

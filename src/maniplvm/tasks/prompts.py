@@ -13,8 +13,8 @@ from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
 from maniplvm.geometry.simplify import simplify
 from maniplvm.tasks.parsing.reading import POINT_RANGE
-from maniplvm.tasks.sample import Task
-from maniplvm.tasks.targets import BoxTarget, RegionTarget, Target, TraceTarget
+from maniplvm.tasks.region_target import RegionTarget
+from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
 
 PLACEHOLDERS = ("instruction", "range", "shape")
 """Placeholders of a template: the instruction, the frame's range, the shape of the answer."""

@@ -18,8 +18,8 @@ from maniplvm.data.drawing.primitives import (
     draw_trace,
 )
 from maniplvm.geometry.arrays import FloatArray
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Target, Task, TraceTarget
-from maniplvm.tasks.targets import RegionTarget
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.images import EncodedImage, read_image, resolve_image
-from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError, UniqueIds
-from maniplvm.data.validation import as_number, as_string, short_repr
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
+from maniplvm.data.validation import UniqueIds, as_number, as_string, short_repr
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 

@@ -25,8 +25,8 @@ from maniplvm.data.validation import (
     as_string,
     region_target,
 )
+from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import Sample, Task
-from maniplvm.tasks.targets import RegionTarget
 
 NAME = "roboafford"
 

@@ -19,8 +19,8 @@ from maniplvm.data.readers._parquet import number_rows, open_parquet, read_cell,
 from maniplvm.data.readers._robot_view import OPTIONS, RobotFeatures, RobotView, select_view
 from maniplvm.data.readers.lerobot.info import LeRobotInfo, read_info
 from maniplvm.data.readers.lerobot.layout import EpisodeEntry, find_file, list_episodes, read_tasks
-from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError, UniqueIds
-from maniplvm.data.validation import as_string, short_repr
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
+from maniplvm.data.validation import UniqueIds, as_string, short_repr
 from maniplvm.data.video import read_frame
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks.sample import Sample

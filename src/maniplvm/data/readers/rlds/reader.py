@@ -24,8 +24,8 @@ from maniplvm.data.readers.rlds.tf_example import (
     parse_example,
 )
 from maniplvm.data.readers.rlds.tf_record import TFRecord, read_tf_records
-from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError, UniqueIds
-from maniplvm.data.validation import as_string
+from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
+from maniplvm.data.validation import UniqueIds, as_string
 from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.tasks.sample import Sample

@@ -1,11 +1,10 @@
-"""The targets of samples: a box, a trace or a region of the original image."""
+"""The target of a pointing task: a region of the original image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,67 +24,6 @@ from maniplvm.geometry.regions import (
 
 _LEVELS = 31
 """Number of horizontal lines that are searched for a point inside a polygon."""
-
-
-@dataclass(frozen=True, eq=False)
-class BoxTarget:
-    """The box around the part that the gripper must touch.
-
-    Attributes:
-        xyxy: `(4,)` [px of the original image], `x1 < x2` and `y1 < y2`, x right, y down.
-
-    Raises:
-        ValueError: not four finite numbers, or a box without area.
-    """
-
-    xyxy: FloatArray
-
-    def __init__(self, xyxy: ArrayLike) -> None:
-        box = _numbers(xyxy, "box target")
-        if box.shape != (4,):
-            raise ValueError(
-                f"box target: expected 4 numbers x1, y1, x2, y2, got shape {box.shape}"
-            )
-        if not (box[0] < box[2] and box[1] < box[3]):
-            raise ValueError(f"box target: needs x1 < x2 and y1 < y2, got {box.tolist()}")
-        object.__setattr__(self, "xyxy", box)
-
-    @property
-    def points(self) -> FloatArray:
-        """The two corners, `(2, 2)` [px]."""
-        return self.xyxy.reshape(2, 2)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BoxTarget) and bool(np.array_equal(self.xyxy, other.xyxy))
-
-    def __hash__(self) -> int:
-        return hash(self.xyxy.tobytes())
-
-
-@dataclass(frozen=True, eq=False)
-class TraceTarget:
-    """The path of the end effector in the image, in the order of time.
-
-    Attributes:
-        points: `(N, 2)` [px of the original image], `N >= 2`.
-
-    Raises:
-        ValueError: not an `(N, 2)` array of finite numbers, or fewer than two points.
-    """
-
-    points: FloatArray
-
-    def __init__(self, points: ArrayLike) -> None:
-        trace = _numbers(points, "trace target")
-        if trace.ndim != 2 or trace.shape[1] != 2 or len(trace) < 2:
-            raise ValueError(f"trace target: expected shape (N >= 2, 2), got {trace.shape}")
-        object.__setattr__(self, "points", trace)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TraceTarget) and bool(np.array_equal(self.points, other.points))
-
-    def __hash__(self) -> int:
-        return hash(self.points.tobytes())
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,19 +144,6 @@ class RegionTarget:
     def __hash__(self) -> int:
         mask = b"" if self.mask is None else np.packbits(self.mask).tobytes()
         return hash((tuple(polygon.tobytes() for polygon in self.polygons), mask))
-
-
-Target: TypeAlias = BoxTarget | TraceTarget | RegionTarget
-
-
-def _numbers(values: ArrayLike, name: str) -> FloatArray:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: not an array of numbers") from error
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: every coordinate must be finite")
-    return read_only(array)
 
 
 def _mask(values: ArrayLike) -> BoolArray:
