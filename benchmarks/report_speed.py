@@ -109,12 +109,12 @@ def browsed(page: Path, work: Path, samples: int) -> dict[str, Any] | None:
         "searched": f"{page.as_uri()}#find={SEARCHED}",
     }
     found: dict[str, list[float]] = {name: [] for name in places}
-    told = ""
+    output = ""
     for _ in range(REPEATS):
         for name, place in places.items():
-            spent, told = timed([*command, place])
+            spent, output = timed([*command, place])
             found[name].append(spent["cpu_seconds"])
-    match = re.search(r"of ([\d,]+) that match, of ([\d,]+) samples", told)
+    match = re.search(r"of ([\d,]+) that match, of ([\d,]+) samples", output)
     if match is None or match[2] != f"{samples:,}":
         raise SystemExit("the search found nothing: is the page's script broken?")
     least = {name: min(values) for name, values in found.items()}

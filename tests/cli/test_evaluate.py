@@ -91,7 +91,7 @@ def test_baselines_need_no_model(tmp_path, data):
     assert (plain["model"], plain["decoding"]) == ("baseline:random", {"seed": 3})
 
 
-def test_the_control_with_wrong_instructions_is_told(tmp_path, data):
+def test_the_control_with_wrong_instructions_is_reported(tmp_path, data):
     shared = ("--data", data, "--no-execute", "--task", "affordance")
     output = run("baseline:random", *shared, "--wrong-instruction", "--out", tmp_path / "out")
     assert "wrong instructions" in output

@@ -139,8 +139,8 @@ def test_one_image_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys)
     image = tmp_path / "kitchen.png"
     image.write_bytes(png(64, 48))
     asked = ("predict", "qwen3-vl", image, "open it", "--task", "affordance", "--json")
-    said = "<think>a</think><answer>[250, 500, 500, 1000]</answer>"
-    with serving(default=saying(completion(said))) as server:
+    text = "<think>a</think><answer>[250, 500, 500, 1000]</answer>"
+    with serving(default=saying(completion(text))) as server:
         result = run(*asked, "--server", server.url)
     record = json.loads(result.stdout)
     assert record["answer"] == [16, 24, 32, 48]

@@ -58,7 +58,7 @@ def run(*arguments):
     return result.output
 
 
-def test_a_real_model_replies(tiny, image):
+def test_a_real_model_answers(tiny, image):
     asked = (tiny, image, "open it", "--task", "trajectory", "--max-new-tokens", "4")
     assert "no answer could be parsed" in run(*asked)
     assert json.loads(run(*asked, "--json"))["answer"] is None

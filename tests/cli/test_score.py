@@ -54,7 +54,7 @@ def test_a_predictions_file_is_scored_sample_by_sample(tmp_path, data):
     assert "95 % interval" in result.output
 
 
-def test_missing_predictions_and_failures_are_told(tmp_path, data):
+def test_missing_predictions_and_failures_are_reported(tmp_path, data):
     path = predictions(tmp_path, {"id": "box", "text": "hm"})
     result = run(app, ["score", str(path), "--data", str(data)])
     assert "1 samples of the data have no prediction" in result.output
@@ -96,9 +96,9 @@ def test_a_file_that_cannot_be_written_stops_before_the_work(
     monkeypatch.setattr("sys.argv", ["maniplvm", *arguments])
     with pytest.raises(SystemExit):
         main()
-    told = capsys.readouterr()
-    assert "cannot be written; name a file in a folder that exists" in told.err
-    assert told.out == ""
+    captured = capsys.readouterr()
+    assert "cannot be written; name a file in a folder that exists" in captured.err
+    assert captured.out == ""
 
 
 def test_a_file_that_fails_while_being_written_is_one_line(tmp_path):
@@ -146,5 +146,5 @@ def test_a_bad_frame_in_a_predictions_file_is_named(tmp_path, data, monkeypatch,
     assert "predictions.jsonl: unknown frame 'qwen'" in capsys.readouterr().err
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     assert run(app, ["--version"]).output.startswith("maniplvm ")

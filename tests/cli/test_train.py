@@ -29,9 +29,9 @@ def test_a_bad_recipe_is_one_line_and_needs_no_torch(tmp_path):
     done = command("grpo", path, "--set", "data.fractoin=0.5")
     assert done.returncode == 2
     assert done.stdout == ""
-    said = done.stderr.strip()
-    assert said.count("\n") == 0
-    assert said.startswith(
+    message = done.stderr.strip()
+    assert message.count("\n") == 0
+    assert message.startswith(
         f"maniplvm: {path}: data: unknown key 'fractoin'; did you mean fraction?"
     )
 

@@ -171,7 +171,7 @@ def test_damage_inside_a_file_is_named(folder):
         list(open_dataset(folder).samples())
 
 
-def test_a_foreign_parquet_file_is_told_apart(folder):
+def test_a_foreign_parquet_file_is_recognized(folder):
     pq.write_table(pa.table({"x": [1]}), folder / "train.parquet")
     with pytest.raises(
         UserError, match=r"not a maniplvm data set: column 'id' is missing \(found: x"
@@ -179,7 +179,7 @@ def test_a_foreign_parquet_file_is_told_apart(folder):
         list(open_dataset(folder).samples())
 
 
-def test_a_column_of_another_type_is_told_apart(folder):
+def test_a_column_of_another_type_is_an_error(folder):
     table = pq.read_table(folder / "train.parquet")
     changed = table.set_column(5, "height", pa.array(["48"]))
     changed = changed.drop_columns(["width"]).append_column("width", table["width"])

@@ -15,10 +15,10 @@ def digest(folder):
 
 
 def scene(i):
-    picture = encoded((96, 96), seed=i)
+    image = encoded((96, 96), seed=i)
     return (
-        box_sample(f"a{i}", image=picture, provenance={"scene": i}),
-        trace_sample(f"t{i}", image=picture, provenance={"scene": i}),
+        box_sample(f"a{i}", image=image, provenance={"scene": i}),
+        trace_sample(f"t{i}", image=image, provenance={"scene": i}),
     )
 
 
@@ -55,9 +55,9 @@ def test_a_row_group_does_not_end_between_samples_that_share_an_image(tmp_path, 
 
 
 def test_a_row_group_ends_before_its_images_grow_too_large(tmp_path, monkeypatch):
-    picture = encoded()
-    monkeypatch.setattr("maniplvm.data.writer._GROUP_IMAGE_BYTES", 2 * len(picture))
-    monkeypatch.setattr("maniplvm.data.writer._GROUP_BYTES_AT_MOST", 4 * len(picture))
+    image = encoded()
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_IMAGE_BYTES", 2 * len(image))
+    monkeypatch.setattr("maniplvm.data.writer._GROUP_BYTES_AT_MOST", 4 * len(image))
     different = [box_sample(f"d{i}", image=encoded(seed=i)) for i in range(4)]
     same = [box_sample(f"s{i}", image=encoded(seed=9)) for i in range(6)]
     write_dataset(tmp_path / "set", [*different, *same], name="x")
@@ -115,7 +115,7 @@ def test_a_data_set_in_the_making_cannot_be_opened(tmp_path):
     assert len(open_dataset(tmp_path / "set")) == 1
 
 
-def test_what_a_killed_write_left_behind_is_no_obstacle(tmp_path):
+def test_the_files_of_a_killed_write_are_replaced(tmp_path):
     left = tmp_path / "set" / "dataset.unfinished"
     left.mkdir(parents=True)
     (left / "train.parquet").write_bytes(b"cut off")

@@ -18,7 +18,7 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation import FilePredictor, evaluate
 from maniplvm.evaluation.protocols import PROTOCOLS
 from maniplvm.tasks import PROMPTS, RegionTarget, Task
-from tests.evaluation.scenery import predictions_file, right, said, sample, small_set, stored
+from tests.evaluation.scenery import answer_text, predictions_file, right, sample, small_set, stored
 
 datasets = pytest.importorskip("datasets")
 
@@ -96,12 +96,12 @@ def regions():
 def answers(samples):
     """Right, unreadable and wrong ones by turns."""
     wrong = {
-        Task.AFFORDANCE: said([5, 5, 25, 25]),
-        Task.TRAJECTORY: said([[1, 1], [9, 9], [40, 20]]),
-        Task.POINTING: said([[15, 15], [60, 40]]),
+        Task.AFFORDANCE: answer_text([5, 5, 25, 25]),
+        Task.TRAJECTORY: answer_text([[1, 1], [9, 9], [40, 20]]),
+        Task.POINTING: answer_text([[15, 15], [60, 40]]),
     }
     kinds = (lambda s: right(s), lambda s: "I cannot say.", lambda s: wrong[s.task])
-    easy = (lambda s: said([[12, 12]]), kinds[1], kinds[2])
+    easy = (lambda s: answer_text([[12, 12]]), kinds[1], kinds[2])
     return {
         each.id: (easy if each.task is Task.POINTING else kinds)[number // 2 % 3](each)
         for number, each in enumerate(samples)

@@ -45,22 +45,22 @@ def stored(folder, samples):
     return folder
 
 
-def said(numbers, reasoning="the handle"):
+def answer_text(numbers, reasoning="the handle"):
     return f"<think>{reasoning}</think><answer>{json.dumps(numbers)}</answer>"
 
 
 def right(sample, reasoning="the handle"):
     box = sample.task is Task.AFFORDANCE
     points = sample.target.points.reshape(4) if box else sample.target.points
-    return said(points.tolist(), reasoning)
+    return answer_text(points.tolist(), reasoning)
 
 
 def predictions_file(path, texts):
     """Texts by id; a list holds several draws."""
     lines = [
         json.dumps({"id": name, "draw": draw, "text": text}) + "\n"
-        for name, said in texts.items()
-        for draw, text in enumerate(said if isinstance(said, list) else [said])
+        for name, answers in texts.items()
+        for draw, text in enumerate(answers if isinstance(answers, list) else [answers])
     ]
     path.write_text("".join(lines))
     return path

@@ -192,7 +192,7 @@ def test_a_predictor_that_skips_samples_is_an_error(tmp_path, data):
 def test_a_predictor_that_returns_other_samples_is_an_error(tmp_path, data):
     class Eager(Counting):
         def predict(self, samples):
-            return (replace(said, id="?") for said in super().predict(samples))
+            return (replace(prediction, id="?") for prediction in super().predict(samples))
 
     with pytest.raises(ValueError, match="which was not requested"):
         evaluate(Eager(), data, tmp_path / "out")

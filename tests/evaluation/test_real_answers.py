@@ -84,11 +84,11 @@ def affordance_r1(folder):
 
 def evaluated(tmp_path, pairs, images):
     records, predictions = zip(*pairs, strict=True)
-    for name, lines in (("records", records), ("said", predictions)):
+    for name, lines in (("records", records), ("predictions", predictions)):
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (tmp_path / f"{name}.jsonl").write_text(text)
     import_dataset("jsonl", tmp_path / "records.jsonl", tmp_path / "data", images=images)
-    predictor = FilePredictor(tmp_path / "said.jsonl")
+    predictor = FilePredictor(tmp_path / "predictions.jsonl")
     return evaluate(predictor, tmp_path / "data", tmp_path / "out")
 
 

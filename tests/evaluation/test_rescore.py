@@ -16,7 +16,7 @@ from maniplvm.evaluation import (
 )
 from maniplvm.tasks import Task
 from tests.evaluation.protocols.test_published_protocols import FIRST_TOUCH
-from tests.evaluation.scenery import predictions_file, right, said, small_set, stored
+from tests.evaluation.scenery import answer_text, predictions_file, right, small_set, stored
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def data(tmp_path):
 def folder(tmp_path, data):
     """A finished evaluation: half of the boxes right, all traces right."""
     texts = {
-        each.id: said([[20, 20]]) if each.task is Task.AFFORDANCE and n % 4 else right(each)
+        each.id: answer_text([[20, 20]]) if each.task is Task.AFFORDANCE and n % 4 else right(each)
         for n, each in enumerate(small_set())
     }
-    predictor = FilePredictor(predictions_file(tmp_path / "said.jsonl", texts))
+    predictor = FilePredictor(predictions_file(tmp_path / "predictions.jsonl", texts))
     evaluate(predictor, data, tmp_path / "out")
     return tmp_path / "out"
 

@@ -13,9 +13,9 @@ def test_every_sample_gets_an_instruction_of_another_category_of_its_split():
     ]
     wrong = wrong_instructions(samples, 0)
     for each in samples:
-        said = wrong[each.id].split()[0]
-        assert said != each.category
-        assert said in {s.category for s in samples if s.split == each.split}
+        category = wrong[each.id].split()[0]
+        assert category != each.category
+        assert category in {s.category for s in samples if s.split == each.split}
 
 
 def test_instructions_depend_on_the_seed_and_not_on_the_order():

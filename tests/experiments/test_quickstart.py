@@ -42,9 +42,9 @@ def finished(tmp_path_factory):
 
 @pytest.mark.sim
 def test_it_measures_learns_measures_again_and_says_what_changed(finished):
-    folder, said = finished
+    folder, output = finished
     for split in EVALUATED:
-        assert split in said
+        assert split in output
     figures = json.loads((folder / "quickstart.json").read_text())
     assert set(figures) == {*EVALUATED, "adapt_test (sampled)"}
     assert figures["adapt_test"]["iou"]["difference"]["count"] == 6
@@ -76,14 +76,14 @@ def test_the_report_is_one_page_with_both_measurements(finished):
 
 @pytest.mark.sim
 def test_run_again_it_does_nothing_but_tell_the_result(finished):
-    folder, said = finished
+    folder, output = finished
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     again = quickstart(folder)
     assert again.returncode == 0
     assert "$ maniplvm" not in again.stdout
     assert "adapt_test" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
-    assert "$ maniplvm train grpo" in said
+    assert "$ maniplvm train grpo" in output
 
 
 @pytest.mark.sim

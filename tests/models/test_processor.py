@@ -121,11 +121,11 @@ def test_an_object_in_the_image_lies_where_the_frame_puts_it(interface, family, 
     found = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
 
     frame = side.frame_for(size)
-    told = frame.encode(box)
+    predicted = frame.encode(box)
     if frame.span is not None:
-        told = told / frame.span * seen
+        predicted = predicted / frame.span * seen
     blur = 1 + np.array(frame.view.scale)
-    assert (np.abs(told - found) <= blur).all()
+    assert (np.abs(predicted - found) <= blur).all()
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)

@@ -35,13 +35,13 @@ def test_a_mask_and_polygons_are_a_union():
 
 
 @given(shapes=st.lists(boxes(), min_size=1, max_size=4))
-def test_the_place_that_is_taught_lies_inside(shapes):
+def test_the_reference_point_lies_inside(shapes):
     region = RegionTarget.of_boxes(shapes)
     assert region.contains([region.inside_point]).all()
     assert region.area_px > 0
 
 
-def test_the_place_that_is_taught_lies_well_inside_a_bent_shape_and_a_mask():
+def test_the_reference_point_lies_well_inside_a_bent_shape_and_a_mask():
     bent = RegionTarget([U_SHAPE])
     assert bent.contains(bent.inside_point + np.array([[3, 0], [-3, 0], [0, 3], [0, -3]])).all()
     assert RegionTarget(mask=MASK).inside_point == pytest.approx([50, 20], abs=1)

@@ -42,16 +42,19 @@ def fitted_data(tmp_path):
 
 def answers(baseline, samples):
     by_id = {each.id: each for each in samples}
-    found = {said.id: read_answer(said, by_id[said.id]) for said in baseline.predict(samples)}
+    found = {
+        prediction.id: read_answer(prediction, by_id[prediction.id])
+        for prediction in baseline.predict(samples)
+    }
     assert all(answer.well_formed for answer in found.values())
     return [found[each.id].value for each in samples]
 
 
 def test_the_constant_is_the_best_single_answer_of_its_split(fitted_data):
     asked = [sample(Task.AFFORDANCE, "close"), sample(Task.TRAJECTORY, "push")]
-    said_box, said_trace = answers(ConstantBaseline(str(fitted_data), "train"), asked)
-    np.testing.assert_allclose(said_box, [9, 8, 25, 24], atol=0.1)  # the middle of the three
-    np.testing.assert_allclose(said_trace, [[9, 8], [17, 8], [17, 16]], atol=0.1)
+    predicted_box, predicted_trace = answers(ConstantBaseline(str(fitted_data), "train"), asked)
+    np.testing.assert_allclose(predicted_box, [9, 8, 25, 24], atol=0.1)  # the middle of the three
+    np.testing.assert_allclose(predicted_trace, [[9, 8], [17, 8], [17, 16]], atol=0.1)
 
 
 def test_an_unknown_category_gets_the_overall_constant(fitted_data):
@@ -63,16 +66,16 @@ def test_an_unknown_category_gets_the_overall_constant(fitted_data):
 
 def test_a_constant_is_a_share_of_the_image(fitted_data):
     large = replace(sample(Task.AFFORDANCE), image_size=(640, 480), image=png(640, 480))
-    (said,) = answers(ConstantBaseline(str(fitted_data), "train"), [large])
-    np.testing.assert_allclose(said, [90, 80, 250, 240], atol=1)
+    (prediction,) = answers(ConstantBaseline(str(fitted_data), "train"), [large])
+    np.testing.assert_allclose(prediction, [90, 80, 250, 240], atol=1)
 
 
 def test_a_trace_with_too_many_points_is_never_the_constant(tmp_path):
     long = [[float(x), 10.0] for x in range(12)]
     data = stored(tmp_path / "long", [trace(seed, long) for seed in range(3)])
-    (said,) = answers(ConstantBaseline(str(data), "train"), [sample(Task.TRAJECTORY)])
-    assert len(said) == 8
-    np.testing.assert_allclose(said[[0, -1]], [[0, 10], [11, 10]], atol=0.1)
+    (prediction,) = answers(ConstantBaseline(str(data), "train"), [sample(Task.TRAJECTORY)])
+    assert len(prediction) == 8
+    np.testing.assert_allclose(prediction[[0, -1]], [[0, 10], [11, 10]], atol=0.1)
 
 
 def test_a_split_without_the_task_is_named(tmp_path):
@@ -135,16 +138,16 @@ def test_the_answer_is_that_of_the_nearest_instruction(instructed):
 def test_the_nearest_instruction_is_of_the_same_task_and_a_share_of_the_image(instructed):
     large = replace(asked("close the red door")[0], image_size=(640, 480), image=png(640, 480))
     path = sample(Task.TRAJECTORY)
-    said_box, said_trace = answers(NearestInstructionBaseline(instructed, "train"), [large, path])
-    np.testing.assert_allclose(said_box, [200, 200, 300, 300], atol=1)
-    np.testing.assert_allclose(said_trace, [[8, 8], [16, 8], [16, 16]], atol=0.1)
+    predicted_box, predicted_trace = answers(NearestInstructionBaseline(instructed, "train"), [large, path])
+    np.testing.assert_allclose(predicted_box, [200, 200, 300, 300], atol=1)
+    np.testing.assert_allclose(predicted_trace, [[8, 8], [16, 8], [16, 16]], atol=0.1)
 
 
 def test_an_instruction_of_unknown_words_gets_the_constant(instructed):
     question = asked("jump")
-    (said,) = answers(NearestInstructionBaseline(instructed, "train"), question)
+    (prediction,) = answers(NearestInstructionBaseline(instructed, "train"), question)
     (constant,) = answers(ConstantBaseline(instructed, "train"), question)
-    np.testing.assert_array_equal(said, constant)
+    np.testing.assert_array_equal(prediction, constant)
 
 
 def test_answers_do_not_depend_on_the_other_samples(instructed):

@@ -29,17 +29,17 @@ def predictor(tiny, decoding=WARM, **options):
 
 
 def texts(predictor, samples):
-    return {said.key: said.text for said in predictor.predict(samples)}
+    return {prediction.key: prediction.text for prediction in predictor.predict(samples)}
 
 
 def test_every_sample_has_the_requested_number_of_draws(tiny):
     samples = small_set()[:6]
     found = list(predictor(tiny, draws=3).predict(samples))
-    assert sorted(said.key for said in found) == sorted(
+    assert sorted(prediction.key for prediction in found) == sorted(
         (each.id, draw) for each in samples for draw in range(3)
     )
-    assert {said.frame for said in found} == {"qwen3_vl"}
-    assert all(0 < said.tokens <= 4 for said in found)
+    assert {prediction.frame for prediction in found} == {"qwen3_vl"}
+    assert all(0 < prediction.tokens <= 4 for prediction in found)
 
 
 def test_draws_do_not_depend_on_the_batch_the_order_or_the_other_samples(tiny):

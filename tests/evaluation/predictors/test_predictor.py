@@ -62,10 +62,10 @@ def test_samples_with_different_numbers_of_completions_are_refused(tmp_path, sam
 def test_token_counts_and_finish_reasons_are_kept(tmp_path):
     from maniplvm.evaluation import Prediction, read_predictions
 
-    said = Prediction("a", "x", "unit", 0, 7, 100, "length")
+    prediction = Prediction("a", "x", "unit", 0, 7, 100, "length")
     path = tmp_path / "p.jsonl"
-    path.write_text(said.to_line())
-    assert read_predictions(path) == [said]
+    path.write_text(prediction.to_line())
+    assert read_predictions(path) == [prediction]
     path.write_text('{"id": "a", "text": "x", "prompt_tokens": "many"}')
     with pytest.raises(UserError, match="prompt_tokens must be an integer"):
         read_predictions(path)

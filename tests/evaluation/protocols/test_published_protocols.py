@@ -22,7 +22,7 @@ from maniplvm.evaluation.scoring import score_all
 from maniplvm.evaluation.statistics.aggregation import aggregate
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import RegionTarget, Task
-from tests.evaluation.scenery import BOX, TRACE, right, said, sample
+from tests.evaluation.scenery import BOX, TRACE, answer_text, right, sample
 
 SHAREROBOT, VABENCH = PROTOCOLS["sharerobot-bench"], PROTOCOLS["vabench"]
 IN_MASK, EXECUTION = PROTOCOLS["point-in-mask"], PROTOCOLS["execution"]
@@ -52,7 +52,7 @@ def one(protocol, asked, text, **more):
 def test_sharerobot_takes_boxes_by_iou_and_traces_in_shares_of_the_sides():
     assert one(SHAREROBOT, BOXES, right(BOXES)).measures == {"iou": 1}
     moved = (np.array(TRACE) + [3, 4]).tolist()
-    values = one(SHAREROBOT, TRACES, said(moved)).measures
+    values = one(SHAREROBOT, TRACES, answer_text(moved)).measures
     expected = math.hypot(3 / 64, 4 / 48)
     assert values == pytest.approx(dict.fromkeys(["dfd_unit", "hd_unit", "rmse_unit"], expected))
     worst = one(SHAREROBOT, TRACES, "?").measures
@@ -61,20 +61,22 @@ def test_sharerobot_takes_boxes_by_iou_and_traces_in_shares_of_the_sides():
 
 def test_sharerobot_s_rmse_pairs_the_points_as_written_and_drops_the_rest():
     longer = [*TRACE, [60.0, 40.0], [0.0, 0.0]]
-    values = one(SHAREROBOT, TRACES, said(longer)).measures
+    values = one(SHAREROBOT, TRACES, answer_text(longer)).measures
     assert values["rmse_unit"] == 0
     assert values["dfd_unit"] > 0.5
-    backwards = one(SHAREROBOT, TRACES, said([list(point) for point in TRACE[::-1]])).measures
+    backwards = one(
+        SHAREROBOT, TRACES, answer_text([list(point) for point in TRACE[::-1]])
+    ).measures
     assert backwards["hd_unit"] == 0
     assert backwards["rmse_unit"] == pytest.approx(math.sqrt(2 / 3) * 20 / 64)
 
 
 def test_vabench_takes_traces_in_pixels():
     moved = (np.array(TRACE) + [3, 4]).tolist()
-    assert one(VABENCH, TRACES, said(moved)).measures == pytest.approx({"rmse": 5, "mae": 5})
+    assert one(VABENCH, TRACES, answer_text(moved)).measures == pytest.approx({"rmse": 5, "mae": 5})
     assert one(VABENCH, TRACES, "?").measures == {"rmse": 80, "mae": 80}
     bent = [[10, 10], [20, 20], [30, 30]]
-    values = one(VABENCH, TRACES, said(bent)).measures
+    values = one(VABENCH, TRACES, answer_text(bent)).measures
     assert 0 < values["mae"] < values["rmse"] < 20
 
 
@@ -83,11 +85,11 @@ def test_vabench_takes_traces_in_pixels():
 @pytest.mark.parametrize(
     ("text", "share", "points"),
     [
-        (said([[20, 20]]), 1, [[20, 20]]),
-        (said([[20, 20], [30, 30], [40, 40], [5, 5]]), 0.5, 4),
+        (answer_text([[20, 20]]), 1, [[20, 20]]),
+        (answer_text([[20, 20], [30, 30], [40, 40], [5, 5]]), 0.5, 4),
         ("(20, 20)", 1, [[20, 20]]),
-        (said(list(BOX)), 1, [[20, 20]]),
-        (said([0, 0, 60, 40]), 0, [[30, 20]]),
+        (answer_text(list(BOX)), 1, [[20, 20]]),
+        (answer_text([0, 0, 60, 40]), 0, [[30, 20]]),
         ('<answer>[{"bbox_2d": [0, 0, 60, 44], "label": "x"}]</answer>', 1, [[30, 22]]),
         ('<answer>{"bbox_2d": [0, 0, 64, 48], "point_2d": [20, 20]}</answer>', 1, [[20, 20]]),
         ("?", 0, None),
@@ -108,11 +110,11 @@ def test_points_are_measured_by_their_share_inside_and_a_box_by_its_centre(
 
 
 def test_a_sample_keeps_the_box_and_the_measured_point():
-    found = one(VABENCH, BOXES, said(list(BOX)))
+    found = one(VABENCH, BOXES, answer_text(list(BOX)))
     assert (found.answer, found.read_as) == (list(BOX), [[20, 20]])
     again = ScoredSample.from_json(json.loads(found.to_line()))
     assert again == found
-    assert one("maniplvm", BOXES, said(list(BOX))).read_as is None
+    assert one("maniplvm", BOXES, answer_text(list(BOX))).read_as is None
 
 
 def test_execution_measures_executed_traces_and_counts_the_others():
@@ -135,7 +137,7 @@ def test_execution_measures_executed_traces_and_counts_the_others():
 
 def test_a_partial_file_is_the_worst_in_strict_and_left_out_in_published():
     asked = [sample(Task.POINTING, seed=seed, target=RegionTarget(mask=MASK)) for seed in range(4)]
-    scored = measured(IN_MASK, asked, [said([[20, 20]]), "?", None, None])
+    scored = measured(IN_MASK, asked, [answer_text([[20, 20]]), "?", None, None])
     assert [each.status for each in scored[2:]] == [UNANSWERED, UNANSWERED]
     result = aggregate(scored, IN_MASK)["id_test"][Task.POINTING]
     assert (result.count, result.coverage) == (4, 0.5)
@@ -157,7 +159,7 @@ def test_categories_are_the_samples_own():
         for name in ("grasp", "cut")
         for seed in range(2)
     ]
-    texts = [right(each) if each.category == "cut" else said([[1, 1]]) for each in asked]
+    texts = [right(each) if each.category == "cut" else answer_text([[1, 1]]) for each in asked]
     result = aggregate(measured(VABENCH, asked, texts), VABENCH)["id_test"][Task.AFFORDANCE]
     assert {name: own.measures["inside"].mean for name, own in result.categories.items()} == {
         "cut": 1,
@@ -185,7 +187,7 @@ def test_a_correct_answer_is_best_and_an_unparsed_one_worst(protocol):
     targets = {Task.AFFORDANCE: BOXES, Task.TRAJECTORY: TRACES, Task.POINTING: POINTING}
     for task, own in protocol.tasks.items():
         asked = targets[task]
-        text = said([[20, 20]]) if task is Task.POINTING else right(asked)
+        text = answer_text([[20, 20]]) if task is Task.POINTING else right(asked)
         done = {(asked.id, 0): Outcome(True, "solved")}
         best = one(protocol, asked, text, outcomes=done).measures
         worst = one(protocol, asked, "?", outcomes=done).measures
@@ -219,7 +221,9 @@ FIRST_TOUCH = Protocol(
 
 def test_a_custom_protocol_is_a_few_lines_of_data():
     asked = [sample(Task.AFFORDANCE, seed=seed) for seed in range(3)]
-    scored = measured(FIRST_TOUCH, asked, [said([[23, 24], [0, 0]]), said(list(BOX)), "?"])
+    scored = measured(
+        FIRST_TOUCH, asked, [answer_text([[23, 24], [0, 0]]), answer_text(list(BOX)), "?"]
+    )
     assert [each.measures["touch"] for each in scored] == [5, 0, 80]
     result = aggregate(scored, FIRST_TOUCH)["id_test"][Task.AFFORDANCE]
     assert result.published["touch"].mean == 2.5

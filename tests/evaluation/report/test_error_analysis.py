@@ -34,7 +34,7 @@ from maniplvm.evaluation.report.sample_metrics import SampleMetrics, compute_sam
 from maniplvm.evaluation.report.sections.error_analysis import ALL, analyze_errors
 from maniplvm.tasks import BoxTarget, Task, TraceTarget
 from tests.evaluation.report.folders import REFUSAL, write_evaluation
-from tests.evaluation.scenery import said, sample
+from tests.evaluation.scenery import answer_text, sample
 
 BOXES, TRACES = THRESHOLDS[Task.AFFORDANCE], THRESHOLDS[Task.TRAJECTORY]
 
@@ -105,7 +105,7 @@ def test_a_threshold_chart_has_a_line_and_an_area_for_each_evaluation():
 def test_metrics_of_boxes_have_the_values_computed_by_hand(tmp_path):
     box = sample(Task.AFFORDANCE, target=BoxTarget([0, 0, 32, 24]))
     refused = sample(Task.AFFORDANCE, seed=1, target=BoxTarget([32, 24, 64, 48]))
-    texts = {box.id: said([0, 0, 16, 24], "a left part"), refused.id: REFUSAL}
+    texts = {box.id: answer_text([0, 0, 16, 24], "a left part"), refused.id: REFUSAL}
     found = compute_sample_metrics(
         read_model_evaluation(write_evaluation(tmp_path / "e", [box, refused], 0.0, texts=texts)),
         Task.AFFORDANCE,
@@ -121,7 +121,7 @@ def test_metrics_of_boxes_have_the_values_computed_by_hand(tmp_path):
 def test_metrics_of_traces_are_relative_to_the_diagonal(tmp_path):
     trace = sample(Task.TRAJECTORY, target=TraceTarget([(0, 0), (32, 24)]))
     refused = sample(Task.TRAJECTORY, seed=1)
-    texts = {trace.id: said([[0, 0], [16, 12], [32, 40]]), refused.id: REFUSAL}
+    texts = {trace.id: answer_text([[0, 0], [16, 12], [32, 40]]), refused.id: REFUSAL}
     found = compute_sample_metrics(
         read_model_evaluation(write_evaluation(tmp_path / "e", [trace, refused], 0.0, texts=texts)),
         Task.TRAJECTORY,
@@ -185,7 +185,7 @@ def test_a_score_on_an_edge_has_the_better_colour(task, score, level):
 
 
 def test_the_legend_of_a_map_names_every_colour():
-    assert [told for _, told in COLOUR_SCALES[Task.AFFORDANCE].legend] == [
+    assert [text for _, text in COLOUR_SCALES[Task.AFFORDANCE].legend] == [
         "from 0.80",
         "0.80 to 0.60",
         "0.60 to 0.40",

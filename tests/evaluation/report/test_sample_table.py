@@ -119,9 +119,9 @@ def test_a_browser_finds_the_hostile_sample_and_runs_none_of_its_scripts(folders
 
 
 def test_five_thousand_samples_make_a_page_of_bounded_size_in_bounded_time(tmp_path):
-    picture = png(*SIZE)
+    image = png(*SIZE)
     samples = [
-        sample(task, category, seed, view, image=picture)
+        sample(task, category, seed, view, image=image)
         for category in ("open", "close", "push", "pull", "turn")
         for seed in range(250)
         for view in range(2)

@@ -8,7 +8,7 @@ from maniplvm.evaluation.scoring import score_samples
 from maniplvm.evaluation.statistics.aggregation import aggregate, summarise_task
 from maniplvm.rewards import resolve_preset
 from maniplvm.tasks import Task
-from tests.evaluation.scenery import BOX, right, said, sample, small_set
+from tests.evaluation.scenery import BOX, answer_text, right, sample, small_set
 
 THIRD = [20.0, 10.0, 40.0, 30.0]
 BOXES = MANIPLVM.tasks[Task.AFFORDANCE]
@@ -26,7 +26,7 @@ def scored(samples, texts, outcomes=None):
 
 def four_boxes():
     samples = [sample(Task.AFFORDANCE, seed=seed) for seed in range(4)]
-    return scored(samples, [said(list(BOX)), said(THIRD), "no idea", "[1, 2, 3]"])
+    return scored(samples, [answer_text(list(BOX)), answer_text(THIRD), "no idea", "[1, 2, 3]"])
 
 
 def test_strict_counts_a_failed_parse_and_published_leaves_it_out():
@@ -109,6 +109,8 @@ def test_only_executed_traces_have_an_execution_rate():
 
 
 def test_several_draws_of_one_sample_are_one_scene():
-    result = summarise_task(scored([sample(Task.AFFORDANCE)], [[said(list(BOX)), "?"]]), BOXES)
+    result = summarise_task(
+        scored([sample(Task.AFFORDANCE)], [[answer_text(list(BOX)), "?"]]), BOXES
+    )
     assert (result.count, result.scenes) == (2, 1)
     assert (result.strict["iou"].low, result.strict["iou"].high) == (0.5, 0.5)

@@ -9,7 +9,7 @@ from maniplvm.evaluation.statistics.behaviour import (
     start_diagonal,
 )
 from maniplvm.tasks import Task
-from tests.evaluation.scenery import BOX, right, said, sample
+from tests.evaluation.scenery import BOX, answer_text, right, sample
 from tests.evaluation.statistics.test_aggregation import scored
 
 
@@ -45,10 +45,10 @@ def test_samples_without_a_part_have_no_rate():
 
 def test_diversity_is_the_mean_distance_between_the_draws_of_one_sample():
     box, trace = sample(Task.AFFORDANCE), sample(Task.TRAJECTORY)
-    apart = scored([box], [[said(list(BOX)), said([20.0, 10.0, 40.0, 30.0]), "?"]])
-    same = scored([box], [[said(list(BOX))] * 3])
+    apart = scored([box], [[answer_text(list(BOX)), answer_text([20.0, 10.0, 40.0, 30.0]), "?"]])
+    same = scored([box], [[answer_text(list(BOX))] * 3])
     moved = (trace.target.points + [0, 8]).tolist()
-    traces = scored([trace], [[right(trace), said(moved)]])
+    traces = scored([trace], [[right(trace), answer_text(moved)]])
     assert diversity(apart).mean == pytest.approx(2 / 3)
     assert diversity(same).mean == 0
     assert diversity(traces).mean == pytest.approx(8 / 80)
@@ -62,7 +62,7 @@ def test_one_draw_has_no_diversity():
 
 def test_the_area_ratio_is_a_median_over_parsed_boxes():
     samples = [sample(Task.AFFORDANCE, seed=seed) for seed in range(4)]
-    double, huge = said([10.0, 10.0, 30.0, 50.0]), said([0.0, 0.0, 60.0, 40.0])
+    double, huge = answer_text([10.0, 10.0, 30.0, 50.0]), answer_text([0.0, 0.0, 60.0, 40.0])
     assert area_ratio(scored(samples, [right(samples[0]), double, huge, "?"])) == 2
     trace = sample(Task.TRAJECTORY)
     assert area_ratio(scored([trace], [right(trace)])) is None
@@ -71,12 +71,14 @@ def test_the_area_ratio_is_a_median_over_parsed_boxes():
 def test_the_length_ratio_and_the_start_distance_are_medians_over_traces():
     traces = [sample(Task.TRAJECTORY, seed=seed) for seed in range(3)]
     target = traces[0].target.points
-    cut = said([target[0].tolist(), ((target[0] + target[-1]) / 2).tolist(), target[-1].tolist()])
+    cut = answer_text(
+        [target[0].tolist(), ((target[0] + target[-1]) / 2).tolist(), target[-1].tolist()]
+    )
     own = scored(traces, [cut, cut, "?"])
     length = np.linalg.norm(np.diff(target, axis=0), axis=1).sum()
     assert length_ratio(own) == pytest.approx(np.linalg.norm(target[-1] - target[0]) / length)
     assert start_diagonal(own) == 0
-    late = said((target + [3, 4]).tolist())
+    late = answer_text((target + [3, 4]).tolist())
     assert start_diagonal(scored(traces, [late] * 3)) == pytest.approx(5 / 80)
     assert length_ratio(scored(traces, [late] * 3)) == pytest.approx(1)
 

@@ -9,7 +9,7 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation import Difference, Interval, Outcome, compare, evaluate
 from maniplvm.evaluation.statistics.comparison import compare_runs, compare_samples
 from maniplvm.tasks import Task
-from tests.evaluation.scenery import BOX, Counting, right, said, sample, small_set, stored
+from tests.evaluation.scenery import BOX, Counting, answer_text, right, sample, small_set, stored
 from tests.evaluation.statistics.test_aggregation import scored
 
 BOXES = [sample(Task.AFFORDANCE, seed=seed) for seed in range(6)]
@@ -17,7 +17,7 @@ BOXES = [sample(Task.AFFORDANCE, seed=seed) for seed in range(6)]
 
 def shifted(share):
     """A box whose overlap falls as it moves right by a share of its width."""
-    return said((np.array(BOX) + [20 * share, 0, 20 * share, 0]).tolist())
+    return answer_text((np.array(BOX) + [20 * share, 0, 20 * share, 0]).tolist())
 
 
 def boxes(before, after, seed=0):

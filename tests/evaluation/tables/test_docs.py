@@ -27,10 +27,10 @@ def script(benchmark):
 def test_every_option_is_explained_and_every_explained_option_exists():
     options = {name.replace("_", "-") for name in inspect.signature(compare).parameters}
     options = (options - {"runs", "published"}) | {"no-published"}
-    told = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", PAGE))
+    documented = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", PAGE))
     evaluate = {"data", "splits"}
-    assert options <= told
-    assert told - evaluate <= options
+    assert options <= documented
+    assert documented - evaluate <= options
 
 
 @pytest.mark.parametrize("column", PAPER, ids=lambda column: column.id)

@@ -24,7 +24,7 @@ from maniplvm.experiments import (
 from maniplvm.experiments.grids import runner as grid_running
 from maniplvm.training import read_recipe
 from maniplvm.training.loop.run_folder import RunFolder
-from tests.evaluation.scenery import Counting, right, said, small_set, stored
+from tests.evaluation.scenery import Counting, answer_text, right, small_set, stored
 from tests.experiments.grids.test_grid import GRPO, SFT, TRAINER
 
 SPLIT = "id_test"
@@ -70,7 +70,9 @@ class Commands:
             text = (
                 right
                 if good
-                else lambda s: said([1, 1, 9, 9] if "aff" in s.id else [[1, 1], [2, 2], [3, 3]])
+                else lambda s: answer_text(
+                    [1, 1, 9, 9] if "aff" in s.id else [[1, 1], [2, 2], [3, 3]]
+                )
             )
             evaluate(Counting(text), words[words.index("--data") + 1], out)
         return 0

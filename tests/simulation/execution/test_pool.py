@@ -65,9 +65,9 @@ def test_a_bad_trace_does_not_stop_the_batch(pool, jobs):
 
 
 def test_progress_counts_every_job(pool, jobs):
-    told = []
-    pool.run([*jobs[:3], ExecutionJob(jobs[0].sample, None)], told.append)
-    assert sum(told) == 4
+    counts = []
+    pool.run([*jobs[:3], ExecutionJob(jobs[0].sample, None)], counts.append)
+    assert sum(counts) == 4
 
 
 def test_a_failed_simulator_is_reported_and_the_batch_continues(pool, jobs):

@@ -26,7 +26,7 @@ def test_a_deepspeed_config_says_what_is_split_and_what_is_offloaded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("distributed_type: MEGATRON_LM\n", "MULTI_GPU"),
         ("distributed_type: FSDP\nfsdp_config: {fsdp_version: 1}\n", "only 2"),
@@ -36,8 +36,8 @@ def test_a_deepspeed_config_says_what_is_split_and_what_is_offloaded(tmp_path):
         ("num_processes: 1\nnum_machines: 2\n", "every machine needs at least one"),
     ],
 )
-def test_a_config_that_cannot_be_told_is_one_line(tmp_path, text, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_an_unknown_launch_config_is_one_line(tmp_path, text, message):
+    with pytest.raises(UserError, match=message) as caught:
         read_launch(written(tmp_path, text))
     assert "\n" not in str(caught.value)
 

@@ -22,9 +22,9 @@ def shown(lines, steps, terminal=False, time_limit=None):
     return console.file.getvalue()
 
 
-def lines_of(count, pace=2.0):
+def lines_of(count, seconds_per_step=2.0):
     return [
-        {"step": step, "seconds": pace * step, "reward": step / 10, "parse_rate": 0.5}
+        {"step": step, "seconds": seconds_per_step * step, "reward": step / 10, "parse_rate": 0.5}
         for step in range(1, count + 1)
     ]
 
@@ -35,7 +35,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_one_at_the_end():
     assert text[-1] == "a line that stays, longer than the terminal is wide"
 
 
-def test_a_line_holds_reward_pace_and_time_left(monkeypatch):
+def test_a_line_holds_reward_speed_and_time_left(monkeypatch):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     text = shown(lines_of(20), 50).splitlines()
     assert text[19] == "step 20/50 · reward 2.000 · parse rate 50% · 2.00 s/step · 1 min left"
@@ -47,7 +47,7 @@ def test_a_time_limit_bounds_the_time_left(monkeypatch):
     assert text[19].endswith("15 s left")
 
 
-def test_a_run_that_goes_on_tells_its_own_pace(monkeypatch):
+def test_a_resumed_run_reports_its_own_speed(monkeypatch):
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     text = shown(lines_of(20)[10:], 50).splitlines()
     assert "s a step" not in text[0]
@@ -60,7 +60,7 @@ def test_a_terminal_shows_one_live_line():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(12, "12 s"), (200, "3 min"), (3600, "1 h 0 min"), (7900, "2 h 12 min")]
+    ("seconds", "text"), [(12, "12 s"), (200, "3 min"), (3600, "1 h 0 min"), (7900, "2 h 12 min")]
 )
-def test_a_time_is_said_as_people_say_it(seconds, said):
-    assert duration(seconds) == said
+def test_a_duration_is_rounded_for_reading(seconds, text):
+    assert duration(seconds) == text

@@ -114,14 +114,14 @@ def test_bad_episodes_can_be_skipped(version, tmp_path, calibration):
         ("episode 3", ErrorCode.TOO_FEW_POINTS),
         ("episode 4", ErrorCode.BAD_VALUE),
     ]
-    told = [bad.detail for bad in report.skipped]
-    assert "position at frame 3 is [" in told[0]
-    assert "nan" in told[0]
-    assert "px of an image of 64x48 px" in told[1]
-    assert "check the frames and units in" in told[1]
-    assert "behind the camera" in told[2]
-    assert told[3] == "1 frame; a path needs at least 3"
-    assert "moves less than 1 px" in told[4]
+    details = [bad.detail for bad in report.skipped]
+    assert "position at frame 3 is [" in details[0]
+    assert "nan" in details[0]
+    assert "px of an image of 64x48 px" in details[1]
+    assert "check the frames and units in" in details[1]
+    assert "behind the camera" in details[2]
+    assert details[3] == "1 frame; a path needs at least 3"
+    assert "moves less than 1 px" in details[4]
     assert [sample.instruction for sample in open_dataset(tmp_path / "out").samples()] == [
         "take the cup"
     ]

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.evaluation.scenery import said
+from tests.evaluation.scenery import answer_text
 
 
 def completion(text, finish="stop", prompt_tokens=100, tokens=7, **message):
@@ -30,7 +30,7 @@ def own_answer(body):
     asked = json.dumps([body["messages"], body.get("seed")]).encode()
     x, y = (10 + byte % 200 for byte in hashlib.sha256(asked).digest()[:2])
     text = body["messages"][0]["content"][1]["text"]
-    return said(
+    return answer_text(
         [x, y, x + 300, y + 200]
         if "Box:" in text or "tightest box" in text
         else [[x, y], [x + 50, y], [x + 90, y + 70]]
@@ -40,7 +40,7 @@ def own_answer(body):
 def status(code, body="", **headers):
     """A behaviour: respond with this status."""
     text = body if isinstance(body, str) else json.dumps(body)
-    return lambda handler, request: handler.reply(code, text.encode(), headers)
+    return lambda handler, request: handler.respond(code, text.encode(), headers)
 
 
 def saying(body):
@@ -110,7 +110,7 @@ class ChatServer:
             def log_message(self, *_):
                 pass
 
-            def reply(self, code, content, headers=()):
+            def respond(self, code, content, headers=()):
                 self.send_response(code)
                 for name, value in dict(headers).items():
                     self.send_header(name.replace("_", "-"), str(value))
@@ -120,7 +120,7 @@ class ChatServer:
 
             def do_GET(self):
                 listed = {"data": [{"id": name} for name in outer.models]}
-                self.reply(200, json.dumps(listed).encode())
+                self.respond(200, json.dumps(listed).encode())
 
             def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -157,7 +157,7 @@ class ChatServer:
             if behave is not None:
                 behave(handler, request)
                 return
-            handler.reply(200, json.dumps(completion(own_answer(request))).encode())
+            handler.respond(200, json.dumps(completion(own_answer(request))).encode())
             with self._lock:
                 self.answered += 1
         finally:

@@ -26,7 +26,7 @@ def test_every_option_on_the_page_exists():
 
 def test_the_defaults_on_the_page_are_those_of_the_code():
     policy = RetryPolicy()
-    for said in (
+    for phrase in (
         f"`--retries` times ({policy.max_retries})",
         f"after {policy.initial_wait_s:g} s, 2 s, 4 s, ... up to {policy.max_wait_s:g} s",
         f"more than {policy.max_retry_after_s / 60:g} minutes",
@@ -35,7 +35,7 @@ def test_the_defaults_on_the_page_are_those_of_the_code():
         f"`--max-consecutive-failures` ({policy.max_consecutive_failures})",
         f"`--concurrency` ({CONCURRENCY})",
     ):
-        assert said in PAGE
+        assert phrase in PAGE
 
 
 def test_every_name_on_the_page_has_a_family():

@@ -91,13 +91,13 @@ def test_the_server_reports_token_counts_and_finish_reasons(folder, url):
     here = ModelPredictor(folder, device="cpu", dtype="float32", batch_size=1)
     found = {p.id: p for p in served(folder, url).predict(samples)}
     assert {p.id: p.tokens for p in here.predict(samples)} == {
-        id: said.tokens for id, said in found.items()
+        id: prediction.tokens for id, prediction in found.items()
     }
     usage = sum_usage(found.values())
     assert usage.uncounted == 0
     assert usage.finish == {"stop": 2}
     image_tokens = here.loaded.image_tokens(samples[0].image_size)
-    assert all(said.prompt_tokens > image_tokens for said in found.values())
+    assert all(prediction.prompt_tokens > image_tokens for prediction in found.values())
 
 
 def test_a_model_that_is_not_served_gives_one_clear_line(url):

@@ -53,7 +53,7 @@ def predictor(server, model="qwen3-vl-tiny", **settings):
 
 
 def answers(predictor, samples):
-    return {said.key: said for said in predictor.predict(samples)}
+    return {prediction.key: prediction for prediction in predictor.predict(samples)}
 
 
 def test_every_sample_is_one_request():
@@ -62,10 +62,11 @@ def test_every_sample_is_one_request():
         found = answers(predictor(server), samples)
     assert sorted(found) == sorted((each.id, 0) for each in samples)
     assert len(server.requests) == 16
-    assert all(said.frame == "qwen3_vl" for said in found.values())
-    assert {(said.tokens, said.prompt_tokens, said.finish) for said in found.values()} == {
-        (7, 100, "stop")
-    }
+    assert all(prediction.frame == "qwen3_vl" for prediction in found.values())
+    assert {
+        (prediction.tokens, prediction.prompt_tokens, prediction.finish)
+        for prediction in found.values()
+    } == {(7, 100, "stop")}
 
 
 def test_a_request_holds_the_image_the_prompt_and_the_decoding():
@@ -164,7 +165,7 @@ def test_a_response_without_completion_is_retried(behave):
     with serving(script={0: behave, 2: behave}) as server:
         found = answers(predictor(server, notice=notices.append), samples)
         assert len(server.requests) == 6
-    assert {key: said.text for key, said in found.items()} == {
+    assert {key: prediction.text for key, prediction in found.items()} == {
         (each.id, 0): own_answer(body) for each, body in by_sample(server, samples)
     }
     assert notices
@@ -244,8 +245,8 @@ def test_backoff_grows_and_differs_between_requests():
 )
 def test_an_unusual_completion_is_kept(body, text, finish):
     with serving(default=saying(body)) as server:
-        (said,) = predictor(server).predict(small_set()[:1])
-    assert (said.text, said.finish) == (text, finish)
+        (prediction,) = predictor(server).predict(small_set()[:1])
+    assert (prediction.text, prediction.finish) == (text, finish)
     assert len(server.requests) == 1
 
 
@@ -255,7 +256,11 @@ def test_a_filtered_request_gives_an_empty_completion():
     )
     with serving(script={0: behave}) as server:
         found = answers(predictor(server), small_set()[:3])
-    assert sorted(said.finish for said in found.values()) == ["content_filter", "stop", "stop"]
+    assert sorted(prediction.finish for prediction in found.values()) == [
+        "content_filter",
+        "stop",
+        "stop",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -495,11 +500,11 @@ def test_a_large_image_is_resized_before_it_is_sent(model, sent):
     large = replace(sample(Task.AFFORDANCE), image=png(640, 480), image_size=(640, 480))
     limit = {} if model is None else {"max_pixels": 48000}
     with serving() as server:
-        (said,) = predictor(server, model or "qwen2.5-vl", **limit).predict([large])
+        (prediction,) = predictor(server, model or "qwen2.5-vl", **limit).predict([large])
     url = server.requests[0]["messages"][0]["content"][0]["image_url"]["url"]
     with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as opened:
         assert opened.size == sent
-    frame = resolve_frame(said.frame, (640, 480))
+    frame = resolve_frame(prediction.frame, (640, 480))
     corner = frame.decode([frame.limits]).tolist()[0]
     assert corner == pytest.approx([640, 480])
     if model == "qwen2.5-vl":
@@ -516,7 +521,7 @@ def test_missing_and_damaged_images_are_named_and_the_others_completed():
     got = []
     with serving() as server, pytest.raises(UserError, match="2 requests failed"):
         got.extend(predictor(server).predict([*bad, *good]))
-    assert {said.id for said in got} == {each.id for each in good}
+    assert {prediction.id for prediction in got} == {each.id for each in good}
     with serving() as server:
         with pytest.raises(UserError, match=r"sample without: .* it has no image; import"):
             answers(predictor(server), bad[:1])
