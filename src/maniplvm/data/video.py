@@ -29,10 +29,9 @@ def read_frame(path: Path, seconds: float = 0.0) -> EncodedImage:
         The frame as PNG, which adds no loss.
 
     Raises:
-        RecordError: the file does not exist, holds no video, is damaged or truncated before that
-            frame, has a codec that cannot be decoded, has more than `MAX_PIXELS`, or has no frame
-            within half a frame of that time.
-        UserError: PyAV is not installed.
+        RecordError: the file does not exist, holds no video, or is damaged or truncated before that
+            frame. The same error reports a codec that cannot be decoded, more than `MAX_PIXELS`,
+            and a time without a frame within half a frame.
     """
     av = optional.av()
     if not path.is_file():

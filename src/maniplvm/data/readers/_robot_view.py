@@ -71,8 +71,8 @@ def select_view(features: RobotFeatures, calibration: Path | None, camera: str |
         camera: A camera's key or the end of its key, or None.
 
     Raises:
-        UserError: there is no calibration (the message lists the cameras and the states of the data
-            set), or it names a camera, a state or numbers that the data set does not have.
+        UserError: there is no calibration, or it names a camera, a state or numbers that the data
+            set does not have. The message lists the cameras and states of the data set.
     """
     if calibration is None:
         raise UserError(_missing_calibration(features))

@@ -25,8 +25,8 @@ _TOLERANCE = 1e-9
 class NearestInstructionBaseline(FittedBaseline):
     """The target of the sample in a split whose instruction is nearest.
 
-    Instructions are bags of lower-case words, weighted by TF-IDF over the distinct instructions
-    of the task (idf `ln((1 + N) / (1 + df)) + 1`), and compared by cosine similarity. Targets are
+    Instructions are bags of lower-case words with TF-IDF weights over the distinct instructions of
+    the task (idf `ln((1 + N) / (1 + df)) + 1`). Nearest means the cosine similarity. Targets are
     transferred as fractions of the image's sides. If several samples are equally near, such as
     views with the same instruction, the answer is `best_answer` of all of them. An instruction
     without any known word is equally near to all.
