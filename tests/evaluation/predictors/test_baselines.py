@@ -138,7 +138,9 @@ def test_the_answer_is_that_of_the_nearest_instruction(instructed):
 def test_the_nearest_instruction_is_of_the_same_task_and_a_share_of_the_image(instructed):
     large = replace(asked("close the red door")[0], image_size=(640, 480), image=png(640, 480))
     path = sample(Task.TRAJECTORY)
-    predicted_box, predicted_trace = answers(NearestInstructionBaseline(instructed, "train"), [large, path])
+    predicted_box, predicted_trace = answers(
+        NearestInstructionBaseline(instructed, "train"), [large, path]
+    )
     np.testing.assert_allclose(predicted_box, [200, 200, 300, 300], atol=1)
     np.testing.assert_allclose(predicted_trace, [[8, 8], [16, 8], [16, 16]], atol=0.1)
 

@@ -175,6 +175,20 @@ def test_a_curve_of_one_step_and_a_flat_one_can_be_drawn(tmp_path):
             assert 0 <= y <= 200
 
 
+def test_a_metric_that_varies_by_rounding_only_has_different_tick_labels(tmp_path):
+    run = write_run(tmp_path / "run")
+    values = (0.20000000298, 0.2, 0.20000001)
+    lines = [f'{{"step": {step}, "reward": {value}}}\n' for step, value in enumerate(values, 1)]
+    (run / "log.jsonl").write_text("".join(lines))
+    (curve,), _ = learning_curves([read_run(run)])
+    labels = [
+        text.text for text in parsed(curve.chart).iter("text") if text.text != "training step"
+    ]
+    values_up = [label for label in labels if "." in label]
+    assert values_up == list(dict.fromkeys(values_up))
+    assert "0.2" in labels
+
+
 def test_texts_and_attributes_are_escaped():
     made = tag("p", '<b> & "', title='"><script>', class_="x", data_y=1.50)
     assert made == (

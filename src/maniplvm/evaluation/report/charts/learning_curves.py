@@ -20,6 +20,8 @@ from maniplvm.geometry.arrays import FloatArray
 
 _SMOOTHING = 0.12
 _MAX_POINTS = 240
+_ROUNDING = 1e-5
+"""Relative range below which logged values count as constant: the rounding of float32 sums."""
 
 _DESCRIPTIONS = {
     "reward": "mean sum of all terms",
@@ -32,6 +34,8 @@ _DESCRIPTIONS = {
     "group_reward_std": "standard deviation of the reward within a group",
     "entropy": "mean entropy of the policy per token",
     "kl": "KL divergence from the reference policy",
+    "clip_ratio/region_mean": "probability ratios that GRPO clips",
+    "step_time": "duration of a training step [s]",
     "loss": "training loss",
     "grad_norm": "norm of the gradient",
     "learning_rate": "learning rate of the optimizer",
@@ -122,6 +126,6 @@ def _smoothed(values: FloatArray) -> FloatArray:
 def _range(values: FloatArray) -> tuple[float, float]:
     """Axis limits without outliers, with a positive width for constant values."""
     low, high = (float(edge) for edge in np.quantile(values, [0.005, 0.995]))
-    if high - low < 1e-9 * max(1.0, abs(high)):
+    if high - low < _ROUNDING * max(1.0, abs(high)):
         return min(0.0, low), high if high > 0 else low + 1.0
     return low, high

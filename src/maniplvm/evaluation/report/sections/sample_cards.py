@@ -128,7 +128,7 @@ def _difference(pair: SamplePair) -> str:
     if metric is None or pair.before is None or metric.key not in pair.before.measures:
         return ""
     difference = pair.after.measures[metric.key] - pair.before.measures[metric.key]
-    return f"{metric.short_name} {metric.format_difference(difference)}"
+    return f"change of {metric.short_name}: {metric.format_difference(difference)}"
 
 
 def _view(model: str, record: ScoredSample, image: str, target: Target) -> AnswerView:
