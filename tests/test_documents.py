@@ -16,7 +16,12 @@ from maniplvm.rewards import PRESETS
 from maniplvm.rewards.presets import TERMS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 PAGES += sorted((ROOT / "datasets").rglob("*.md")) + sorted((ROOT / "src").rglob("*.md"))
 EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -52,6 +57,32 @@ def test_every_number_listed_in_numbers_yaml_is_the_measured_one():
     for page, quotes in listed.items():
         text = (ROOT / page).read_text(encoding="utf-8")
         assert refreshed(page, text, quotes, value) == (text, quotes)
+
+
+CODE_AND_TABLES = re.compile(r"```.*?```|<!-- begin.*?<!-- end -->|^---$.*?^---$", re.S | re.M)
+TABLE_OR_HEADING = re.compile(r"^(\||#|!\[|    ).*$", re.M)
+PARAGRAPH = re.compile(r"\n\s*\n|^\s*(?:[-*]|\d+\.) ", re.M)
+SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`*\[(\d])")
+
+
+def long_sentences(text, limit=30):
+    """Sentences of the running text with more words than the limit."""
+    prose = TABLE_OR_HEADING.sub("\n", CODE_AND_TABLES.sub("\n\n", text))
+    sentences = [
+        s for part in PARAGRAPH.split(prose) for s in SENTENCE.split(" ".join(part.split()))
+    ]
+    return [sentence for sentence in sentences if len(sentence.split()) > limit]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_no_sentence_has_more_than_30_words(page):
+    assert long_sentences(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_long_sentence_is_found_and_tables_are_not_sentences():
+    long = " ".join(["word"] * 31) + "."
+    assert long_sentences(f"Short.\n\n- {long}\n- Short.") == [long]
+    assert long_sentences(f"| {long} |\n\n```\n{long}\n```\n\n{' '.join(['word'] * 30)}.") == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
