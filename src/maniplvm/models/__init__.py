@@ -5,7 +5,7 @@ from maniplvm.models.generation import Completion, Decoding, generate
 from maniplvm.models.interface import LoadedModel, ModelInterface
 from maniplvm.models.loading import build_meta_model, load_interface, load_model
 from maniplvm.models.lora import LoraSettings
-from maniplvm.models.parameters import ParameterCount, count_parameters
+from maniplvm.models.parameters import ParameterCount, count_parameters, find_non_finite
 from maniplvm.models.prompt_encoding import (
     ImageTextPrompt,
     build_inputs,
@@ -33,6 +33,7 @@ __all__ = [
     "chat_messages",
     "count_parameters",
     "encode_batch",
+    "find_non_finite",
     "generate",
     "interpolate_weights",
     "load_interface",

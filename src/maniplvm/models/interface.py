@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maniplvm.errors import UserError
 from maniplvm.geometry import Frame, FrameSpec
 from maniplvm.models.checkpoint import quiet_unless_terminal
 from maniplvm.models.families import Family
-from maniplvm.models.parameters import ParameterCount, base_model, count_parameters
+from maniplvm.models.parameters import (
+    ParameterCount,
+    base_model,
+    count_parameters,
+    find_non_finite,
+)
 from maniplvm.models.processor import count_image_tokens
 from maniplvm.tasks import PromptStyle
 
@@ -89,7 +95,12 @@ class LoadedModel(ModelInterface):
         """Write a checkpoint that `load_model` and plain transformers can load.
 
         A model with adapters writes only them (`load_model(base, adapter=folder)`).
+
+        Raises:
+            UserError: a weight is NaN or infinite; nothing is written.
         """
+        if (name := find_non_finite(self.model)) is not None:
+            raise UserError(f"{folder}: not written, because the weight {name} is not finite")
         with quiet_unless_terminal():
             self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)

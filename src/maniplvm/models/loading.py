@@ -17,7 +17,7 @@ from maniplvm.models.checkpoint import (
 from maniplvm.models.families import CONFIG_KEY, resolve_family
 from maniplvm.models.interface import LoadedModel, ModelInterface
 from maniplvm.models.lora import LoraSettings, add_lora, merge_adapter
-from maniplvm.models.parameters import freeze_vision_tower
+from maniplvm.models.parameters import find_non_finite, freeze_vision_tower
 from maniplvm.models.processor import frame_spec, has_processor, load_processor
 from maniplvm.models.vision_attention import batch_equal_images
 from maniplvm.optional import safetensors, torch, transformers
@@ -93,8 +93,8 @@ def load_model(
         trust_remote_code: As in `load_interface`.
 
     Raises:
-        UserError: as `load_interface`; also weights that are missing, damaged, or not in
-            safetensors, and settings that contradict each other or do not fit this machine.
+        UserError: as `load_interface`; also weights that are missing, damaged, not finite or not
+            in safetensors, and settings that contradict each other or do not fit this machine.
     """
     if lora is not None and lora.vision and freeze_vision:
         raise UserError("lora: vision adapters contradict a frozen vision tower; choose one")
@@ -111,9 +111,14 @@ def load_model(
         setattr(model.config, CONFIG_KEY, family)
     if adapter_folder is not None:
         model = merge_adapter(model, adapter_folder)
-    model = _with_frozen_parts(model, lora, freeze_vision)
+    model = _with_frozen_parts(model, lora, freeze_vision).to(target)
+    if (name := find_non_finite(model)) is not None:
+        raise UserError(
+            f"{source}: the weight {name} is not finite; its training failed or the file is "
+            "damaged; use an earlier checkpoint"
+        )
     batch_equal_images(model)
-    return LoadedModel(**interface, model=model.to(target).eval())
+    return LoadedModel(**interface, model=model.eval())
 
 
 def build_meta_model(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maniplvm.errors import UserError
+from maniplvm.optional import torch
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,26 @@ def freeze_vision_tower(model: Any) -> None:
         UserError: the model has no separate vision tower.
     """
     vision_tower(model).requires_grad_(False)
+
+
+def find_non_finite(model: Any, *, trainable_only: bool = False) -> str | None:
+    """The name of the first parameter that holds NaN or infinity; None if there is none.
+
+    Args:
+        model: A model of PyTorch. Of sharded parameters, the part of this process is checked.
+        trainable_only: Whether only parameters that a trainer updates are checked.
+    """
+    library = torch()
+    parameters = [
+        (name, getattr(value, "to_local", lambda value=value: value)())
+        for name, value in model.named_parameters()
+        if value.requires_grad or not trainable_only
+    ]
+    if not parameters:
+        return None
+    with library.no_grad():
+        finite = library.stack([value.isfinite().all().to("cpu") for _, value in parameters])
+    return None if bool(finite.all()) else parameters[int(finite.int().argmin())][0]
 
 
 def _elements(parameters: list[Any]) -> int:

@@ -112,6 +112,8 @@ def _interpolated(
                     f"{tuple(other.shape)}; interpolate two checkpoints of one model"
                 )
             value = other.float() + alpha * (own.float() - other.float())
+            if not bool(value.isfinite().all()):
+                raise UserError(f"{trained}: weight {name} is not finite, here or in {base.name}")
             yield name, value.to(own.dtype) if own.is_floating_point() else own
 
 

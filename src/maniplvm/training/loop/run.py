@@ -143,7 +143,13 @@ class _Run:
         checkpoint = None if self._checkpoint is None else str(self._checkpoint.folder)
         with progress:
             self._clock.start()
-            setup.trainer.train(resume_from_checkpoint=checkpoint)
+            try:
+                setup.trainer.train(resume_from_checkpoint=checkpoint)
+            except UserError as error:
+                if self._is_main:
+                    self._facts["error"] = str(error)
+                    self._write_record(setup.trainer.state.global_step, log)
+                raise
         steps = setup.trainer.state.global_step
         self._facts |= _shared_prefix_facts(setup.trainer)
         saved = save_trained(setup.trainer, loaded, folder, is_sharded())
@@ -182,6 +188,7 @@ class _Run:
 
     def _callbacks(self, setup: TrainerSetup, log: LogCallback, schedule: Schedule) -> list[Any]:
         from maniplvm.training.loop.callbacks import CheckpointCallback, TimeLimitCallback
+        from maniplvm.training.loop.finite import FiniteCheck
         from maniplvm.training.loop.sample_logger import SampleLogger
 
         config, monitor = self._config, self._recipe.monitor
@@ -192,9 +199,10 @@ class _Run:
             self._write_record(step, log)
 
         callbacks: list[Any] = [
+            FiniteCheck(setup.trainer, self._folder),
             CheckpointCallback(
                 every, boundary, config.save_total_limit, self._clock, write_record_at
-            )
+            ),
         ]
         if self._logs_samples():
 

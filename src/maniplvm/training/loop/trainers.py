@@ -18,6 +18,7 @@ from maniplvm.training.config.recipe import JOINT, Recipe
 from maniplvm.training.config.trainer_settings import Schedule
 from maniplvm.training.data.pool import SamplePool
 from maniplvm.training.data.rows import PromptRows, prompt_dataset, recipe_prompts
+from maniplvm.training.loop.finite import FiniteLoss
 from maniplvm.training.rewards.physics import PhysicsReward
 from maniplvm.training.rewards.reward_function import RewardFunction, ScoredBatch
 
@@ -196,7 +197,7 @@ class _GroupRewardStd:
         return rewards
 
 
-class QuietSFTTrainer(_Quiet, SFTTrainer):
+class QuietSFTTrainer(_Quiet, FiniteLoss, SFTTrainer):
     """`trl.SFTTrainer` for our runs."""
 
 
@@ -206,4 +207,4 @@ def grpo_trainer_class(base: type[GRPOTrainer]) -> type[GRPOTrainer]:
     Args:
         base: The class to extend.
     """
-    return type("QuietGRPOTrainer", (_Quiet, _GroupRewardStd, base), {})
+    return type("QuietGRPOTrainer", (_Quiet, FiniteLoss, _GroupRewardStd, base), {})
