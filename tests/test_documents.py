@@ -62,7 +62,7 @@ def test_every_number_listed_in_numbers_yaml_is_the_measured_one():
 CODE_AND_TABLES = re.compile(r"```.*?```|<!-- begin.*?<!-- end -->|^---$.*?^---$", re.S | re.M)
 TABLE_OR_HEADING = re.compile(r"^(\||#|!\[|    ).*$", re.M)
 PARAGRAPH = re.compile(r"\n\s*\n|^\s*(?:[-*]|\d+\.) ", re.M)
-SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`*\[(\d])")
+SENTENCE = re.compile(r"(?<=[.!?:])[*_)]*\s+(?=[A-Z`*\[(\d])")
 
 
 def long_sentences(text, limit=30):
