@@ -31,7 +31,7 @@ FLOORS = {
 MAY_IMPORT = {
     "rewards": {"errors", "config", "geometry", "tasks"},
     "data": {"errors", "files", "optional", "config", "geometry", "tasks"},
-    "models": {"errors", "files", "optional", "config", "geometry", "tasks"},
+    "models": {"errors", "files", "optional", "config", "geometry", "tasks", "data"},
     "embedded": {"errors", "files", "optional", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
     "engines/lmms_eval": {"errors", "geometry", "tasks", "rewards", "data", "evaluation"},

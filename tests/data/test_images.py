@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from maniplvm.data import images
 from maniplvm.data.images import check_image, decode, read_image, resolve_image
 from maniplvm.data.record_errors import ErrorCode, RecordError
 from tests.data.conftest import encoded
@@ -70,15 +71,88 @@ def test_an_upright_orientation_changes_nothing():
     assert check_image(turned("JPEG", orientation=1), "p").data == turned("JPEG", orientation=1)
 
 
-def test_transparent_images_decode_to_their_colours():
+def saved(image, form="PNG", **options):
     buffer = io.BytesIO()
-    Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(buffer, "PNG")
-    assert decode(buffer.getvalue()).getpixel((0, 0)) == (10, 20, 30)
-    paletted = Image.new("P", (4, 4), 1)
-    paletted.putpalette([0, 0, 0, 9, 8, 7])
-    buffer = io.BytesIO()
-    paletted.save(buffer, "PNG", transparency=b"\xff\x00")
-    assert decode(buffer.getvalue()).getpixel((0, 0)) == (9, 8, 7)
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def paletted(transparency=None):
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 9, 8, 7])
+    return saved(image, **({} if transparency is None else {"transparency": transparency}))
+
+
+GREY_16 = Image.fromarray(np.full((4, 4), 0x8040, dtype=np.uint16))
+RED_CMYK = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
+MODES = {
+    "1": (saved(Image.new("1", (4, 4), 1)), (255, 255, 255)),
+    "L": (saved(Image.new("L", (4, 4), 77)), (77, 77, 77)),
+    "L with a transparent grey": (saved(Image.new("L", (4, 4), 77), transparency=77), (255,) * 3),
+    "LA": (saved(Image.new("LA", (4, 4), (0, 51))), (204, 204, 204)),
+    "P": (paletted(), (9, 8, 7)),
+    "P with a transparent colour": (paletted(b"\xff\x00"), (255, 255, 255)),
+    "P with transparency of another colour": (paletted(b"\x00\xff"), (9, 8, 7)),
+    "RGB": (saved(Image.new("RGB", (4, 4), (1, 2, 3))), (1, 2, 3)),
+    "RGB with a transparent colour": (
+        saved(Image.new("RGB", (4, 4), (1, 2, 3)), transparency=(1, 2, 3)),
+        (255, 255, 255),
+    ),
+    "RGBA, transparent": (saved(Image.new("RGBA", (4, 4), (10, 20, 30, 0))), (255, 255, 255)),
+    "RGBA, opaque": (saved(Image.new("RGBA", (4, 4), (10, 20, 30, 255))), (10, 20, 30)),
+    "RGBA of WebP": (
+        saved(Image.new("RGBA", (4, 4), (10, 20, 30, 0)), "WEBP", lossless=True),
+        (255, 255, 255),
+    ),
+    "16-bit grey": (saved(GREY_16), (128, 128, 128)),
+    "16-bit grey, black": (saved(Image.new("I;16", (4, 4), 0)), (0, 0, 0)),
+    "16-bit grey, white": (saved(Image.new("I;16", (4, 4), 65535)), (255, 255, 255)),
+    "16-bit grey, dark": (saved(Image.new("I;16", (4, 4), 300)), (1, 1, 1)),
+    "CMYK": (saved(RED_CMYK, "JPEG", quality=95), (254, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_colour_mode_decodes_to_the_right_rgb(mode):
+    data, expected = MODES[mode]
+    assert decode(data).mode == "RGB"
+    assert np.abs(np.array(decode(data).getpixel((1, 1))) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_checked_image_has_the_same_pixels_for_every_reader(mode):
+    data, _ = MODES[mode]
+    checked = check_image(data, "p").data
+    with Image.open(io.BytesIO(checked)) as image:
+        assert image.mode in ("1", "L", "P", "RGB")
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(pixels - np.asarray(decode(data)).astype(int)).max() <= 1
+    if mode in ("1", "L", "P", "RGB"):
+        assert checked == data
+
+
+def test_a_turned_transparent_image_is_turned_and_composited():
+    checked = check_image(turned("PNG", mode="RGBA"), "p")
+    assert checked.size == (20, 40)
+    assert decode(checked.data).getpixel((10, 5)) == (0, 0, 0)
+    assert decode(checked.data).getpixel((10, 35)) == (255, 255, 255)
+    np.testing.assert_array_equal(
+        np.asarray(decode(turned("PNG", mode="RGBA"))), np.asarray(decode(checked.data))
+    )
+
+
+def test_grey_of_more_than_16_bits_is_an_error(monkeypatch):
+    wide = Image.fromarray(np.full((4, 4), 70_000, dtype=np.int32))
+    monkeypatch.setattr(images, "_load", lambda data, source: (wide, True))
+    with pytest.raises(RecordError, match="p has 32-bit grey values; convert it to 8-bit RGB"):
+        decode(b"", "p")
+
+
+@pytest.mark.parametrize("mode", ["F", "HSV", "LAB"])
+def test_another_colour_mode_is_an_error_that_names_it(monkeypatch, mode):
+    monkeypatch.setattr(images, "_load", lambda data, source: (Image.new(mode, (4, 4)), True))
+    with pytest.raises(RecordError, match=f"p has the colour mode {mode}; convert it to 8-bit RGB"):
+        decode(b"", "p")
 
 
 @pytest.mark.parametrize(
@@ -103,15 +177,33 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
 def test_a_truncated_image_is_unreadable(form, share):
     data = encoded((70, 50), form)
-    with pytest.raises(RecordError, match="p is damaged or not one of PNG, JPEG, WEBP") as caught:
+    with pytest.raises(RecordError, match=r"p is (empty|damaged or not one of)") as caught:
         check_image(data[: int(share * len(data))], "p")
     assert caught.value.code is ErrorCode.UNREADABLE_IMAGE
 
 
-@pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF"])
-def test_other_formats_are_refused(form):
-    with pytest.raises(RecordError, match="not one of PNG, JPEG, WEBP"):
-        check_image(encoded((8, 8), form), "p")
+@pytest.mark.parametrize(
+    ("data", "description"),
+    [
+        (encoded((8, 8), "BMP"), "a BMP file; convert it to one of PNG, JPEG, WEBP"),
+        (encoded((8, 8), "GIF"), "a GIF file; convert it"),
+        (encoded((8, 8), "TIFF"), "a TIFF file; convert it"),
+        (b"MM\0*" + b"\0" * 20, "a TIFF file; convert it"),
+        (b"\0\0\0\x20ftypavif" + b"\0" * 20, "an AVIF file; convert it"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 20, "a HEIC file; convert it"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL file; convert it"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 file; convert it"),
+        (b"%PDF-1.7", "a PDF file; convert it"),
+        (b"<svg xmlns='...'>", "an SVG or XML file; convert it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, .* `git lfs pull`"),
+        (b"\n<!DOCTYPE html><html>", "an HTML page, .* download the file itself"),
+        (b"", "empty; download it again"),
+        (b"some text", "damaged or not one of PNG, JPEG, WEBP; download it again"),
+    ],
+)
+def test_another_kind_of_file_is_named_with_what_to_do(data, description):
+    with pytest.raises(RecordError, match=f"^p is {description}"):
+        check_image(data, "p")
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,5 +1,6 @@
 """Region targets: from records, in a stored data set, and drawn on images."""
 
+import io
 import json
 import math
 
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from maniplvm.data import (
     PREDICTION_STYLE,
@@ -22,7 +23,7 @@ from maniplvm.data import (
     open_dataset,
     write_dataset,
 )
-from maniplvm.data.masks import decode_mask, encode_mask
+from maniplvm.data.masks import decode_mask, encode_mask, read_mask
 from maniplvm.data.readers import jsonl
 from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.data.schema import ADDED_COLUMNS
@@ -113,6 +114,40 @@ def test_pixels_that_are_not_black_are_set_in_masks_of_every_image_mode(tmp_path
     image = image.convert("I").convert("I;16") if mode == "I;16" else image.convert(mode)
     image.save(tmp_path / "mask.png")
     assert (decode_mask((tmp_path / "mask.png").read_bytes()) == MASK).all()
+
+
+@pytest.mark.parametrize("quality", [75, 90, 95])
+def test_a_jpeg_mask_has_the_area_of_its_region(quality):
+    region = Image.new("L", (320, 240))
+    ImageDraw.Draw(region).ellipse((100, 80, 180, 150), fill=255)
+    buffer = io.BytesIO()
+    region.save(buffer, "JPEG", quality=quality)
+    decoded, exact = decode_mask(buffer.getvalue()), np.asarray(region) > 0
+    assert (decoded != exact).mean() < 1e-4
+    with Image.open(io.BytesIO(buffer.getvalue())) as image:
+        weights = np.asarray(image).sum() / 255
+    assert decoded.sum() == pytest.approx(weights, rel=0.002)
+
+
+def test_a_label_of_one_is_set_in_a_mask_without_lossy_compression():
+    buffer = io.BytesIO()
+    Image.fromarray(MASK.astype(np.uint8)).save(buffer, "PNG")
+    assert (decode_mask(buffer.getvalue()) == MASK).all()
+
+
+def test_a_mask_is_turned_by_its_exif_orientation():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(MASK).save(buffer, "PNG", exif=exif)
+    assert (decode_mask(buffer.getvalue()) == np.rot90(MASK, -1)).all()
+
+
+def test_transparent_pixels_of_a_mask_are_not_set(tmp_path):
+    rgba = np.zeros((*MASK.shape, 4), dtype=np.uint8)
+    rgba[..., :3], rgba[..., 3] = 255, 255 * MASK
+    Image.fromarray(rgba).save(tmp_path / "mask.png")
+    assert (read_mask(tmp_path, "mask.png") == MASK).all()
 
 
 def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
+from maniplvm.data.images import decode
+from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.models.interface import LoadedModel, ModelInterface
 
@@ -99,7 +100,6 @@ def decode_image(data: bytes, number: int) -> Image.Image:
         UserError: the image cannot be read.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"prompt {number}: its image cannot be read ({error})") from error
+        return decode(data)
+    except RecordError as error:
+        raise UserError(f"prompt {number}: {error.detail}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
+from maniplvm.data.images import decode
 from maniplvm.embedded.pretraining.text_augmentation import augment_text
 from maniplvm.errors import UserError
 from maniplvm.geometry.arrays import FloatArray
@@ -171,8 +171,7 @@ def _augmented_image(
     example: Example, side: int, rng: Rng
 ) -> tuple[NDArray[np.uint8], VisibleTargets]:
     """The image of an example, randomly cropped and recoloured, with its targets."""
-    with Image.open(io.BytesIO(example.image)) as image:
-        image = image.convert("RGB")
+    image = decode(example.image)
     corner, fraction = _crop(np.vstack([example.box.reshape(2, 2), example.trace]), rng)
     size = np.array(image.size)
     area = (*(corner * size), *((corner + fraction) * size))

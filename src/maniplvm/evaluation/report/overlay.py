@@ -12,10 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from maniplvm.data import PREDICTION_STYLE, TARGET_STYLE, Dataset, Style, zoom_region
 from maniplvm.data.drawing.primitives import arrow_head
+from maniplvm.data.images import decode
+from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.charts.chart import svg_points
@@ -90,12 +92,9 @@ class PageImages:
             grey = tag("rect", width=1, height=1, fill="#888")
             return tag("symbol", grey, id=name, viewBox="0 0 1 1", preserveAspectRatio="none")
         try:
-            with Image.open(io.BytesIO(encoded)) as opened:
-                image = opened.convert("RGB")
-        except (OSError, UnidentifiedImageError) as error:
-            raise UserError(
-                f"{self.dataset.folder}: the image of sample {sample_id} cannot be read ({error})"
-            ) from error
+            image = decode(encoded, f"the image of sample {sample_id}")
+        except RecordError as error:
+            raise UserError(f"{self.dataset.folder}: {error.detail}") from error
         data, (width, height) = _encode_small(image)
         address = "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
         element = tag("image", href=address, width=width, height=height)

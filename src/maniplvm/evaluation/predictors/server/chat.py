@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from maniplvm.data.images import decode
+from maniplvm.data.images import check_image, decode
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.local import declared_frame
@@ -181,8 +181,9 @@ def _data_url(data: bytes, size: Size, sent: Size, where: str) -> str:
             f"{size[0]}x{size[1]}; import the data again"
         )
     if sent == size:
-        with Image.open(io.BytesIO(data)) as opened:
-            media_type = Image.MIME[str(opened.format)]
+        checked = check_image(data, f"the image of {where}").data
+        with Image.open(io.BytesIO(checked)) as opened:
+            data, media_type = checked, Image.MIME[str(opened.format)]
     else:
         buffer = io.BytesIO()
         image.resize(sent, Image.Resampling.BICUBIC).save(buffer, "PNG")
