@@ -112,9 +112,9 @@ def test_the_control_gets_the_same_start_seed_and_time(tmp_path):
         tmp_path, seed=4, model="mine", control="sft.yaml", control_minutes=2.5
     )
     (sft,) = (stage for stage in stages if stage.name == "sft")
-    blends = [stage.arguments for stage in stages if stage.name.startswith("blend-")]
-    assert [words[:2] for words in blends] == [("interpolate", "mine")] * 2
-    assert len({words[words.index("--alpha") + 1] for words in blends}) == 1
+    interpolations = [stage.arguments for stage in stages if stage.name.startswith("interpolate-")]
+    assert [words[:2] for words in interpolations] == [("interpolate", "mine")] * 2
+    assert len({words[words.index("--alpha") + 1] for words in interpolations}) == 1
     assert {"seed=4", "model.source=mine", "time_limit_minutes=2.50"} <= set(sft.arguments)
     assert stages[-1].name == "report-with-control"
     assert len({stage.name for stage in stages}) == len(stages)

@@ -62,15 +62,15 @@ def test_a_folder_of_another_experiment_is_refused(tmp_path):
         run_stages([other], tmp_path, lambda stage: None)
 
 
-def test_a_stage_recorded_under_the_old_name_of_its_command_is_not_run_again(tmp_path):
+def test_a_finished_stage_with_the_old_name_of_its_command_is_not_rerun(tmp_path):
     record = {"seconds": 1.0, "peak_rss_mb": 1.0, "finished": True}
     old = "maniplvm blend embedded 'runs/a b' --share 0.75 --out out"
     (tmp_path / "stages.json").write_text(json.dumps({"blend": {"command": old, **record}}))
     words = ("interpolate", "embedded", "runs/a b", "--alpha", "0.75", "--out", "out")
     announced = []
-    run_stages([Stage("blend", words, "interpolate")], tmp_path, announced.append)
+    run_stages([Stage("interpolate", words, "interpolate")], tmp_path, announced.append)
     assert announced == []
-    other = Stage("blend", (*words[:4], "0.5", *words[5:]), "interpolate")
+    other = Stage("interpolate", (*words[:4], "0.5", *words[5:]), "interpolate")
     with pytest.raises(UserError, match="holds another experiment"):
         run_stages([other], tmp_path, announced.append)
 

@@ -1,11 +1,14 @@
 """Experiments: chains of `maniplvm` commands, and grids of training runs."""
 
+from maniplvm.experiments.grids.arm import Arm, Budget
 from maniplvm.experiments.grids.costs import RunStatus, forecast
-from maniplvm.experiments.grids.grid import Arm, Budget, Costs, Grid, Measuring, read_grid
+from maniplvm.experiments.grids.grid import Costs, EvaluationSettings, Grid
+from maniplvm.experiments.grids.grid_file import read_grid
 from maniplvm.experiments.grids.kept_results import check_results
 from maniplvm.experiments.grids.results import write_evidence
 from maniplvm.experiments.grids.runner import default_jobs, run_grid
-from maniplvm.experiments.grids.stages import Run, runs_of, stages_of
+from maniplvm.experiments.grids.runs import Run, runs_of
+from maniplvm.experiments.grids.stages import stages_of
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.quickstart import (
     EVALUATED,
@@ -22,9 +25,9 @@ __all__ = [
     "Arm",
     "Budget",
     "Costs",
+    "EvaluationSettings",
     "Folders",
     "Grid",
-    "Measuring",
     "Run",
     "RunStatus",
     "Stage",

@@ -144,7 +144,7 @@ def headline_figures(root: Path, after: str = "after") -> dict[str, dict[str, Di
 def _interpolated(at: Folders, name: str, start: str) -> Stage:
     trained, out = str(at.run(name) / "model"), str(at.model(name))
     return Stage(
-        f"blend-{name}",
+        f"interpolate-{name}",
         ("interpolate", start, trained, "--alpha", ALPHA, "--out", out),
         "interpolate the weights with the start, against forgetting",
     )

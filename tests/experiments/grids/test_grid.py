@@ -7,7 +7,8 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.experiments import read_grid, runs_of, stages_of
-from maniplvm.experiments.grids.stages import needed_runs, samples_a_step, stage_names
+from maniplvm.experiments.grids.runs import needed_runs
+from maniplvm.experiments.grids.stages import samples_a_step, stage_names
 
 ROOT = Path(__file__).parents[3]
 GRPO, SFT = ROOT / "recipes/grpo/embedded.yaml", ROOT / "recipes/sft/embedded.yaml"
@@ -24,7 +25,7 @@ arms:
     method: grpo
     recipe: {GRPO}
     fractions: [1, 0.5]
-    blend: 0.75
+    alpha: 0.75
     set: {{trainer.max_steps: 7, rewards.preset: paper}}
   chained: {{like: grpo, fraction: 1, start: sft, set: {{trainer.max_steps: 3}}}}
   sft: {{method: sft, recipe: {SFT}, tier: other, budget: {{minutes: 2}}}}
@@ -75,7 +76,7 @@ def test_fractions_become_arms_and_like_inherits(grid):
         "matched",
         "seen",
     ]
-    assert (arms["grpo-50"].fraction, arms["grpo-50"].blend) == (0.5, 0.75)
+    assert (arms["grpo-50"].fraction, arms["grpo-50"].alpha) == (0.5, 0.75)
     assert arms["chained"].set == {"trainer.max_steps": 3, "rewards.preset": "paper"}
     assert arms["matched"].tier == "other"
 
@@ -85,13 +86,13 @@ def test_the_commands_of_a_run_in_order(grid, tmp_path):
     (run,) = [r for r in runs_of(own, tmp_path / "w") if r.name == "grpo-50 seed 4"]
     stages = stages_of(own, tmp_path / "w", run)
     assert [stage.name for stage in stages] == stage_names(own, run)
-    train, blend, greedy, sampled, page = stages
+    train, interpolate, greedy, sampled, page = stages
     assert train.arguments[:3] == ("train", "grpo", str(GRPO))
     assert {"seed=4", "data.fraction=0.5", "model.source=embedded", "trainer.max_steps=7"} <= set(
         set_of(train)
     )
-    assert blend.arguments[:3] == ("interpolate", "embedded", str(run.training.model))
-    assert greedy.arguments[1] == blend.arguments[-1] == str(run.result)
+    assert interpolate.arguments[:3] == ("interpolate", "embedded", str(run.training.model))
+    assert greedy.arguments[1] == interpolate.arguments[-1] == str(run.result)
     assert sampled.arguments[-3:-2] == ("4",)
     assert str(run.greedy) in page.arguments
 
@@ -105,9 +106,9 @@ def test_runs_stand_behind_what_they_need(grid, tmp_path):
     (chained,) = [run for run in runs_of(own, tmp_path) if run.name == "chained seed 3"]
     assert {run.name for run in needed_runs(own, tmp_path, chained)} == {"base", "sft seed 3"}
     source = str(tmp_path / "sft" / "seed-3" / "run" / "model")
-    train, blend, *_ = stages_of(own, tmp_path, chained)
+    train, interpolate, *_ = stages_of(own, tmp_path, chained)
     assert f"model.source={source}" in set_of(train)
-    assert blend.arguments[1] == "embedded"
+    assert interpolate.arguments[1] == "embedded"
 
 
 def test_only_a_part_takes_what_it_needs_along(grid, tmp_path):
@@ -144,14 +145,14 @@ def test_samples_of_a_step():
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("blend: 0.75", "blnd: 1", r"arms\.grpo: unknown key 'blnd'; did you mean blend"),
-        ("blend: 0.75", "blend: 2", "blend: must lie above 0"),
+        ("alpha: 0.75", "alpa: 1", r"arms\.grpo: unknown key 'alpa'; did you mean alpha"),
+        ("alpha: 0.75", "alpha: 2", "alpha: must be above 0"),
         ("budget: {minutes: 2}", "budget: {}", "give one of minutes"),
         ("start: sft", "start: stf", "did you mean sft"),
         ("start: sft", "start: base", "base does not train"),
         ("start: sft", "start: chained", "needs itself"),
         ("like: sft, budget: {minutes_of", "like: stf, budget: {minutes_of", "did you mean sft"),
-        ("base: base", "base: sft", "must be a model as it is"),
+        ("base: base", "base: sft", "must be a model without training"),
         ("[[sft, grpo-50]]", "[[sft, grpo]]", "did you mean grpo-50"),
         ("[[sft, grpo-50]]", "[[sft]]", r"expected \[before, after\]"),
         ("baseline: constant,", "baseline: constnt,", "did you mean constant"),
@@ -195,7 +196,7 @@ def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
     assert stage_names(own, run) == [train.name, greedy.name] == ["train", "greedy"]
     assert "--no-execute" in greedy.arguments
     assert greedy.arguments[greedy.arguments.index("--limit") + 1] == "5"
-    assert own.measured_of(own.arms["grpo-100"]) == own.evaluate
+    assert own.evaluation_of(own.arms["grpo-100"]) == own.evaluate
     assert needed_runs(own, tmp_path, run) == []
 
 
@@ -220,3 +221,23 @@ def test_an_arm_may_have_seeds_of_its_own(grid, tmp_path):
     assert "seen seed 4" not in names
     with pytest.raises(UserError, match=r"arms\.seen\.seeds: expected a list, got 3"):
         grid(GRID, (seen, f"{seen}seeds: 3, "))
+
+
+def test_the_old_key_of_alpha_is_accepted_with_one_notice(grid, tmp_path):
+    path = Path(grid().where)
+    path.write_text(GRID.replace("alpha: 0.75", "blend: 0.75"))
+    notices = []
+    old = read_grid(path, lambda *names: notices.append(names))
+    assert notices == [("blend", "alpha")]
+    assert old == grid()
+
+
+def test_a_present_key_gives_no_notice(grid):
+    notices = []
+    read_grid(grid().where, lambda *names: notices.append(names))
+    assert notices == []
+
+
+def test_old_and_new_key_together_are_one_line(grid):
+    with pytest.raises(UserError, match=r"grid.yaml: arms\.grpo: blend is the old name of alpha"):
+        grid(GRID, ("alpha: 0.75", "alpha: 0.75\n    blend: 0.5"))

@@ -8,18 +8,12 @@ from pathlib import Path
 from statistics import fmean
 
 from maniplvm.experiments.grids.grid import Grid
-from maniplvm.experiments.grids.stages import (
-    Run,
-    is_finished,
-    needed_runs,
-    run_of,
-    samples_a_step,
-    stage_names,
-)
+from maniplvm.experiments.grids.runs import Run, needed_runs, run_of
+from maniplvm.experiments.grids.stages import is_finished, samples_a_step, stage_names
 from maniplvm.experiments.stages import StageRecord, read_records
 from maniplvm.training import read_recipe
 
-_SHORT = {"blend": 3.0, "page": 3.0}
+_SHORT = {"interpolate": 3.0, "page": 3.0}
 """Expected time of short stages [s]."""
 _GREEDY = 0.7
 """Share of the evaluation time for greedy answers: they are executed in more splits."""
@@ -151,8 +145,8 @@ class _Expected:
         if count is None:
             name = str(budget.samples_of)
             other = run_of(grid, self._work, grid.arms[name], run.seed)
-            taught = read_recipe(str(other.arm.recipe)).trainer
-            count = self._steps(other) * samples_a_step(taught, str(other.arm.method))
+            source = read_recipe(str(other.arm.recipe)).trainer
+            count = self._steps(other) * samples_a_step(source, str(other.arm.method))
         return count / samples_a_step(trainer, str(arm.method))
 
 

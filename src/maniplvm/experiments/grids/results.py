@@ -12,16 +12,11 @@ from typing import Any, TypeAlias
 from maniplvm.evaluation import TaskResult, read_evaluation
 from maniplvm.evaluation.statistics.comparison import Difference
 from maniplvm.evaluation.statistics.intervals import Interval
-from maniplvm.experiments.grids.grid import Arm, Grid
+from maniplvm.experiments.grids.arm import Arm
+from maniplvm.experiments.grids.grid import Grid
 from maniplvm.experiments.grids.kept_results import FORMAT, keep_earlier, read_results
-from maniplvm.experiments.grids.stages import (
-    Run,
-    is_finished,
-    run_of,
-    runs_of_arm,
-    samples_a_step,
-    samples_seen,
-)
+from maniplvm.experiments.grids.runs import Run, run_of, runs_of_arm
+from maniplvm.experiments.grids.stages import is_finished, samples_a_step, samples_seen
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.stages import read_records
 from maniplvm.files import write_json
@@ -72,7 +67,7 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str
             continue
         path = results / f"{tier}.json"
         content = rounded(_tier(grid, work, tier, shown, finished))
-        asked = {arm.name: rounded(_settings(grid, arm)) for arm in own}
+        asked = {arm.name: rounded(settings_of(grid, arm)) for arm in own}
         kept = keep_earlier(grid, content, read_results(path, grid), asked)
         content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
         content["unfinished"] = [
@@ -125,7 +120,7 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
     runs = finished[arm.name]
     content: dict[str, Any] = {
         "about": arm.about,
-        **_settings(grid, arm),
+        **settings_of(grid, arm),
         "seeds": [run.seed for run in runs] if arm.trains else list(grid.seeds_of(arm)),
         "cost": _cost(grid, work, runs),
         "splits": _splits(grid, runs),
@@ -138,8 +133,8 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
     return content
 
 
-def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
-    """The settings of an arm."""
+def settings_of(grid: Grid, arm: Arm) -> dict[str, Any]:
+    """The settings of an arm, as results files store them."""
     return {
         "method": arm.method,
         "recipe": arm.recipe,
@@ -148,7 +143,7 @@ def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
         "start": arm.start or arm.model or (None if arm.baseline else grid.model),
         "baseline": arm.baseline,
         "task": arm.task,
-        "blend": arm.blend,
+        "alpha": arm.alpha,
         "budget": None
         if arm.budget is None
         else {k: v for k, v in vars(arm.budget).items() if v is not None},
@@ -160,7 +155,9 @@ def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
     spent = [read_records(run.folder) for run in runs]
     cost: dict[str, Any] = {
         "measuring_seconds": [
-            sum(r.seconds for name, r in own.items() if name not in ("train", "blend", "page"))
+            sum(
+                r.seconds for name, r in own.items() if name not in ("train", "interpolate", "page")
+            )
             for own in spent
         ]
     }
@@ -196,7 +193,7 @@ def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
     else:
         folders = {"": {None: runs[0].greedy}}
         drawn = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
-    if grid.measured_of(arm).sampled and arm.baseline is None:
+    if grid.evaluation_of(arm).sampled and arm.baseline is None:
         folders["_sampled"] = drawn
     return folders
 

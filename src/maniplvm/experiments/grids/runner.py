@@ -12,13 +12,8 @@ from typing import IO
 
 from maniplvm.errors import UserError
 from maniplvm.experiments.grids.grid import Grid
-from maniplvm.experiments.grids.stages import (
-    Run,
-    check_files,
-    is_finished,
-    needed_runs,
-    stages_of,
-)
+from maniplvm.experiments.grids.runs import Run, needed_runs
+from maniplvm.experiments.grids.stages import check_files, is_finished, stages_of
 from maniplvm.experiments.stages import Stage, run_stages
 
 LOG = "output.log"
