@@ -57,7 +57,7 @@ def test_a_predictions_file_is_scored_sample_by_sample(tmp_path, data):
 def test_missing_predictions_and_failures_are_told(tmp_path, data):
     path = predictions(tmp_path, {"id": "box", "text": "hm"})
     result = run(app, ["score", str(path), "--data", str(data)])
-    assert "1 samples of the data have no prediction" in result.output
+    assert "1 samples of the data set have no prediction" in result.output
     assert "1 no_answer_tag" in result.output
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_written_stops_before_the_work(
     with pytest.raises(SystemExit):
         main()
     told = capsys.readouterr()
-    assert "cannot be written; name a file in a folder that exists" in told.err
+    assert "cannot be written; give a file in an existing folder" in told.err
     assert told.out == ""
 
 
