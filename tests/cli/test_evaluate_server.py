@@ -132,7 +132,7 @@ def test_invalid_settings_give_one_clear_line(
 def test_options_of_a_server_need_one(tmp_path, data, monkeypatch, capsys):
     common = ("--data", data, "--out", tmp_path / "out", "--price-in", "1", "--extra", "{}")
     (line,) = refused(monkeypatch, capsys, "evaluate", "embedded", *common)
-    assert "--extra, --price-in would have no effect: only for a model behind a --server" in line
+    assert "--extra, --price-in would have no effect: only for a model on a --server" in line
 
 
 def test_one_image_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys):
