@@ -74,6 +74,7 @@ bench-clone: env ## a newcomer's two commands in a fresh clone, timed -> results
 
 bench-table: env ## models and baselines on every simulator split -> results/simulator_table.json (TRAINED=folder)
 	$(BIN)/python benchmarks/simulator_table.py $(if $(TRAINED),--model $(TRAINED)) --out results/simulator_table.json
+	$(BIN)/python -m maniplvm.experiments.pages simulator-table
 
 bench-report: env ## a report of 5,000 samples: time, size, search -> results/report_speed.json (2 min)
 	$(BIN)/python benchmarks/report_speed.py --out results/report_speed.json

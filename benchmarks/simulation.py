@@ -1,7 +1,7 @@
 """Measures generation: experts, views, boxes and traces of every task, and the throughput.
 
 Run: python benchmarks/simulation.py --out results/simulation.json
-Then: python benchmarks/simulation_page.py
+Then: python -m maniplvm.experiments.pages simulation
 """
 
 from __future__ import annotations
