@@ -22,12 +22,12 @@ from maniplvm.evaluation import read_evaluation
 from maniplvm.experiments import (
     EVALUATED,
     Folders,
-    figures_of,
-    headline_figures,
+    headline_results,
     paired_differences,
-    plain_figures,
     quickstart_stages,
     read_records,
+    results_of,
+    results_to_json,
     rounded,
     run_stages,
 )
@@ -63,7 +63,7 @@ def pooled(folders: Sequence[Path], before: str, after: str) -> dict[str, Any]:
     """Paired differences of all seeds as plain data."""
     own = [Folders(folder) for folder in folders]
     runs = [(each.evaluation(before), each.evaluation(after)) for each in own]
-    return plain_figures(figures_of(paired_differences(runs)))
+    return results_to_json(results_of(paired_differences(runs)))
 
 
 def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:
@@ -83,7 +83,7 @@ def one_seed(seed: int, folder: Path) -> dict[str, Any]:
     for arm, after in ARMS.items():
         if Folders(folder).evaluation(after).exists():
             record = json.loads((Folders(folder).run(arm) / "run.json").read_text(encoding="utf-8"))
-            own[arm] = plain_figures(headline_figures(folder, after))
+            own[arm] = results_to_json(headline_results(folder, after))
             own["training_seconds"][arm] = record["wall_seconds"]
             own["optimizer_steps"][arm] = record["steps"]
     own["stages"] = {

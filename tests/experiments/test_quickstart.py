@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maniplvm.evaluation import read_evaluation
-from maniplvm.experiments import EVALUATED, Folders, headline_figures, quickstart_stages
+from maniplvm.experiments import EVALUATED, Folders, headline_results, quickstart_stages
 from maniplvm.tasks import Task
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +45,9 @@ def test_it_measures_learns_measures_again_and_says_what_changed(finished):
     folder, said = finished
     for split in EVALUATED:
         assert split in said
-    figures = json.loads((folder / "quickstart.json").read_text())
-    assert set(figures) == {*EVALUATED, "adapt_test (sampled)"}
-    assert figures["adapt_test"]["iou"]["difference"]["count"] == 6
+    results = json.loads((folder / "quickstart.json").read_text())
+    assert set(results) == {*EVALUATED, "adapt_test (sampled)"}
+    assert results["adapt_test"]["iou"]["difference"]["count"] == 6
     log = [json.loads(line) for line in (folder / "grpo" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [1, 2, 3]
     assert all(line["grad_norm"] > 0 for line in log)
@@ -120,8 +120,8 @@ def test_the_control_gets_the_same_start_seed_and_time(tmp_path):
     assert len({stage.name for stage in stages}) == len(stages)
 
 
-def test_figures_of_an_unfinished_quickstart_are_one_line(tmp_path):
+def test_results_of_an_unfinished_quickstart_are_one_line(tmp_path):
     from maniplvm.errors import UserError
 
     with pytest.raises(UserError):
-        headline_figures(tmp_path)
+        headline_results(tmp_path)

@@ -17,13 +17,13 @@ from maniplvm.experiments.quickstart import (
     GRPO_RECIPE,
     SFT_RECIPE,
     Folders,
-    headline_figures,
-    plain_figures,
+    headline_results,
     quickstart_stages,
+    results_to_json,
 )
 from maniplvm.experiments.stages import Stage, run_stages
 
-FIGURES = "quickstart.json"
+RESULTS = "quickstart.json"
 _HEADINGS = {
     "iou": "box: IoU",
     "trace_reward": "trace: reward (0 to 4)",
@@ -79,12 +79,12 @@ def quickstart(
     run(None)
     if control:
         run(_minutes_of(Folders(out).run("grpo")))
-    figures = headline_figures(out)
-    text = json.dumps(plain_figures(figures), indent=2)
-    (out / FIGURES).write_text(text + "\n", encoding="utf-8")
-    console.print(_table(figures, "trained with GRPO"))
+    results = headline_results(out)
+    text = json.dumps(results_to_json(results), indent=2)
+    (out / RESULTS).write_text(text + "\n", encoding="utf-8")
+    console.print(_table(results, "trained with GRPO"))
     if control:
-        console.print(_table(headline_figures(out, "control"), "trained with SFT (control)"))
+        console.print(_table(headline_results(out, "control"), "trained with SFT (control)"))
     console.print(f"report: {Folders(out).report}")
 
 
@@ -93,12 +93,12 @@ def _minutes_of(run: Path) -> float:
     return json.loads((run / "run.json").read_text(encoding="utf-8"))["wall_seconds"] / 60
 
 
-def _table(figures: dict[str, dict[str, Difference]], title: str) -> Table:
+def _table(results: dict[str, dict[str, Difference]], title: str) -> Table:
     table = Table(title=f"{title}: paired by sample, 95 % intervals over scenes")
     table.add_column("")
     for heading in ("before", "after", "difference", "95 % interval", ""):
         table.add_column(heading, justify="right")
-    for split, measures in figures.items():
+    for split, measures in results.items():
         table.add_section()
         table.add_row(f"[bold]{split}[/bold]")
         for name, own in measures.items():

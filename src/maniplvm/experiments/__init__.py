@@ -13,10 +13,10 @@ from maniplvm.experiments.pooling import paired_differences, pooled_results, rou
 from maniplvm.experiments.quickstart import (
     EVALUATED,
     Folders,
-    figures_of,
-    headline_figures,
-    plain_figures,
+    headline_results,
     quickstart_stages,
+    results_of,
+    results_to_json,
 )
 from maniplvm.experiments.stages import Stage, StageRecord, read_records, run_stages
 
@@ -34,15 +34,15 @@ __all__ = [
     "StageRecord",
     "check_results",
     "default_jobs",
-    "figures_of",
     "forecast",
-    "headline_figures",
+    "headline_results",
     "paired_differences",
-    "plain_figures",
     "pooled_results",
     "quickstart_stages",
     "read_grid",
     "read_records",
+    "results_of",
+    "results_to_json",
     "rounded",
     "run_grid",
     "run_stages",

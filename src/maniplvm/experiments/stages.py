@@ -1,4 +1,4 @@
-"""Run commands one after the other; finished ones are skipped when the chain is run again."""
+"""Chains of `maniplvm` commands. A rerun skips the finished commands."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def run_stages(
 ) -> dict[str, StageRecord]:
     """Run the unfinished stages, and record time and memory in `stages.json`.
 
-    Every stage resumes its own work, so an interrupted chain is resumed by running it again.
+    Every stage resumes its own work, so the same call resumes an interrupted chain.
 
     Args:
         stages: The stages in order.
@@ -87,8 +87,7 @@ def run_stages(
         The records by stage name.
 
     Raises:
-        UserError: a stage failed (its own message is above), or the folder belongs to other
-            stages.
+        UserError: a stage failed, or the folder belongs to other stages.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = read_records(folder)

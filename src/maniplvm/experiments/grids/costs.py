@@ -16,7 +16,7 @@ from maniplvm.training import read_recipe
 _SHORT = {"interpolate": 3.0, "page": 3.0}
 """Expected time of short stages [s]."""
 _GREEDY = 0.7
-"""Share of the evaluation time for greedy answers: they are executed in more splits."""
+"""Fraction of the evaluation time for greedy answers. More of their splits are executed."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunStatus:
         done: Number of finished stages.
         stages: Number of all stages.
         begun: Whether a stage has started.
-        spent: Time of the attempts that ended [s].
+        spent: Time of all ended attempts [s].
         left: Expected remaining time [s].
         waits_for: Names of the unfinished runs that it needs.
     """
@@ -54,11 +54,11 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
 
     Args:
         grid: From `read_grid`.
-        work: The grid's folder.
+        work: The run folder of the grid.
         runs: From `runs_of`.
 
     Raises:
-        UserError: a finished run was made by other commands than the grid now asks for.
+        UserError: the commands of a finished run differ from those of the grid.
     """
     records = {run.name: read_records(run.folder) for run in runs}
     expected = _Expected(grid, work, runs, records)
@@ -107,8 +107,8 @@ class _Expected:
         if kind == "train":
             return self._training(run)
         evaluation = self._grid.costs.evaluation
-        share = {"greedy": _GREEDY, "sampled": 1 - _GREEDY}
-        return _SHORT[kind] if kind in _SHORT else evaluation * share[kind]
+        fraction = {"greedy": _GREEDY, "sampled": 1 - _GREEDY}
+        return _SHORT[kind] if kind in _SHORT else evaluation * fraction[kind]
 
     def _training(self, run: Run) -> float:
         grid, budget = self._grid, run.arm.budget

@@ -1,7 +1,7 @@
 """Merging of new results into an existing results file.
 
-Runs are large and stay on the machine that made them. Results are small. A grid can therefore be continued
-on another machine, one arm at a time: entries whose runs are not on this machine stay in the file.
+Run folders are large and stay on one machine. Results files are small. Another machine can therefore continue a
+grid, one arm at a time: entries stay in the file if their runs are not on this machine.
 """
 
 from __future__ import annotations

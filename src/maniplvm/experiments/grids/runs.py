@@ -58,7 +58,7 @@ def runs_of(
 
     Args:
         grid: From `read_grid`.
-        work: The grid's folder.
+        work: The run folder of the grid.
         only: Names of arms or tiers; the arms that they need are added. Empty means all.
         seeds: Seeds of the trainings. Empty means all. Arms without training ignore it.
 
