@@ -23,21 +23,21 @@ def command(*arguments):
     )
 
 
-def test_a_bad_recipe_is_one_line_and_needs_no_torch(tmp_path):
+def test_an_invalid_recipe_is_a_one_line_error_without_torch(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE % tmp_path)
     done = command("grpo", path, "--set", "data.fractoin=0.5")
     assert done.returncode == 2
     assert done.stdout == ""
-    said = done.stderr.strip()
-    assert said.count("\n") == 0
-    assert said.startswith(
+    message = done.stderr.strip()
+    assert message.count("\n") == 0
+    assert message.startswith(
         f"maniplvm: {path}: data: unknown key 'fractoin'; did you mean fraction?"
     )
 
 
 @needs_trl
-def test_data_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+def test_missing_data_is_a_one_line_error(tmp_path, monkeypatch):
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE % (Path(tmp_path) / "none"))
     done = command("sft", path, "--out", tmp_path / "run")

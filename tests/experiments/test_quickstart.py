@@ -1,4 +1,4 @@
-"""A true miniature of `make quickstart`: the shipped model, real GRPO steps, evaluation, report."""
+"""A small `make quickstart`: the shipped model, real GRPO steps, evaluation and report."""
 
 import json
 import subprocess
@@ -41,10 +41,10 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.sim
-def test_it_measures_learns_measures_again_and_says_what_changed(finished):
-    folder, said = finished
+def test_it_evaluates_trains_evaluates_again_and_prints_the_differences(finished):
+    folder, printed = finished
     for split in EVALUATED:
-        assert split in said
+        assert split in printed
     results = json.loads((folder / "quickstart.json").read_text())
     assert set(results) == {*EVALUATED, "adapt_test (sampled)"}
     assert results["adapt_test"]["iou"]["difference"]["count"] == 6
@@ -54,7 +54,7 @@ def test_it_measures_learns_measures_again_and_says_what_changed(finished):
 
 
 @pytest.mark.sim
-def test_the_shipped_policy_reads_its_tasks_and_the_trained_one_is_another(finished):
+def test_answers_of_the_shipped_model_parse_and_training_changes_the_weights(finished):
     folder, _ = finished
     before = read_evaluation(Folders(folder).evaluation("before"))
     known = before.splits["id_test"]
@@ -66,7 +66,7 @@ def test_the_shipped_policy_reads_its_tasks_and_the_trained_one_is_another(finis
 
 
 @pytest.mark.sim
-def test_the_report_is_one_page_with_both_measurements(finished):
+def test_the_report_is_one_page_with_both_evaluations(finished):
     folder, _ = finished
     page = Folders(folder).report.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
@@ -75,19 +75,19 @@ def test_the_report_is_one_page_with_both_measurements(finished):
 
 
 @pytest.mark.sim
-def test_run_again_it_does_nothing_but_tell_the_result(finished):
-    folder, said = finished
+def test_a_rerun_only_prints_the_results(finished):
+    folder, printed = finished
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     again = quickstart(folder)
     assert again.returncode == 0
     assert "$ maniplvm" not in again.stdout
     assert "adapt_test" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
-    assert "$ maniplvm train grpo" in said
+    assert "$ maniplvm train grpo" in printed
 
 
 @pytest.mark.sim
-def test_another_seed_in_the_same_folder_is_refused_in_one_line(finished):
+def test_another_seed_in_the_same_folder_is_a_one_line_error(finished):
     folder, _ = finished
     other = quickstart(folder, "--seed", "1")
     assert other.returncode == 2
@@ -95,7 +95,7 @@ def test_another_seed_in_the_same_folder_is_refused_in_one_line(finished):
     assert len(other.stderr.strip().splitlines()) == 1
 
 
-def test_outside_of_a_clone_it_says_so_in_one_line(tmp_path):
+def test_outside_of_a_clone_it_is_a_one_line_error(tmp_path):
     run = subprocess.run(
         [sys.executable, "-m", "maniplvm", "quickstart"],
         cwd=tmp_path,
@@ -120,7 +120,7 @@ def test_the_control_gets_the_same_start_seed_and_time(tmp_path):
     assert len({stage.name for stage in stages}) == len(stages)
 
 
-def test_results_of_an_unfinished_quickstart_are_one_line(tmp_path):
+def test_results_of_an_unfinished_quickstart_are_a_one_line_error(tmp_path):
     from maniplvm.errors import UserError
 
     with pytest.raises(UserError):

@@ -1,4 +1,4 @@
-"""Grid files: what they may say, what they mean, and which commands come of them."""
+"""Grid files: keys, errors, and the commands of their runs."""
 
 import json
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_the_commands_of_a_run_in_order(grid, tmp_path):
     assert str(run.greedy) in page.arguments
 
 
-def test_runs_stand_behind_what_they_need(grid, tmp_path):
+def test_a_run_comes_after_the_runs_that_it_needs(grid, tmp_path):
     own = grid()
     names = [run.name for run in runs_of(own, tmp_path)]
     assert names[0] == "base"
@@ -111,7 +111,7 @@ def test_runs_stand_behind_what_they_need(grid, tmp_path):
     assert interpolate.arguments[1] == "embedded"
 
 
-def test_only_a_part_takes_what_it_needs_along(grid, tmp_path):
+def test_selected_arms_bring_the_arms_that_they_need(grid, tmp_path):
     own = grid()
     arms = {run.arm.name for run in runs_of(own, tmp_path, ["chained"])}
     assert arms == {"base", "sft", "chained"}
@@ -122,7 +122,7 @@ def test_only_a_part_takes_what_it_needs_along(grid, tmp_path):
         runs_of(own, tmp_path, ["chaned"])
 
 
-def test_budgets_come_from_the_run_of_the_same_seed(grid, tmp_path):
+def test_a_budget_is_taken_from_the_run_of_the_same_seed(grid, tmp_path):
     own = grid()
     runs = {run.name: run for run in runs_of(own, tmp_path)}
     record(runs["grpo-50 seed 3"])
@@ -130,13 +130,13 @@ def test_budgets_come_from_the_run_of_the_same_seed(grid, tmp_path):
     matched = stages_of(own, tmp_path, runs["matched seed 3"])[0]
     assert "time_limit_minutes=1.5" in set_of(matched)
     seen = set_of(stages_of(own, tmp_path, runs["seen seed 3"])[0])
-    assert "trainer.max_steps=4" in seen  # 7 x 16 prompts, 32 right answers a step
+    assert "trainer.max_steps=4" in seen  # 7 x 16 prompts, 32 reference answers a step
     assert "time_limit_minutes=null" in seen
     with pytest.raises(UserError, match="cannot be read"):
         stages_of(own, tmp_path, runs["matched seed 4"])
 
 
-def test_samples_of_a_step():
+def test_samples_of_a_step_follow_from_the_trainer_settings():
     assert samples_a_step(TRAINER, "grpo") == 16
     assert samples_a_step({**TRAINER, "num_iterations": 2}, "grpo") == 8
     assert samples_a_step({**TRAINER, "gradient_accumulation_steps": 2}, "sft") == 256
@@ -162,7 +162,7 @@ def test_samples_of_a_step():
         ("  base: {}", "  base: 3", "expected a mapping"),
     ],
 )
-def test_what_makes_no_sense_is_one_line_that_says_where(grid, before, after, message):
+def test_an_invalid_grid_is_a_one_line_error_that_names_the_place(grid, before, after, message):
     with pytest.raises(UserError, match=message) as raised:
         grid(GRID, (before, after))
     assert "\n" not in str(raised.value)
@@ -170,7 +170,7 @@ def test_what_makes_no_sense_is_one_line_that_says_where(grid, before, after, me
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes/experiments").glob("*.yaml")), ids=str)
-def test_the_shipped_grids_can_be_read_and_their_recipes_too(path, monkeypatch, tmp_path):
+def test_shipped_grids_and_their_recipes_can_be_read(path, monkeypatch, tmp_path):
     from dataclasses import replace
 
     from maniplvm.experiments.grids.stages import check_files
@@ -179,11 +179,11 @@ def test_the_shipped_grids_can_be_read_and_their_recipes_too(path, monkeypatch, 
     grid = read_grid(path)
     runs = [
         replace(run, arm=replace(run.arm, model=None)) for run in runs_of(grid, tmp_path)
-    ]  # a base that is made for hours need not be here
+    ]  # the pretrained base of an arm may be missing here
     check_files(grid, runs)
 
 
-def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
+def test_an_arm_can_change_the_evaluation(grid, tmp_path):
     own = grid(
         GRID,
         (
@@ -208,12 +208,12 @@ def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
         ("{limit: many}", "arms.sft.evaluate.*limit"),
     ],
 )
-def test_how_an_arm_is_measured_is_checked(grid, own, message):
+def test_the_evaluation_of_an_arm_is_checked(grid, own, message):
     with pytest.raises(UserError, match=message):
         grid(GRID, ("tier: other,", f"tier: other, evaluate: {own},"))
 
 
-def test_an_arm_may_have_seeds_of_its_own(grid, tmp_path):
+def test_an_arm_can_have_its_own_seeds(grid, tmp_path):
     seen = "seen: {like: sft, "
     own = grid(GRID, (seen, f"{seen}seeds: [3], "))
     names = [run.name for run in runs_of(own, tmp_path, ["seen"])]
@@ -238,6 +238,6 @@ def test_a_present_key_gives_no_notice(grid):
     assert notices == []
 
 
-def test_old_and_new_key_together_are_one_line(grid):
+def test_old_and_new_key_together_are_a_one_line_error(grid):
     with pytest.raises(UserError, match=r"grid.yaml: arms\.grpo: blend is the old name of alpha"):
         grid(GRID, ("alpha: 0.75", "alpha: 0.75\n    blend: 0.5"))

@@ -1,4 +1,4 @@
-"""Tables and figures come from the JSON alone, and the same JSON gives the same bytes."""
+"""Tables and figures depend only on the JSON, and the same JSON gives the same bytes."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_tables_show_means_intervals_and_costs(found):
     assert text.count("| -25.0 |") == 4, "farther away is worse"
 
 
-def test_stars_are_corrected_for_the_number_of_comparisons(found):
+def test_stars_are_corrected_for_multiple_comparisons(found):
     star = "** * |"
     pair = found["main"]["pairs"][0]["splits"]["id_test"]
     assert star not in "\n".join(page.SECTIONS["pairs"](found["main"]))
@@ -112,7 +112,7 @@ def test_fewer_seeds_are_marked_and_one_seed_gets_no_star(found):
     assert "** * |" not in row.split("|", 4)[3] + "|"
 
 
-def test_a_pair_of_other_runs_than_those_of_the_arm_is_marked(found):
+def test_a_pair_from_other_runs_than_its_arm_is_marked(found):
     assert "rerun" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
     own = found["main"]["pairs"][0]["splits"]["id_test"]["affordance"]["iou"]
     own["after"] += 0.002

@@ -48,7 +48,7 @@ def test_refresh_writes_measured_values_into_page_and_list(root):
     )
 
 
-def test_a_quote_must_stand_in_its_page_exactly_once(root):
+def test_a_quote_must_occur_in_its_page_exactly_once(root):
     quote = Quote("is 9.9x slower", (("9.9", "speed.json speed.0.ratio"),))
     with pytest.raises(UserError, match=r"0 times, not once: 'is 9\.9x slower'"):
         refreshed("docs/page.md", "It is 9.9x faster", [quote], lambda *_: "9.9")
@@ -57,7 +57,7 @@ def test_a_quote_must_stand_in_its_page_exactly_once(root):
         refreshed("docs/page.md", "9.9x and 9.9x", [quote], lambda *_: "9.9")
 
 
-def test_a_number_must_stand_in_its_quote(root):
+def test_a_number_must_occur_in_its_quote(root):
     quote = Quote("it is fast", (("9.9", "speed.json speed.0.ratio"),))
     with pytest.raises(UserError, match=r"no number 9\.9"):
         refreshed("docs/page.md", "it is fast", [quote], lambda *_: "9.9")
@@ -88,5 +88,5 @@ def test_sources_that_start_with_evidence_are_questions(root):
         (4.0, "+3.0", "+4.0"),
     ],
 )
-def test_a_value_is_written_like_the_number_that_is_shown(value, shown, written):
+def test_a_value_is_written_like_the_shown_number(value, shown, written):
     assert written_like(value, shown) == written
