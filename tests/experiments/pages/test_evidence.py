@@ -127,7 +127,7 @@ def test_holm_corrects_in_order():
 
 
 @pytest.mark.parametrize(
-    ("question", "value"),
+    ("query", "value"),
     [
         ("main grpo-50 id_test affordance.iou level", "0.700 (0.690 to 0.710)"),
         ("main grpo-50 id_test affordance.area_ratio mean", "1.250"),
@@ -141,12 +141,12 @@ def test_holm_corrects_in_order():
         ("physics dense curve groups_without_signal last", "0.85"),
     ],
 )
-def test_a_question_is_answered_from_the_results(found, question, value):
-    assert page.answer(found, question) == value
+def test_a_query_gives_the_value_in_the_results(found, query, value):
+    assert page.evidence_value(found, query) == value
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
         "main nobody id_test affordance.iou level",
         "main dense>grpo-50 id_test affordance.iou change",
@@ -155,9 +155,9 @@ def test_a_question_is_answered_from_the_results(found, question, value):
         "main grpo-50",
     ],
 )
-def test_a_question_without_an_answer_is_refused(found, question):
-    with pytest.raises(UserError, match=r"not a pair|cannot answer"):
-        page.answer(found, question)
+def test_an_invalid_query_is_refused(found, query):
+    with pytest.raises(UserError, match=r"not a pair|no value for"):
+        page.evidence_value(found, query)
 
 
 def test_the_same_results_draw_the_same_five_figures(found, tmp_path):

@@ -19,7 +19,7 @@ from maniplvm.experiments.pages.evidence_values import RESULTS, read_tiers
 def write_numbers(root: Path) -> list[str]:
     """Update the measured numbers in the text of all pages."""
     tiers = read_tiers(root / RESULTS)
-    return numbers.refresh(root, lambda question: evidence.answer(tiers, question))
+    return numbers.refresh(root, lambda query: evidence.evidence_value(tiers, query))
 
 
 def write_shared_prefix(root: Path) -> list[str]:
