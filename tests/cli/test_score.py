@@ -148,3 +148,9 @@ def test_an_invalid_frame_in_a_predictions_file_is_named(tmp_path, data, monkeyp
 
 def test_the_version_is_printed():
     assert run(app, ["--version"]).output.startswith("maniplvm ")
+
+
+def test_the_help_shows_the_brackets_of_targets():
+    words = " ".join(run(app, ["score-text", "--help"]).output.replace("│", " ").split())
+    assert "'[x1, y1, x2, y2]'" in words
+    assert "'[[x, y], ...]'" in words
