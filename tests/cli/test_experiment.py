@@ -34,7 +34,7 @@ def listed(folder, key):
 
 def test_the_list_shows_runs_and_runs_nothing(tmp_path):
     result = listed(tmp_path, "alpha")
-    assert "0 of 2 runs done" in result.stdout
+    assert "0 of 2 runs finished" in result.stdout
     assert "grpo seed 0" in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
     assert result.stderr == ""

@@ -67,13 +67,13 @@ def experiment(
 
 
 def _table(statuses: list[RunStatus], jobs: int, name: str) -> Table:
-    left = sum(status.left for status in statuses)
-    done = sum(status.state == "done" for status in statuses)
-    title = f"{name}: {done} of {len(statuses)} runs done, {_minutes(left / jobs)} min left"
+    remaining = sum(status.remaining for status in statuses)
+    finished = sum(status.state == "finished" for status in statuses)
+    title = f"{name}: {finished} of {len(statuses)} runs finished, {_minutes(remaining / jobs)} min remaining"
     table = Table(title=f"{title} with {jobs} in parallel")
     table.add_column("run")
     table.add_column("state")
-    for heading in ("stages", "spent, min", "left, min"):
+    for heading in ("stages", "spent, min", "remaining, min"):
         table.add_column(heading, justify="right")
     table.add_column("waits for")
     for status in statuses:
@@ -82,7 +82,7 @@ def _table(statuses: list[RunStatus], jobs: int, name: str) -> Table:
             status.state,
             f"{status.done}/{status.stages}",
             _minutes(status.spent) if status.spent else "",
-            _minutes(status.left) if status.left else "",
+            _minutes(status.remaining) if status.remaining else "",
             ", ".join(status.waits_for),
         )
     return table

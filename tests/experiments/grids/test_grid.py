@@ -92,7 +92,7 @@ def test_the_commands_of_a_run_in_order(grid, tmp_path):
         set_of(train)
     )
     assert interpolate.arguments[:3] == ("interpolate", "embedded", str(run.training.model))
-    assert greedy.arguments[1] == interpolate.arguments[-1] == str(run.result)
+    assert greedy.arguments[1] == interpolate.arguments[-1] == str(run.model)
     assert sampled.arguments[-3:-2] == ("4",)
     assert str(run.greedy) in page.arguments
 

@@ -266,9 +266,9 @@ def test_a_failed_run_stops_only_runs_that_need_it_and_is_rerun(grid, commands, 
     assert read_records(work / "same" / "seed-1")["greedy"].finished
     listed = {status.run.name: status for status in forecast(grid, work, runs)}
     assert listed["same seed 0"].waits_for == ("good seed 0",)
-    assert listed["same seed 1"].state == "done"
-    assert listed["good seed 0"].state == "begun"
-    assert listed["same seed 0"].state == "left"
+    assert listed["same seed 1"].state == "finished"
+    assert listed["good seed 0"].state == "started"
+    assert listed["same seed 0"].state == "pending"
     *_, path = write_evidence(grid, work, tmp_path / "results")
     assert json.loads(path.read_text())["unfinished"] == ["good", "same"]
     commands.fail = ""
@@ -280,14 +280,14 @@ def test_a_failed_run_stops_only_runs_that_need_it_and_is_rerun(grid, commands, 
 def test_the_forecast_uses_estimates_until_a_similar_run_is_finished(grid, commands, tmp_path):
     work = tmp_path / "work"
     runs = runs_of(grid, work)
-    left = {status.run.name: status.left for status in forecast(grid, work, runs)}
-    assert left["good seed 0"] == pytest.approx(10 * 6 + 60)
-    assert left["same seed 0"] == pytest.approx(10 * 6 + 60)
+    remaining = {status.run.name: status.remaining for status in forecast(grid, work, runs)}
+    assert remaining["good seed 0"] == pytest.approx(10 * 6 + 60)
+    assert remaining["same seed 0"] == pytest.approx(10 * 6 + 60)
     run_grid(grid, work, runs_of(grid, work, ["good"]), 1)
     after = {status.run.name: status for status in forecast(grid, work, runs)}
-    assert after["good seed 0"].left == 0
+    assert after["good seed 0"].remaining == 0
     assert after["good seed 0"].spent > 0
-    assert after["same seed 0"].left < 120
+    assert after["same seed 0"].remaining < 120
 
 
 def test_a_folder_in_use_is_refused_and_a_missing_file_is_named_first(grid, commands, tmp_path):

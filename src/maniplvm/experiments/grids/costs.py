@@ -27,26 +27,26 @@ class RunStatus:
         run: The run.
         done: Number of finished stages.
         stages: Number of all stages.
-        begun: Whether a stage has started.
+        started: Whether a stage has started.
         spent: Time of all ended attempts [s].
-        left: Expected remaining time [s].
+        remaining: Expected remaining time [s].
         waits_for: Names of the unfinished runs that it needs.
     """
 
     run: Run
     done: int
     stages: int
-    begun: bool
+    started: bool
     spent: float
-    left: float
+    remaining: float
     waits_for: tuple[str, ...]
 
     @property
     def state(self) -> str:
-        """`done`, `begun` or `left`."""
+        """`finished`, `started` or `pending`."""
         if self.done == self.stages:
-            return "done"
-        return "begun" if self.begun else "left"
+            return "finished"
+        return "started" if self.started else "pending"
 
 
 def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
@@ -66,15 +66,15 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
     listed = list[RunStatus]()
     for run in runs:
         own, names = records[run.name], stage_names(grid, run)
-        open_stages = [name for name in names if not _is_done(own, name)]
-        left = 0.0
-        for name in open_stages:
-            begun = own[name].seconds if name in own else 0.0
-            left += max(0.0, expected.seconds(run, name) - begun)
+        unfinished = [name for name in names if not _is_finished(own, name)]
+        remaining = 0.0
+        for name in unfinished:
+            so_far = own[name].seconds if name in own else 0.0
+            remaining += max(0.0, expected.seconds(run, name) - so_far)
         waits = [n.name for n in needed_runs(grid, work, run) if not finished.get(n.name, False)]
         spent = sum(record.seconds for record in own.values())
-        done = len(names) - len(open_stages)
-        listed.append(RunStatus(run, done, len(names), bool(own), spent, left, tuple(waits)))
+        done = len(names) - len(unfinished)
+        listed.append(RunStatus(run, done, len(names), bool(own), spent, remaining, tuple(waits)))
     return listed
 
 
@@ -121,8 +121,8 @@ class _Expected:
 
     def _step_seconds(self, run: Run) -> float:
         costs = self._grid.costs
-        guess = costs.grpo_step if run.arm.method == "grpo" else costs.sft_step
-        return guess if run.arm.step_seconds is None else run.arm.step_seconds
+        estimate = costs.grpo_step if run.arm.method == "grpo" else costs.sft_step
+        return estimate if run.arm.step_seconds is None else run.arm.step_seconds
 
     def _steps(self, run: Run) -> float:
         """Number of steps of a run whose length is not given in minutes."""
@@ -150,7 +150,7 @@ class _Expected:
         return count / samples_a_step(trainer, str(arm.method))
 
 
-def _is_done(records: Mapping[str, StageRecord], name: str) -> bool:
+def _is_finished(records: Mapping[str, StageRecord], name: str) -> bool:
     return name in records and records[name].finished
 
 

@@ -37,8 +37,8 @@ class Run:
         return RunFolder(self.folder / "run")
 
     @property
-    def result(self) -> Path:
-        """The model that is evaluated."""
+    def model(self) -> Path:
+        """The evaluated model: interpolated if the arm has an alpha."""
         return self.training.model if self.arm.alpha is None else self.folder / "model"
 
     @property

@@ -74,7 +74,7 @@ def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:
         )
     if arm.alpha is not None:
         words = ("interpolate", origin_of(grid, arm), str(run.training.model))
-        words += ("--alpha", f"{arm.alpha:g}", "--out", str(run.result))
+        words += ("--alpha", f"{arm.alpha:g}", "--out", str(run.model))
         stages.append(Stage("interpolate", words, f"{run.name}: interpolate"))
     stages += _evaluations(grid, run)
     if arm.trains and grid.evaluation_of(arm).pages:
@@ -181,7 +181,7 @@ def _budgeted(grid: Grid, work: Path, run: Run) -> dict[str, Any]:
 
 def _evaluations(grid: Grid, run: Run) -> list[Stage]:
     arm, wanted = run.arm, grid.evaluation_of(run.arm)
-    model = (str(run.result),) if arm.trains else _untrained(grid, arm)
+    model = (str(run.model),) if arm.trains else _untrained(grid, arm)
     common = ("evaluate", *model, "--data", grid.data)
     common += ("--max-new-tokens", str(wanted.max_new_tokens))
     common += () if arm.task is None else ("--task", arm.task)
