@@ -3,9 +3,9 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-NO_PANDA := note: robosuite is not installed, its tests are skipped: a package it needs is compiled on the \
-spot and asks for a C compiler and headers (Debian: apt-get install -y gcc python3-dev linux-libc-dev)
-# Tiny arrays gain nothing from threads and lose much on a busy machine.
+NO_PANDA := note: robosuite is not installed, and its tests are skipped. One of its packages needs a C compiler and \
+headers (Debian: apt-get install -y gcc python3-dev linux-libc-dev)
+# Threads make operations on small arrays slower on a busy machine.
 export OMP_NUM_THREADS ?= 1
 THREADS ?= 2
 JOBS ?= 2
@@ -17,7 +17,7 @@ JOBS ?= 2
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-env: $(VENV)/.ready ## the environment: pinned versions, the package, what tests need
+env: $(VENV)/.ready ## create the environment with pinned versions
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,86 +25,87 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[panda]" || echo "$(NO_PANDA)"
 	touch $@
 
-quickstart: env ## the main job: the shipped policy learns six new tasks from rewards (15 min)
+quickstart: env ## train the shipped model on six new tasks with GRPO, and write a report (15 min)
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/maniplvm quickstart --out runs/quickstart
 
-test: env ## all tests
+test: env ## run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-lint: env ## ruff and pyright
+lint: env ## run ruff and pyright
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/pyright
 
-format: env ## rewrite the code in the house's format
+format: env ## format the code with ruff
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
-coverage: env ## branch coverage of the core, at least 95 %
+coverage: env ## measure branch coverage of the core (at least 95 %)
 	$(BIN)/python -m pytest tests/geometry tests/tasks tests/rewards tests/data tests/cli tests/evaluation \
 	  --cov=maniplvm.geometry --cov=maniplvm.tasks --cov=maniplvm.rewards --cov=maniplvm.data \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=95
 
-bench: env ## reward speed against public packages -> results/rewards_speed.json
+bench: env ## reward speed compared with public packages -> results/rewards_speed.json
 	$(BIN)/python benchmarks/rewards_speed.py
 
-bench-sim: env ## every task's expert, views, boxes and traces -> results/simulation*.json (15 min)
+bench-sim: env ## experts, views, boxes and traces of every task -> results/simulation*.json (15 min)
 	$(BIN)/python benchmarks/simulation.py --world metaworld --seeds 20 --out results/simulation.json
 	$(BIN)/python benchmarks/simulation.py --world robosuite --seeds 10 --out results/simulation_robosuite.json
 	$(BIN)/python -m maniplvm.experiments.pages simulation
 
-bench-execution: env ## does execution tell good traces from bad? -> results/*execution.json (12 min)
+bench-execution: env ## success rates of good and bad traces in physics -> results/*execution.json (12 min)
 	$(BIN)/python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
 	$(BIN)/python benchmarks/shipped_execution.py --out results/shipped_execution.json
 
-embedded: env ## the shipped model again, from scratch, in build/embedded (hours; resumable)
+embedded: env ## pretrain the shipped model from scratch in build/embedded (hours; resumable)
 	test -d build/embedded-data || $(BIN)/maniplvm simulate --out build/embedded-data --name embedded-data \
 	  --splits train --per-task 180 --views 4 --size 192 --seed 1 --workers 2
 	$(BIN)/maniplvm pretrain-embedded --data build/embedded-data --out build/embedded --processes 2
 
-bench-embedded: env ## what the shipped model can do, beside baselines -> results/embedded.json (8 min)
+bench-embedded: env ## evaluate the shipped model and baselines -> results/embedded.json (8 min)
 	$(BIN)/python benchmarks/embedded.py --out results/embedded.json
 
-bench-quickstart: env ## the quickstart with its control, three seeds -> results/quickstart.json (1 h)
+bench-quickstart: env ## the quickstart with an SFT control, three seeds -> results/quickstart.json (1 h)
 	$(BIN)/python benchmarks/quickstart.py --jobs 2 --controls 1 --out results/quickstart.json
 	$(BIN)/python -m maniplvm.experiments.pages quickstart
 
-bench-clone: env ## a newcomer's two commands in a fresh clone, timed -> results/fresh_clone.json (25 min)
+bench-clone: env ## time quickstart and test in a fresh clone -> results/fresh_clone.json (25 min)
 	$(BIN)/python benchmarks/fresh_clone.py --out results/fresh_clone.json
 
-bench-table: env ## models and baselines on every simulator split -> results/simulator_table.json (TRAINED=folder)
+bench-table: env ## compare models on all simulator splits -> results/simulator_table.json (TRAINED=folder)
 	$(BIN)/python benchmarks/simulator_table.py $(if $(TRAINED),--model $(TRAINED)) --out results/simulator_table.json
+	$(BIN)/python -m maniplvm.experiments.pages simulator-table
 
-bench-report: env ## a report of 5,000 samples: time, size, search -> results/report_speed.json (2 min)
+bench-report: env ## time and size of a report of 5,000 samples -> results/report_speed.json (2 min)
 	$(BIN)/python benchmarks/report_speed.py --out results/report_speed.json
 
-bench-grpo: env ## shared prefix against stock TRL, side by side -> results/shared_prefix.json
+bench-grpo: env ## shared prefix compared with stock TRL -> results/shared_prefix.json
 	$(BIN)/python benchmarks/shared_prefix.py --out results/shared_prefix.json
 	$(BIN)/python -m maniplvm.experiments.pages shared-prefix
 
-bench-evaluate: env ## evaluation against one sample at a time -> results/evaluate_speed.json (20 min)
+bench-evaluate: env ## evaluation compared with one sample at a time -> results/evaluate_speed.json (20 min)
 	$(BIN)/python benchmarks/evaluate_speed.py --out results/evaluate_speed.json
 
 bench-memory: env ## memory estimates of the recipes -> results/memory.json
 	$(BIN)/python benchmarks/memory_estimates.py
 
-pages: env ## every generated table, number and figure of README and docs, from results/
+pages: env ## write the generated tables, numbers and figures of README and docs
 	$(BIN)/python -m maniplvm.experiments.pages
 
-evidence: env ## GRPO against SFT, every arm -> results/evidence/ (6 h; resumable; TIER=main for a part)
+evidence: env ## compare GRPO with SFT, all arms -> results/evidence/ (6 h; resumable; TIER=main for one tier)
 	$(BIN)/maniplvm experiment recipes/experiments/evidence.yaml --jobs $(JOBS) $(if $(TIER),--only $(TIER))
 	$(BIN)/python -m maniplvm.experiments.pages evidence numbers
 
-data: env ## the shipped data set, again, in build/sim-small (10 min)
+data: env ## generate the shipped data set in build/sim-small (10 min)
 	$(BIN)/maniplvm simulate --world all --out build/sim-small --name sim-small --size 160 --views 2 \
 	  --per-task train=15 --per-task id_test=4 --per-task adapt=25 --per-task adapt_test=18 \
 	  --per-task ood_tasks=14 --per-task ood_robot=25 --workers 2
 
-images: env ## the images of README and docs
+images: env ## write the images of README and docs
 	$(BIN)/maniplvm score docs/examples/predictions.jsonl --data datasets/sim-small --sheet docs/images/scored.jpg
 	$(BIN)/maniplvm doctor --data datasets/sim-small --split train --task trajectory --preset paper --preset dense \
 	  --preset docs/examples/published-constants.yaml --out docs/images/doctor.png --json results/doctor.json \
-	  || test $$? -eq 1  # the published constants are unfit, and that is the point
+	  || test $$? -eq 1  # status 1: the doctor reports the problem of the published constants
 	$(BIN)/python benchmarks/simulation_images.py --out docs/images
 	$(BIN)/python benchmarks/execution_gif.py --out docs/images/execution.gif
 

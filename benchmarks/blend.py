@@ -1,4 +1,4 @@
-"""Interpolate a trained policy with its start, and measure new and old tasks for each alpha.
+"""Interpolate the weights of a trained model and its starting model, and evaluate several alphas.
 
 Run: python benchmarks/blend.py --out results/blend.json
 """
@@ -25,10 +25,12 @@ ALPHAS = (0.0, 0.5, 0.75, 1.0)
 
 
 def main() -> None:
-    """Interpolate, evaluate, write."""
+    """Interpolate and evaluate for each alpha, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     trained = Folders(Path("runs/quickstart")).run("grpo") / "model"
-    parser.add_argument("--model", type=Path, default=trained, help="trained by the quickstart")
+    parser.add_argument(
+        "--model", type=Path, default=trained, help="model trained by the quickstart"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "blend.json")
     options = parser.parse_args()
     measured, versions = {}, {}
@@ -50,14 +52,14 @@ def main() -> None:
         "command": "python " + " ".join(["benchmarks/blend.py", *sys.argv[1:]]),
         "seed": 0,
         "versions": versions,
-        "protocol": "maniplvm, strict, greedy; share of the trained weights in per cent",
+        "protocol": "maniplvm, strict, greedy; share_N: alpha is N percent",
         **measured,
     }
     options.out.write_text(json.dumps(rounded(content), indent=1) + "\n", encoding="utf-8")
 
 
 def task_reward(reward: Mapping[str, Interval]) -> float:
-    """Mean reward of preset `paper` without its format term."""
+    """Mean reward of preset `paper` without the format term."""
     return reward["total"].mean - reward["format"].mean
 
 

@@ -1,4 +1,4 @@
-"""What the embedded model can do, beside baselines that look at no image.
+"""Evaluate the embedded model, and baselines that do not use the image.
 
 Run: python benchmarks/embedded.py --out results/embedded.json
 """
@@ -31,12 +31,12 @@ from maniplvm.tasks import Task
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "datasets" / "sim-small"
 SPLITS = ("id_test", "adapt_test", "ood_tasks", "ood_robot")
-EXECUTED = SPLITS[:3]  # robosuite's physics is six times slower
+EXECUTED = SPLITS[:3]  # robosuite is six times slower
 TOKENS = 80
 
 
 def shown(interval: Interval | None) -> dict[str, Any] | None:
-    """An interval, rounded."""
+    """A rounded interval."""
     if interval is None:
         return None
     numbers = (("mean", interval.mean), ("low", interval.low), ("high", interval.high))
@@ -44,7 +44,7 @@ def shown(interval: Interval | None) -> dict[str, Any] | None:
 
 
 def figures(results: dict[Task, TaskResult]) -> dict[str, Any]:
-    """What is told of one split."""
+    """The stored results of one split."""
     box, trace = results[Task.AFFORDANCE], results[Task.TRAJECTORY]
     parsed = (box.parse_rate.mean * box.count + trace.parse_rate.mean * trace.count) / (
         box.count + trace.count
@@ -62,7 +62,7 @@ def figures(results: dict[Task, TaskResult]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Evaluate and write."""
+    """Evaluate, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-embedded")
@@ -78,10 +78,10 @@ def main() -> None:
         return evaluate(predictor, DATA, folder, selection=Selection(splits), **more)
 
     greedy = ModelPredictor(options.model, Decoding(max_new_tokens=TOKENS))
-    drawn = ModelPredictor(options.model, Decoding(temperature=1.0, max_new_tokens=TOKENS))
+    sampled = ModelPredictor(options.model, Decoding(temperature=1.0, max_new_tokens=TOKENS))
     evaluations = {
         "greedy": measured("greedy", greedy, execution=ExecutionOptions(splits=EXECUTED)),
-        "temperature_1": measured("temperature_1", drawn),
+        "temperature_1": measured("temperature_1", sampled),
         "wrong_instruction": measured(
             "wrong_instruction", greedy, ("id_test",), wrong_instruction=0
         ),

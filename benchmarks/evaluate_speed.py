@@ -4,7 +4,7 @@ Run by `make bench-evaluate`. The embedded model completes 1,000 samples of the 
 both ways, alternately; the result is the median of the ratios. "ours" is the time of the commands
 `evaluate` and `report` after loading the model: reading data, predicting, scoring, intervals and the
 HTML page. "naive" is stock transformers: `processor` and `model.generate` for each sample, greedy,
-with the same limit of new tokens. Only its predictions are timed. Each way runs with its fastest
+with the same maximum number of new tokens. Only its predictions are timed. Each way runs with its fastest
 number of threads. Writes results/evaluate_speed.json.
 """
 
@@ -41,7 +41,7 @@ TRIAL = 32
 
 
 def chosen(count: int) -> tuple[Selection, list[Sample]]:
-    """At least `count` samples, evenly from splits and tasks, in whole scenes."""
+    """At least `count` samples, evenly from splits and tasks, in complete scenes."""
     dataset = open_dataset(DATA)
     cells = len(SPLITS) * 2
     for limit in range(max(1, count // cells), len(dataset)):
@@ -140,7 +140,7 @@ def main() -> None:
     }
     report = {
         "what": "maniplvm evaluate and report of the embedded model, after loading, against the "
-        "predictions alone of stock processor and generate, one sample at a time",
+        "predictions of stock processor and generate, one sample at a time",
         "command": " ".join(["python", "benchmarks/evaluate_speed.py", *sys.argv[1:]]),
         "seed": selection.limit_seed,
         "samples": len(samples),

@@ -1,4 +1,4 @@
-"""Measures how execution separates good traces from bad ones, and its throughput.
+"""Measure how well execution separates good traces from bad ones, and its throughput.
 
 Run: python benchmarks/execution.py --out results/execution.json --plot docs/images/execution_noise.png
 

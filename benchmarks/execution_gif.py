@@ -1,4 +1,4 @@
-"""Draws executions side by side: the reference above, a trace with noise below.
+"""Draw executions side by side: the reference above, a trace with noise below.
 
 Run: python benchmarks/execution_gif.py --out docs/images/execution.gif
 """

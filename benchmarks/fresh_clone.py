@@ -1,4 +1,4 @@
-"""What a newcomer does: clone into an empty folder, `make quickstart`, `make test`; timed.
+"""Time `make quickstart` and `make test` in a fresh clone.
 
 Run: python benchmarks/fresh_clone.py --out results/fresh_clone.json
 """
@@ -25,7 +25,7 @@ INTERVAL_S = 2.0
 
 
 class Memory(threading.Thread):
-    """The largest memory that a process and its descendants hold together, looked at now and then."""
+    """Peak memory of a process with its descendants, sampled every `INTERVAL_S` seconds."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -33,7 +33,7 @@ class Memory(threading.Thread):
         self.peak_mb = 0.0
 
     def run(self) -> None:
-        """Look until the process has ended."""
+        """Sample until the process has ended."""
         while self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE:
             self.peak_mb = max(self.peak_mb, self._held_mb())
             time.sleep(INTERVAL_S)
@@ -44,12 +44,12 @@ class Memory(threading.Thread):
             try:
                 total += process.memory_info().rss
             except psutil.NoSuchProcess:
-                continue  # it ended while we looked
+                continue  # it ended during the measurement
         return total / 2**20
 
 
 def timed(command: list[str], folder: Path, log: Path) -> dict[str, Any]:
-    """Run a command; its wall time, its peak memory and how it ended."""
+    """Run a command, and return its wall time, peak memory and exit status."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "MAKEFLAGS")}
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as file:
@@ -66,10 +66,10 @@ def timed(command: list[str], folder: Path, log: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Clone, run, write."""
+    """Clone, run the targets, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", nargs="+", default=["quickstart", "test"])
-    parser.add_argument("--keep", type=Path, help="clone into this folder and leave it there")
+    parser.add_argument("--keep", type=Path, help="clone into this folder and keep it")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "fresh_clone.json")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp()) / "maniplvm"

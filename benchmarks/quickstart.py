@@ -1,7 +1,7 @@
-"""The quickstart over several seeds, with a control: what does learning from rewards change?
+"""The quickstart over several seeds, with an SFT control.
 
-Each seed is `maniplvm quickstart --seed S`, the first ones with `--control`: measure, GRPO, measure, and for as long SFT
-with full labels of the same tasks from the same base, measured too.
+Each seed is a run of `maniplvm quickstart --seed S`. The first seeds use `--control`: the control is trained with SFT on
+the reference answers of the same tasks, from the same starting model and for the same time.
 
 Run: python benchmarks/quickstart.py --out results/quickstart.json
 """
@@ -22,12 +22,12 @@ from maniplvm.evaluation import read_evaluation
 from maniplvm.experiments import (
     EVALUATED,
     Folders,
-    figures_of,
-    headline_figures,
+    headline_results,
     paired_differences,
-    plain_figures,
     quickstart_stages,
     read_records,
+    results_of,
+    results_to_json,
     rounded,
     run_stages,
 )
@@ -37,7 +37,7 @@ ARMS = {"grpo": "after", "sft": "control"}
 
 
 def run(seed: int, folder: Path, options: Sequence[str]) -> None:
-    """One quickstart; a finished one is only read again."""
+    """Run one quickstart. A finished one is only read."""
     command = [sys.executable, "-m", "maniplvm", "quickstart", "--out", str(folder)]
     with (folder.parent / f"seed-{seed}.log").open("a", encoding="utf-8") as log:
         done = subprocess.run(
@@ -47,10 +47,10 @@ def run(seed: int, folder: Path, options: Sequence[str]) -> None:
         raise SystemExit(f"seed {seed} failed; see {log.name}")
 
 
-def measure_base_once(
+def evaluate_base_once(
     seeds: Sequence[int], folders: Sequence[Path], options: Sequence[str]
 ) -> None:
-    """The base answers greedily, so all seeds share its measurement."""
+    """Evaluate the starting model once: its greedy answers do not depend on the seed."""
     if not options:
         first = quickstart_stages(folders[0], seed=seeds[0])[:1]
         run_stages(first, folders[0], lambda stage: print(f"$ {stage.command}", flush=True))
@@ -60,14 +60,14 @@ def measure_base_once(
 
 
 def pooled(folders: Sequence[Path], before: str, after: str) -> dict[str, Any]:
-    """Paired differences of all seeds as plain data."""
+    """Paired differences of all seeds as JSON values."""
     own = [Folders(folder) for folder in folders]
     runs = [(each.evaluation(before), each.evaluation(after)) for each in own]
-    return plain_figures(figures_of(paired_differences(runs)))
+    return results_to_json(results_of(paired_differences(runs)))
 
 
 def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:
-    """Share of readable completions by split, both tasks and all seeds together."""
+    """Fraction of parsed completions by split, over both tasks and all seeds."""
     rates: dict[str, float] = {}
     evaluations = [read_evaluation(Folders(folder).evaluation(name)) for folder in folders]
     for split in EVALUATED:
@@ -78,12 +78,12 @@ def parse_rates(folders: Sequence[Path], name: str) -> dict[str, float]:
 
 
 def one_seed(seed: int, folder: Path) -> dict[str, Any]:
-    """What one seed came to, and what its stages took."""
+    """Results, training time and stages of one seed."""
     own: dict[str, Any] = {"seed": seed, "training_seconds": {}, "optimizer_steps": {}}
     for arm, after in ARMS.items():
         if Folders(folder).evaluation(after).exists():
             record = json.loads((Folders(folder).run(arm) / "run.json").read_text(encoding="utf-8"))
-            own[arm] = plain_figures(headline_figures(folder, after))
+            own[arm] = results_to_json(headline_results(folder, after))
             own["training_seconds"][arm] = record["wall_seconds"]
             own["optimizer_steps"][arm] = record["steps"]
     own["stages"] = {
@@ -94,18 +94,18 @@ def one_seed(seed: int, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all seeds, pool them, and write."""
+    """Run all seeds, pool their results, and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
-    parser.add_argument("--controls", type=int, help="seeds that have a control; default: all")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel seeds")
+    parser.add_argument("--controls", type=int, help="number of seeds with a control; default: all")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-quickstart")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "quickstart.json")
     options, passed_on = parser.parse_known_args()
     options.controls = len(options.seeds) if options.controls is None else options.controls
     folders = [options.work / f"seed-{seed}" for seed in options.seeds]
     options.work.mkdir(parents=True, exist_ok=True)
-    measure_base_once(options.seeds, folders, passed_on)
+    evaluate_base_once(options.seeds, folders, passed_on)
     with ThreadPoolExecutor(options.jobs) as pool:
         controlled = [[*passed_on, "--control"]] * options.controls
         plain = [passed_on] * (len(folders) - options.controls)
@@ -114,8 +114,8 @@ def main() -> None:
         "command": "python " + " ".join(["benchmarks/quickstart.py", *sys.argv[1:]]),
         "seed": options.seeds,
         "versions": dict(read_evaluation(Folders(folders[0]).evaluation("after")).versions),
-        "intervals": "95 %, bootstrap over scenes and training seeds of differences paired by sample",
-        "trace_reward": "preset paper, mean of the sum of its four terms (0 to 4), format aside",
+        "intervals": "95 %, bootstrap over scenes and training seeds; differences are paired by sample",
+        "trace_reward": "preset paper, mean of the sum of its four terms (0 to 4) without format",
     }
     for arm, after in ARMS.items():
         trained = [folder for folder in folders if Folders(folder).evaluation(after).exists()]

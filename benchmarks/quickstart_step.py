@@ -1,7 +1,7 @@
-"""A step of the quickstart's own recipe, with and without the shared prefix, side by side.
+"""Time of a step of the quickstart recipe with and without the shared prefix.
 
-Runs `maniplvm train grpo recipes/grpo/embedded.yaml` for a few steps: shared, plain, shared, plain. The first steps of
-each run (loading, verification, warm caches) are left out.
+Runs `maniplvm train grpo recipes/grpo/embedded.yaml` for a few steps, alternately with and without sharing. The first
+steps of each run (loading, verification, warm-up) are not counted.
 
 Run: python benchmarks/quickstart_step.py --out results/quickstart_step.json
 """
@@ -24,7 +24,7 @@ SKIPPED = 3
 
 
 def seconds_a_step(enabled: bool, steps: int, folder: Path) -> float:
-    """Median wall time of a step after the first few."""
+    """Median wall time of a step, without the first steps [s]."""
     settings = {
         "trainer.max_steps": steps,
         "trainer.lr_scheduler_kwargs": "{num_decay_steps: 1}",
@@ -41,7 +41,7 @@ def seconds_a_step(enabled: bool, steps: int, folder: Path) -> float:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=13)

@@ -1,8 +1,8 @@
-"""How long a report of 5,000 samples takes, how large it is, and how fast it opens and searches.
+"""Time and size of a report of 5,000 samples, and the time to open and search it.
 
-The images and targets are those of the shipped data set, each taken several times under a new name;
-the completions are its targets, moved by chance, scored by the shipped evaluation. Opening and searching
-are measured in Chromium where there is one, as what a browser needs beyond an empty page.
+The images and targets are those of the shipped data set, repeated under new names. The completions are
+targets with random offsets, scored by `maniplvm evaluate`. If Chromium is installed, opening and searching
+are measured as its CPU time beyond that of an empty page.
 
 Run: python benchmarks/report_speed.py --out results/report_speed.json
 """
@@ -36,33 +36,34 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "datasets" / "sim-small"
 SPLITS = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
 ERRORS = {"before": 0.12, "after": 0.06}
-"""How far the completions are off, as a share of the diagonal."""
-UNREADABLE = 0.02
+"""Standard deviation of the offsets, as a fraction of the diagonal."""
+UNPARSED = 0.02
+"""Fraction of completions without coordinates."""
 SEARCHED = "drawer"
 REPEATS = 3
 
 
 def many(number: int) -> Iterator[Sample]:
-    """The samples of the test splits, over and over, each time as scenes of their own."""
+    """The samples of the test splits, repeated as new scenes."""
     dataset = open_dataset(DATA)
     known = [sample for split in SPLITS for sample in dataset.samples(split)]
     copies = (
         replace(
             sample,
-            id=f"{sample.id}/{again}",
-            scene=f"{sample.scene}/{again}",
+            id=f"{sample.id}/{copy}",
+            scene=f"{sample.scene}/{copy}",
         )
-        for again in count()
+        for copy in count()
         for sample in known
     )
     yield from islice(copies, number)
 
 
 def completion(sample: Sample, error: float, rng: np.random.Generator) -> str:
-    """The target, moved by chance; sometimes words without coordinates."""
+    """The target with a random offset; sometimes a sentence without coordinates."""
     words = " ".join(["look", "for", sample.part or "the part"])
     words += ", then move it" * int(rng.integers(0, 4))
-    if rng.uniform() < UNREADABLE:
+    if rng.uniform() < UNPARSED:
         return f"<think>{words}</think><answer>I cannot tell</answer>"
     moved = sample.target.points + rng.normal(0, error * sample.diagonal / 2, 2)
     moved += rng.normal(0, error * sample.diagonal / 6, moved.shape)
@@ -88,7 +89,7 @@ def evaluated(work: Path, samples: list[Sample]) -> None:
 
 
 def timed(command: list[str]) -> tuple[dict[str, float], str]:
-    """Wall and processor time [s] of a command, and what it printed."""
+    """Wall and CPU time [s] of a command, and its output."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     wall, after = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -97,7 +98,7 @@ def timed(command: list[str]) -> tuple[dict[str, float], str]:
 
 
 def browsed(page: Path, work: Path, samples: int) -> dict[str, Any] | None:
-    """What Chromium needs to open the page and to search it, beyond an empty page; None without."""
+    """CPU time of Chromium to open and search the page; None if it is not installed."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         return None
@@ -109,14 +110,14 @@ def browsed(page: Path, work: Path, samples: int) -> dict[str, Any] | None:
         "searched": f"{page.as_uri()}#find={SEARCHED}",
     }
     found: dict[str, list[float]] = {name: [] for name in places}
-    output = ""
+    printed = ""
     for _ in range(REPEATS):
         for name, place in places.items():
-            spent, output = timed([*command, place])
+            spent, printed = timed([*command, place])
             found[name].append(spent["cpu_seconds"])
-    match = re.search(r"of ([\d,]+) that match, of ([\d,]+) samples", output)
+    match = re.search(r"of ([\d,]+) that match, of ([\d,]+) samples", printed)
     if match is None or match[2] != f"{samples:,}":
-        raise SystemExit("the search found nothing: is the page's script broken?")
+        raise SystemExit("the search found nothing; check the script of the page")
     least = {name: min(values) for name, values in found.items()}
     return {
         "searched_for": SEARCHED,
@@ -128,10 +129,10 @@ def browsed(page: Path, work: Path, samples: int) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Make the page, look at it, and write down what that took."""
+    """Write the report, open it, and store times and sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=5000)
-    parser.add_argument("--page", type=Path, help="Keep the page here.")
+    parser.add_argument("--page", type=Path, help="copy the report to this file")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "report_speed.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -141,7 +142,7 @@ def main() -> None:
         report = [str(Path(sys.executable).with_name("maniplvm")), "report"]
         report += ["--data", str(work / "data"), "--before", str(work / "before")]
         report += ["--after", str(work / "after"), "--out", str(page)]
-        made, _ = timed(report)
+        spent, _ = timed(report)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
         text = page.read_text(encoding="utf-8")
         content = {
@@ -151,7 +152,7 @@ def main() -> None:
             "samples": options.samples,
             "evaluations": len(ERRORS),
             "load_average": round(os.getloadavg()[0], 1),
-            "make": made | {"peak_rss_mb": round(peak)},
+            "make": spent | {"peak_rss_mb": round(peak)},
             "page_mb": round(len(text.encode()) / 1e6, 2),
             "cards": text.count('<article class="card"'),
             "pictures": text.count("<symbol "),

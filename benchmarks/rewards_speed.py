@@ -1,7 +1,7 @@
-"""How much faster `score_batch` is than scoring pair by pair with public packages.
+"""The speed-up of `score_batch` over public packages that score one pair at a time.
 
-Run by `make bench`. Both sides parse the same completions and compute the same five terms, side by
-side in one run: A B A B, median of the ratios. Writes results/rewards_speed.json.
+Run by `make bench`. Both implementations parse the same completions and compute the same five terms.
+They alternate in one run, and the median of the ratios is reported. Writes results/rewards_speed.json.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def make_pairs(count: int) -> tuple[list[str], list[Sample]]:
-    """Completions of eight-point traces, each near its own random target."""
+    """Random targets with eight points, and a completion with noise for each."""
     rng = np.random.default_rng(SEED)
     texts, samples = [], []
     for index in range(count):
@@ -101,12 +101,12 @@ def compare(batch: int, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/rewards_speed.json"))
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    compare(8, 1)  # warm up both sides
+    compare(8, 1)  # warm-up
     result = {f"batch_{batch}": compare(batch, arguments.rounds) for batch in (512, 64, 8, 1)}
     report = {
         "what": "score_batch, parsing included, against one pair at a time with "

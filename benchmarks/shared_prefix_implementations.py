@@ -32,7 +32,7 @@ class Implementation(Protocol):
         ...
 
     def step(self) -> Any:
-        """A whole step. It may return its own time [s]."""
+        """A complete step. It may return its own time [s]."""
         ...
 
     def gradients(self) -> tuple[Tensor, Tensor]:
@@ -56,10 +56,8 @@ class Batch:
         self.repeated = self._encoded(loaded, size.group)
         lengths = torch.tensor(lengths_of(size), device=device)
         self.mask = (torch.arange(size.completion, device=device) < lengths[:, None]).long()
-        drawn = torch.randint(
-            20, 400, (size.group, size.completion), generator=torch.manual_seed(0)
-        )
-        self.ids = drawn.to(device)
+        ids = torch.randint(20, 400, (size.group, size.completion), generator=torch.manual_seed(0))
+        self.ids = ids.to(device)
         self.whole: dict[str, Tensor] = {
             **self.repeated,
             "input_ids": torch.cat([self.repeated["input_ids"], self.ids], 1),

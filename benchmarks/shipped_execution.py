@@ -1,4 +1,4 @@
-"""Executes every reference trace of the shipped data set.
+"""Execute every reference trace of the shipped data set.
 
 Run: python benchmarks/shipped_execution.py --out results/shipped_execution.json
 """

@@ -1,7 +1,7 @@
-"""Measures generation: experts, views, boxes and traces of every task, and the throughput.
+"""Measure generation: experts, views, boxes and traces of every task, and the throughput.
 
 Run: python benchmarks/simulation.py --out results/simulation.json
-Then: python benchmarks/simulation_page.py
+Then: python -m maniplvm.experiments.pages simulation
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Checker:
     def compare(self, sample: Sample) -> tuple[float, float, float]:
         """IoU of the stored box with the bounds of the visible patch and of the visible geoms.
 
-        The third value is the share of the box that the visible patch fills.
+        The third value is the fraction of the box that the visible patch fills.
         """
         record = Provenance.from_json(sample.provenance)
         width, height = record.camera.size

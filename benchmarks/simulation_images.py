@@ -1,4 +1,4 @@
-"""Draws the images of docs/simulation.md: every task, and every kind of randomization.
+"""Draw the images of docs/simulation.md: every task, and every kind of randomization.
 
 Run: python benchmarks/simulation_images.py --out docs/images
 """
@@ -79,13 +79,13 @@ def open_image(sample: Sample) -> Image.Image:
 
 def sheet(cells: Sequence[tuple[Image.Image, str]], columns: int) -> Image.Image:
     rows = -(-len(cells) // columns)
-    whole = Image.new("RGB", (columns * SIZE, rows * (SIZE + CAPTION)), "white")
-    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
+    canvas = Image.new("RGB", (columns * SIZE, rows * (SIZE + CAPTION)), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
     for number, (image, caption) in enumerate(cells):
         left, top = number % columns * SIZE, number // columns * (SIZE + CAPTION)
-        whole.paste(image, (left, top + CAPTION))
+        canvas.paste(image, (left, top + CAPTION))
         draw.text((left + 3, top), caption.removesuffix("-v3"), fill="black", font=font)
-    return whole
+    return canvas
 
 
 def main() -> None:

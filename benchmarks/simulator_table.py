@@ -4,6 +4,7 @@ The script evaluates each model with execution in simulation, and compares the r
 does. An interrupted run resumes with the same command.
 
 Run: python benchmarks/simulator_table.py --out results/simulator_table.json
+Then: python -m maniplvm.experiments.pages simulator-table
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from maniplvm.evaluation import (
     BASELINES,
@@ -26,21 +25,19 @@ from maniplvm.evaluation import (
     resolve_baseline,
 )
 from maniplvm.evaluation.predictors.baselines import PREFIX
-from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, Page, compare_runs
+from maniplvm.evaluation.tables import ComparisonOptions, compare_runs
 from maniplvm.experiments import EVALUATED, Folders, rounded
-from maniplvm.experiments.pages.blocks import fill_block
 from maniplvm.models import Decoding
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = "datasets/sim-small"
-SOURCE = "results/simulator_table.json"
 TOKENS = 80
 IN_DOMAIN, OUT_OF_DOMAIN = ("id_test",), ("ood_tasks", "ood_robot")
 BASE, TRAINED = "embedded", "embedded + GRPO"
 
 
 def predictors(model: Path) -> dict[str, Predictor]:
-    """All evaluated predictors, by their name in the table."""
+    """All evaluated predictors, by their names in the table."""
     greedy = Decoding(max_new_tokens=TOKENS)
     baselines = {
         name: resolve_baseline(PREFIX + name, f"{DATA}:train", seed=0)
@@ -72,13 +69,6 @@ def measure(options: argparse.Namespace) -> dict[str, Path]:
     return folders
 
 
-def table_text(content: dict[str, Any], tables: int | None = None) -> str:
-    """The first tables of a result as Markdown, with one table per group of columns."""
-    page = Page.from_json(content["page"])
-    page = replace(page, tables=page.tables[:tables]).stacked()
-    return WRITERS["md"](page, False).rstrip("\n")
-
-
 def main() -> None:
     """Evaluate, compare and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -91,7 +81,7 @@ def main() -> None:
     )
     parser.add_argument("--no-execute", dest="execute", action="store_false")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-simulator-table")
-    parser.add_argument("--out", type=Path, default=ROOT / SOURCE)
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "simulator_table.json")
     options = parser.parse_args()
     if not options.model.is_dir():
         parser.error(
@@ -105,7 +95,7 @@ def main() -> None:
         in_domain=IN_DOMAIN,
         out_of_domain=OUT_OF_DOMAIN,
         against=BASE,
-        published=False,  # published figures are of photographs, not of simulated images
+        published=False,  # published results are for photographs, not for simulated images
     )
     page = compare_runs(list(folders.values()), options_shown)
     content = {
@@ -117,8 +107,6 @@ def main() -> None:
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     options.out.write_text(text, encoding="utf-8")
     print(f"written: {options.out}")
-    if options.out.resolve() == ROOT / SOURCE:
-        fill_block(ROOT / "docs" / "compare.md", SOURCE, table_text(content))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maniplvm.experiments.pages.evidence import answer
+from maniplvm.experiments.pages.evidence import evidence_value
 from maniplvm.experiments.pages.evidence_values import read_tiers
 from maniplvm.experiments.pages.numbers import measured, read_numbers, refreshed
 from maniplvm.geometry import FRAMES
@@ -50,7 +50,7 @@ def test_every_number_listed_in_numbers_yaml_is_the_measured_one():
     tiers = read_tiers(ROOT / "results" / "evidence")
 
     def value(source, shown):
-        return measured(ROOT, source, shown, lambda question: answer(tiers, question))
+        return measured(ROOT, source, shown, lambda question: evidence_value(tiers, question))
 
     listed = read_numbers(ROOT)
     assert sum(len(quotes) for quotes in listed.values()) > 50

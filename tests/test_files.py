@@ -1,4 +1,4 @@
-"""Files and folders that are either complete or absent."""
+"""Atomic writes of files and folders."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_a_folder_replaces_the_old_one_with_all_its_files(tmp_path):
 
 
 @pytest.mark.parametrize("write", [lambda path: path.write_text("new"), lambda path: path.mkdir()])
-def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path, write):
+def test_after_an_error_only_the_old_content_is_left(tmp_path, write):
     (tmp_path / "a").write_text("old")
 
     def fail():
@@ -50,7 +50,7 @@ def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path, write):
 
 
 @pytest.mark.parametrize("is_folder", [False, True])
-def test_what_a_killed_process_left_is_removed(tmp_path, is_folder):
+def test_the_unfinished_result_of_a_killed_process_is_removed(tmp_path, is_folder):
     left = unfinished_path(tmp_path / "a.txt")
     if is_folder:
         write_folder(left, "cut off")
@@ -60,6 +60,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path, is_folder):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path):
+def test_an_unwritable_file_is_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match=r"nowhere/x.json: cannot be written \(No such file"):
         write_json(tmp_path / "nowhere" / "x.json", {})

@@ -1,4 +1,4 @@
-"""Optional packages: quick imports without them, and one line where they are missing."""
+"""Optional packages: fast imports without them, and a one-line error if they are missing."""
 
 import importlib
 import subprocess
@@ -34,11 +34,11 @@ def test_a_missing_package_says_what_needs_it_and_what_to_install(monkeypatch, f
         getattr(optional, function)()
 
 
-def test_a_package_that_is_there_is_returned():
+def test_an_installed_package_is_returned():
     assert optional.import_optional("json.decoder", "this test needs", "dev").JSONDecoder
 
 
-def test_a_missing_module_of_our_own_is_a_bug_and_stays_one(monkeypatch):
+def test_a_missing_module_of_this_package_is_an_import_error(monkeypatch):
     def fail(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name="maniplvm.gone")
 
@@ -48,7 +48,7 @@ def test_a_missing_module_of_our_own_is_a_bug_and_stays_one(monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["data", "models", "training", "evaluation", "simulation"])
-def test_importing_a_package_imports_none_of_them(package):
+def test_importing_a_package_imports_no_optional_package(package):
     heavy = ("torch", "transformers", "trl", "pyarrow", "datasets", "mujoco", "av", "jinja2")
     code = f"import sys, maniplvm.{package}; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

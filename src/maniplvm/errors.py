@@ -1,9 +1,9 @@
-"""The one error that a user is meant to read."""
+"""The error for mistakes that a user can correct."""
 
 
 class UserError(Exception):
-    """Something that the person at the keyboard can fix.
+    """A mistake that the user can correct, such as an unknown option or a missing file.
 
-    Its text is one line: what is wrong, where, and what to do. The command line prints it
-    without a traceback and exits with status 2; library callers may catch it.
+    The message is one line: what is wrong, where, and what to do. The command line prints it
+    without a traceback and exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""Files and folders that are either complete or absent, whenever the process ends."""
+"""Atomic writes: a file or folder is complete or absent, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ _UNFINISHED = ".unfinished"
 
 
 def unfinished_path(path: Path) -> Path:
-    """The path of a file or folder while it is being written: beside it, with one more suffix."""
+    """The path of a file or folder during the write: in the same folder, with a further suffix."""
     return path.with_name(path.name + _UNFINISHED)
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a path belongs to a file or folder whose writing did not end."""
+    """Whether a path is a file or folder whose write did not finish."""
     return path.name.endswith(_UNFINISHED)
 
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """Write a file or a folder so that `path` holds the old one or the new one, complete.
+    """Replace a file or a folder atomically.
 
-    The block writes to the given path. When it ends without an error, what it wrote replaces
-    `path`. After an error, what it wrote is removed. What a killed process left is removed first.
+    The block writes to the yielded path. If it ends without an error, the result replaces `path`.
+    After an error the result is removed. The unfinished result of a killed process is removed
+    first.
 
     Args:
         path: The file or folder to write. Its parent folder must exist.
@@ -89,6 +90,6 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 def unwritable(path: Path, error: OSError) -> UserError:
     """The error for a file that cannot be written, in a command that can be resumed."""
     return UserError(
-        f"{path}: cannot be written ({error.strerror}); what it already holds is safe; make it "
+        f"{path}: cannot be written ({error.strerror}); earlier content is not lost; make it "
         "writable or free disk space, then run the same command to resume"
     )

@@ -1,4 +1,4 @@
-"""Names of the metrics in `log.jsonl`: TRL's own, and ours for what TRL does not log."""
+"""Names of the metrics in `log.jsonl`: those of TRL, and ours for metrics that TRL lacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRL_METRICS = (
     "mean_token_accuracy",
     "step_time",
 )
-"""Metrics of TRL that a run keeps."""
+"""Metrics of TRL that a run logs."""
 
 OWN_METRICS = (
     "parse_rate",
@@ -28,7 +28,7 @@ OWN_METRICS = (
     "group_reward_std",
     "executions_lost",
 )
-"""Metrics that TRL does not log. Reward terms come besides: `reward/TERM`, `reward/TASK/TERM`."""
+"""Metrics that TRL does not log. Reward terms are `reward/TERM` and `reward/TASK/TERM`."""
 
 OLD_NAMES: Mapping[str, str] = {
     "completion_length": "completions/mean_length",
@@ -40,7 +40,7 @@ OLD_NAMES: Mapping[str, str] = {
     "group_spread": "group_reward_std",
     "answer_variety": "answer_diversity",
 }
-"""Names that earlier versions wrote, with the present ones."""
+"""Present names of metrics by their names in logs of earlier versions."""
 
 
 def current_name(name: str) -> str:
@@ -49,5 +49,5 @@ def current_name(name: str) -> str:
 
 
 def with_current_names(line: Mapping[str, float]) -> dict[str, float]:
-    """A line of a log or a point of a stored curve, under the present names."""
+    """A line of a log, or a point of a stored curve, with the present names of its metrics."""
     return {current_name(name): value for name, value in line.items()}

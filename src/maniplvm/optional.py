@@ -1,6 +1,6 @@
-"""Optional packages, imported when they are first needed.
+"""Import of optional packages at their first use.
 
-`import maniplvm` and its sub-packages stay cheap, and work without the packages of the extras.
+`import maniplvm` stays fast, and works without the packages of the extras.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ def import_optional(module: str, user: str, extra: str, package: str | None = No
     """Import a module of an optional package.
 
     Args:
-        module: The module, such as `pyarrow.parquet`.
-        user: What needs it, with the verb, such as `data sets need`.
+        module: Name of the module, such as `pyarrow.parquet`.
+        user: What needs the module, with the verb, such as `data sets need`.
         extra: The extra of this package that installs it.
-        package: The name of the package in the message; None takes the first part of `module`.
+        package: Name of the package in the message. None is the first part of `module`.
 
     Raises:
-        UserError: it cannot be imported; one line says what needs it and what to install.
+        UserError: the import failed; the line says what needs the package and what to install.
     """
     try:
         return importlib.import_module(module)

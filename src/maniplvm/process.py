@@ -1,4 +1,4 @@
-"""Facts about this process that results are kept with: versions and memory."""
+"""Versions and memory of this process, which results store."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Versions of the packages that decide the numbers; one that is not installed is left out.
+    """Versions of `maniplvm`, of other packages and of Python, by name.
 
-    Python's own comes last.
+    Args:
+        names: Names of the other packages. Packages that are not installed are omitted.
     """
     found: dict[str, str] = {}
     for name in ("maniplvm", *names):
@@ -22,7 +23,7 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def peak_rss_mb(of: int = resource.RUSAGE_SELF) -> float:
-    """The most memory that this process, or any of its children, has held [MB].
+    """Peak memory of this process, or of its largest child [MB].
 
     Args:
         of: `resource.RUSAGE_SELF` or `resource.RUSAGE_CHILDREN`.

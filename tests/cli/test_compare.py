@@ -36,21 +36,21 @@ def test_a_terminal_shows_a_table_for_each_group(runs):
         assert part in output
 
 
-def test_a_narrow_terminal_cuts_no_figure(runs):
+def test_a_narrow_terminal_cuts_no_number(runs):
     output = run(*runs, "--against", "random", "--split", "id_test", columns=60)
     assert "…" not in output
     assert "100.00" in output
 
 
-@pytest.mark.parametrize("ending", ["md", "tex", "csv", "html", "json"])
-def test_a_file_is_written_in_the_format_of_its_ending(runs, tmp_path, ending):
-    path = tmp_path / f"table.{ending}"
+@pytest.mark.parametrize("suffix", ["md", "tex", "csv", "html", "json"])
+def test_a_file_is_written_in_the_format_of_its_suffix(runs, tmp_path, suffix):
+    path = tmp_path / f"table.{suffix}"
     run(*runs, "--out", path, "--names", "R&D,Right")
     written = path.read_text(encoding="utf-8")
-    assert {"tex": r"R\&D", "csv": "R&D"}.get(ending, "R&amp;D" if ending != "json" else "R&D") in (
+    assert {"tex": r"R\&D", "csv": "R&D"}.get(suffix, "R&amp;D" if suffix != "json" else "R&D") in (
         written
     )
-    assert run(*runs, "--format", ending, "--names", "R&D,Right") == written
+    assert run(*runs, "--format", suffix, "--names", "R&D,Right") == written
 
 
 def test_stacked_files_have_a_table_for_each_group(runs):
@@ -87,7 +87,9 @@ def test_options_reach_the_table(runs):
         (["--against", "x"], "no run is called 'x'; choose from random, right"),
     ],
 )
-def test_what_cannot_be_compared_is_one_clear_line(runs, monkeypatch, capsys, arguments, message):
+def test_runs_that_cannot_be_compared_are_a_one_line_error(
+    runs, monkeypatch, capsys, arguments, message
+):
     monkeypatch.setattr("sys.argv", ["maniplvm", "compare", *map(str, runs), *arguments])
     with pytest.raises(SystemExit) as stopped:
         main()

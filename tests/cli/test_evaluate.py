@@ -35,7 +35,7 @@ def refused(monkeypatch, capsys, *arguments):
     return error
 
 
-def test_a_model_is_measured_and_measured_once(tmp_path, data):
+def test_a_model_is_evaluated_only_once(tmp_path, data):
     tiny = write_tiny_checkpoint(tmp_path / "tiny", "qwen3_vl")
     asked = (tiny, "--data", data, "--out", tmp_path / "out", "--splits", "id_test, ood_tasks")
     small = ("--max-new-tokens", "4", "--no-execute", "--max-pixels", str(64 * 64))
@@ -91,7 +91,7 @@ def test_baselines_need_no_model(tmp_path, data):
     assert (plain["model"], plain["decoding"]) == ("baseline:random", {"seed": 3})
 
 
-def test_the_control_with_wrong_instructions_is_reported(tmp_path, data):
+def test_the_control_with_wrong_instructions_is_printed(tmp_path, data):
     shared = ("--data", data, "--no-execute", "--task", "affordance")
     output = run("baseline:random", *shared, "--wrong-instruction", "--out", tmp_path / "out")
     assert "wrong instructions" in output
@@ -114,7 +114,7 @@ def test_the_control_with_wrong_instructions_is_reported(tmp_path, data):
         (["m", "--temperature", "-1"], "temperature must be 0 or more"),
     ],
 )
-def test_what_cannot_be_measured_is_one_clear_line(
+def test_invalid_settings_are_a_one_line_error(
     tmp_path, data, monkeypatch, capsys, arguments, message
 ):
     common = ("--data", data, "--out", tmp_path / "out", "--no-execute")

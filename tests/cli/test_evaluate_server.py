@@ -68,7 +68,7 @@ def test_unusual_finish_reasons_are_printed(tmp_path, data):
     assert "finish reasons other than stop: 1 empty, 1 length" in output
 
 
-def test_a_failing_server_gives_one_clear_line_after_the_notices(
+def test_a_failing_server_is_a_one_line_error_after_the_notices(
     tmp_path, data, monkeypatch, capsys
 ):
     with serving(default=status(503, "busy")) as server:
@@ -120,7 +120,7 @@ def test_the_old_name_of_an_option_is_hidden_from_help():
         (["--predictions", "p.jsonl"], "--server needs the model's name on the server"),
     ],
 )
-def test_invalid_settings_give_one_clear_line(
+def test_invalid_settings_are_a_one_line_error(
     tmp_path, data, monkeypatch, capsys, arguments, message
 ):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
@@ -129,13 +129,13 @@ def test_invalid_settings_give_one_clear_line(
     assert message in lines[-1]
 
 
-def test_options_of_a_server_need_one(tmp_path, data, monkeypatch, capsys):
+def test_server_options_need_a_server(tmp_path, data, monkeypatch, capsys):
     common = ("--data", data, "--out", tmp_path / "out", "--price-in", "1", "--extra", "{}")
     (line,) = refused(monkeypatch, capsys, "evaluate", "embedded", *common)
-    assert "--extra, --price-in would have no effect: only for a model behind a --server" in line
+    assert "--extra, --price-in would have no effect: only for a model on a --server" in line
 
 
-def test_one_image_can_be_shown_to_a_served_model(tmp_path, monkeypatch, capsys):
+def test_predict_works_with_a_served_model(tmp_path, monkeypatch, capsys):
     image = tmp_path / "kitchen.png"
     image.write_bytes(png(64, 48))
     asked = ("predict", "qwen3-vl", image, "open it", "--task", "affordance", "--json")

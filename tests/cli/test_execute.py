@@ -53,7 +53,7 @@ def answer(trace):
     return f"<think>down</think><answer>{points}</answer>"
 
 
-def test_traces_are_followed_and_every_outcome_is_written(tmp_path, data, trace):
+def test_traces_are_executed_and_every_result_is_written(tmp_path, data, trace):
     path = written(
         tmp_path, {"press": answer(trace), "button": "[1, 2, 3, 4]", "again": "I would press it"}
     )
@@ -77,18 +77,18 @@ def test_traces_are_followed_and_every_outcome_is_written(tmp_path, data, trace)
         ({"nobody": "[[1, 2], [3, 4], [5, 6]]"}, "nobody"),
     ],
 )
-def test_what_cannot_be_executed_is_one_clear_line(tmp_path, data, texts, message):
+def test_predictions_that_cannot_be_executed_are_a_one_line_error(tmp_path, data, texts, message):
     with pytest.raises(UserError, match=message):
         execute(data=data, predictions=written(tmp_path, texts), workers=1)
 
 
-def test_a_file_that_cannot_be_written_stops_before_the_physics(tmp_path, data, trace):
+def test_an_unwritable_file_is_an_error_before_any_execution(tmp_path, data, trace):
     path = written(tmp_path, {"press": answer(trace)})
     with pytest.raises(UserError, match=r"outcomes\.jsonl: cannot be written"):
         execute(data=data, predictions=path, out=tmp_path / "no" / "outcomes.jsonl")
 
 
-def test_an_unknown_frame_is_one_clear_line(tmp_path, data, trace):
+def test_an_unknown_frame_is_a_one_line_error(tmp_path, data, trace):
     with pytest.raises(UserError, match="prediction press"):
         execute(
             data=data,

@@ -34,11 +34,11 @@ def image(tmp_path):
 
 
 @pytest.fixture
-def says(monkeypatch):
-    """Lets the model say a text, and keeps what it was asked."""
+def completes(monkeypatch):
+    """Lets the model return a completion, and stores its requests."""
     asked = []
 
-    def say(text):
+    def complete(text):
         real = local_model.encode_batch
 
         def encode(loaded, questions):
@@ -49,7 +49,7 @@ def says(monkeypatch):
         monkeypatch.setattr(local_model, "generate", lambda *_: [Completion(text, 9)])
         return asked
 
-    return say
+    return complete
 
 
 def run(*arguments):
@@ -58,14 +58,14 @@ def run(*arguments):
     return result.output
 
 
-def test_a_real_model_answers(tiny, image):
+def test_a_real_model_gives_a_completion(tiny, image):
     asked = (tiny, image, "open it", "--task", "trajectory", "--max-new-tokens", "4")
     assert "no answer could be parsed" in run(*asked)
     assert json.loads(run(*asked, "--json"))["answer"] is None
 
 
-def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_path, says):
-    asked = says(BOX)
+def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_path, completes):
+    asked = completes(BOX)
     out = tmp_path / "overlay.png"
     output = run(tiny, image, "open it", "--task", "affordance", "--out", out)
     assert "the [knob] is there" in output  # not taken for markup
@@ -79,8 +79,8 @@ def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_p
     assert marked[0].min() == pytest.approx(240, abs=12)
 
 
-def test_one_json_object_is_all_that_is_printed(tiny, image, tmp_path, says):
-    says(BOX)
+def test_only_one_json_object_is_printed(tiny, image, tmp_path, completes):
+    completes(BOX)
     out = tmp_path / "overlay.png"
     record = json.loads(run(tiny, image, "open it", "--task", "affordance", "--json", "--out", out))
     assert record["answer"] == [16, 24, 32, 48]
@@ -89,7 +89,7 @@ def test_one_json_object_is_all_that_is_printed(tiny, image, tmp_path, says):
     assert out.is_file()
 
 
-def test_a_photo_that_lies_on_its_side_is_turned_upright_first(tiny, tmp_path, says):
+def test_an_image_with_exif_orientation_is_rotated_upright(tiny, tmp_path, completes):
     image = Image.new("RGB", (64, 48), "red")
     image.paste("blue", (0, 0, 32, 48))  # left half, which comes to lie on top
     exif = Image.Exif()
@@ -98,7 +98,7 @@ def test_a_photo_that_lies_on_its_side_is_turned_upright_first(tiny, tmp_path, s
     image.save(buffer, "PNG", exif=exif)
     path = tmp_path / "photo.png"
     path.write_bytes(buffer.getvalue())
-    asked = says("<think>a</think><answer>[0, 0, 1000, 500]</answer>")
+    asked = completes("<think>a</think><answer>[0, 0, 1000, 500]</answer>")
     record = json.loads(run(tiny, path, "touch the blue", "--task", "affordance", "--json"))
     assert record["image_size"] == [48, 64]
     assert record["answer"] == [0, 0, 48, 32]
@@ -118,7 +118,7 @@ def test_a_photo_that_lies_on_its_side_is_turned_upright_first(tiny, tmp_path, s
         (["{tiny}", "{image}", "open it", "--family", "x"], "unknown model family 'x'"),
     ],
 )
-def test_what_cannot_be_asked_is_one_clear_line(
+def test_invalid_input_is_a_one_line_error(
     tiny, image, tmp_path, monkeypatch, capsys, arguments, message
 ):
     text = tmp_path / "text.png"
@@ -134,8 +134,10 @@ def test_what_cannot_be_asked_is_one_clear_line(
     assert error.count("\n") == 1
 
 
-def test_an_overlay_of_an_unknown_format_is_named(tiny, image, tmp_path, monkeypatch, capsys, says):
-    says(BOX)
+def test_an_overlay_of_an_unknown_format_is_named(
+    tiny, image, tmp_path, monkeypatch, capsys, completes
+):
+    completes(BOX)
     arguments = [str(tiny), str(image), "open it", "--task", "affordance"]
     monkeypatch.setattr(
         "sys.argv", ["maniplvm", "predict", *arguments, "--out", str(tmp_path / "o.nonsense")]

@@ -42,7 +42,7 @@ def test_the_old_command_runs_the_new_one_with_one_line_of_notice(built):
         (["--steps", "7"], "cannot be divided into 2 equal --cycles"),
     ],
 )
-def test_steps_that_cannot_be_run_are_refused(built, options, words):
+def test_invalid_numbers_of_steps_are_refused(built, options, words):
     result = CliRunner().invoke(app, ["pretrain-embedded", *OPTIONS, *options])
     assert isinstance(result.exception, UserError)
     assert words in str(result.exception)

@@ -54,10 +54,10 @@ def test_a_predictions_file_is_scored_sample_by_sample(tmp_path, data):
     assert "95 % interval" in result.output
 
 
-def test_missing_predictions_and_failures_are_reported(tmp_path, data):
+def test_missing_predictions_and_failures_are_printed(tmp_path, data):
     path = predictions(tmp_path, {"id": "box", "text": "hm"})
     result = run(app, ["score", str(path), "--data", str(data)])
-    assert "1 samples of the data have no prediction" in result.output
+    assert "1 samples of the data set have no prediction" in result.output
     assert "1 no_answer_tag" in result.output
 
 
@@ -77,7 +77,7 @@ def test_scored_predictions_are_drawn_over_their_targets(tmp_path, data):
     } <= colours
 
 
-def test_a_sheet_that_cannot_be_written_is_named(tmp_path, data, monkeypatch, capsys):
+def test_an_unwritable_sheet_is_named(tmp_path, data, monkeypatch, capsys):
     path = predictions(tmp_path, {"id": "box", "text": "hm"})
     target = tmp_path / "sheet.nonsense"
     arguments = ["score", str(path), "--data", str(data), "--sheet", str(target)]
@@ -88,7 +88,7 @@ def test_a_sheet_that_cannot_be_written_is_named(tmp_path, data, monkeypatch, ca
 
 
 @pytest.mark.parametrize("option", ["--out", "--summary", "--sheet"])
-def test_a_file_that_cannot_be_written_stops_before_the_work(
+def test_an_unwritable_file_is_an_error_before_the_work(
     tmp_path, data, monkeypatch, capsys, option
 ):
     path = predictions(tmp_path, {"id": "box", "text": "hm"})
@@ -96,17 +96,17 @@ def test_a_file_that_cannot_be_written_stops_before_the_work(
     monkeypatch.setattr("sys.argv", ["maniplvm", *arguments])
     with pytest.raises(SystemExit):
         main()
-    captured = capsys.readouterr()
-    assert "cannot be written; name a file in a folder that exists" in captured.err
-    assert captured.out == ""
+    printed = capsys.readouterr()
+    assert "cannot be written; give a file in an existing folder" in printed.err
+    assert printed.out == ""
 
 
-def test_a_file_that_fails_while_being_written_is_one_line(tmp_path):
+def test_a_failed_write_is_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         write_output(tmp_path, "text")
 
 
-def test_one_text_is_scored_against_one_target():
+def test_one_completion_is_scored_against_one_target():
     arguments = ["--task", "affordance", "--target", "[100, 100, 200, 180]", "--size", "640x480"]
     result = run(app, ["score-text", wrap(BOX.target.xyxy), *arguments])
     assert "2.0000" in result.output
@@ -126,7 +126,7 @@ def test_one_text_is_scored_against_one_target():
         (["--target", "[1, 2, 3, 4]", "--size", "64x48", "--preset", "q"], "unknown preset 'q'"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(monkeypatch, capsys, arguments, message):
+def test_invalid_input_is_a_one_line_error_with_status_2(monkeypatch, capsys, arguments, message):
     monkeypatch.setattr(
         "sys.argv", ["maniplvm", "score-text", "x", "--task", "affordance", *arguments]
     )
@@ -138,7 +138,7 @@ def test_bad_input_is_one_line_and_status_2(monkeypatch, capsys, arguments, mess
     assert error.count("\n") == 1
 
 
-def test_a_bad_frame_in_a_predictions_file_is_named(tmp_path, data, monkeypatch, capsys):
+def test_an_invalid_frame_in_a_predictions_file_is_named(tmp_path, data, monkeypatch, capsys):
     path = predictions(tmp_path, {"id": "box", "text": "x", "frame": "qwen"})
     monkeypatch.setattr("sys.argv", ["maniplvm", "score", str(path), "--data", str(data)])
     with pytest.raises(SystemExit):
@@ -148,3 +148,9 @@ def test_a_bad_frame_in_a_predictions_file_is_named(tmp_path, data, monkeypatch,
 
 def test_the_version_is_printed():
     assert run(app, ["--version"]).output.startswith("maniplvm ")
+
+
+def test_the_help_shows_the_brackets_of_targets():
+    words = " ".join(run(app, ["score-text", "--help"]).output.replace("│", " ").split())
+    assert "'[x1, y1, x2, y2]'" in words
+    assert "'[[x, y], ...]'" in words

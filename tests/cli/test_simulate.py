@@ -56,7 +56,7 @@ def test_the_command_writes_a_data_set(tmp_path):
         (("--workers", "0"), "--workers"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_choices(tmp_path, options, message):
+def test_an_invalid_option_is_a_one_line_error_that_names_the_choices(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         run("--out", tmp_path / "data", *options)
 

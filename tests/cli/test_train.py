@@ -23,7 +23,7 @@ def command(*arguments):
     )
 
 
-def test_a_bad_recipe_is_one_line_and_needs_no_torch(tmp_path):
+def test_an_invalid_recipe_is_a_one_line_error_without_torch(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE % tmp_path)
     done = command("grpo", path, "--set", "data.fractoin=0.5")
@@ -37,7 +37,7 @@ def test_a_bad_recipe_is_one_line_and_needs_no_torch(tmp_path):
 
 
 @needs_trl
-def test_data_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+def test_missing_data_is_a_one_line_error(tmp_path, monkeypatch):
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE % (Path(tmp_path) / "none"))
     done = command("sft", path, "--out", tmp_path / "run")

@@ -102,7 +102,7 @@ def test_show_draws_a_sheet_that_the_seed_decides(folder, tmp_path):
 
 def test_show_can_be_limited_to_a_split_or_a_task(folder, tmp_path):
     out = tmp_path / "sheet.jpg"
-    assert "drew 1 sample on" in run("show", folder, "--out", out, "--split", "id_test")
+    assert "drew 1 sample in" in run("show", folder, "--out", out, "--split", "id_test")
     assert "drew 9 samples" in run("show", folder, "--out", out, "--task", "affordance")
     with pytest.raises(UserError, match="no samples to draw"):
         run("show", folder, "--out", out, "--split", "id_test", "--task", "affordance")
@@ -113,9 +113,9 @@ def test_show_can_be_limited_to_a_split_or_a_task(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "sheet.gif"], r"sheet.gif: an image's name ends in .png"),
+        (["--out", "sheet.gif"], r"sheet.gif: not an image name; use the suffix .png"),
         (["--out", "gone/sheet.png"], "the folder gone does not exist"),
-        (["--out", "sheet.png", "--count", "0"], "--count needs at least 1"),
+        (["--out", "sheet.png", "--count", "0"], "--count must be at least 1"),
         (["--out", "sheet.png", "--seed", "-1"], "--seed at least 0"),
     ],
 )

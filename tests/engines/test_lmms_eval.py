@@ -1,4 +1,4 @@
-"""The contract of lmms-eval's loader, as its version 0.7.3 has it, and its own loader where it is there."""
+"""The interface of the task loader of lmms-eval 0.7.3, and the loader itself if it is installed."""
 
 import importlib.util
 import inspect
@@ -29,11 +29,11 @@ PARAMETERS = {
     "process_docs": 1,
     "process_results": 2,
 }
-"""How many arguments the harness gives each function."""
+"""Number of arguments that lmms-eval passes to each function."""
 
 
 class Loader(yaml.SafeLoader):
-    """Reads a task's file as the harness does: functions come from the module beside it."""
+    """Reads a task file as lmms-eval does: functions come from the module in the same folder."""
 
 
 def _function(loader, node):
@@ -203,7 +203,7 @@ def test_the_command_prints_the_written_tasks_and_the_skipped_samples(tmp_path):
     assert "wrote group small_qwen2_5_vl_vabench" in ran.output
     measured = PROTOCOLS["vabench"].tasks
     left = sum(each.task not in measured for each in [*small_set(), *regions()])
-    assert (f"left out {left}" in ran.output) == bool(left)
+    assert (f"skipped {left}" in ran.output) == bool(left)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_the_command_prints_the_written_tasks_and_the_skipped_samples(tmp_path):
         ({"family": "qwen3_vl", "min_pixels": 0}, "family qwen3_vl: "),
     ],
 )
-def test_an_invalid_setting_gives_one_clear_line_and_writes_nothing(tmp_path, options, message):
+def test_an_invalid_setting_is_a_one_line_error_and_writes_nothing(tmp_path, options, message):
     data = stored(tmp_path / "data", small_set())
     with pytest.raises(UserError, match=message):
         export_tasks(data, tmp_path / "tasks", **options)

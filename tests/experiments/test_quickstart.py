@@ -1,4 +1,4 @@
-"""A true miniature of `make quickstart`: the shipped model, real GRPO steps, evaluation, report."""
+"""A small `make quickstart`: the shipped model, real GRPO steps, evaluation and report."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maniplvm.evaluation import read_evaluation
-from maniplvm.experiments import EVALUATED, Folders, headline_figures, quickstart_stages
+from maniplvm.experiments import EVALUATED, Folders, headline_results, quickstart_stages
 from maniplvm.tasks import Task
 
 ROOT = Path(__file__).parents[2]
@@ -41,20 +41,20 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.sim
-def test_it_measures_learns_measures_again_and_says_what_changed(finished):
-    folder, output = finished
+def test_it_evaluates_trains_evaluates_again_and_prints_the_differences(finished):
+    folder, printed = finished
     for split in EVALUATED:
-        assert split in output
-    figures = json.loads((folder / "quickstart.json").read_text())
-    assert set(figures) == {*EVALUATED, "adapt_test (sampled)"}
-    assert figures["adapt_test"]["iou"]["difference"]["count"] == 6
+        assert split in printed
+    results = json.loads((folder / "quickstart.json").read_text())
+    assert set(results) == {*EVALUATED, "adapt_test (sampled)"}
+    assert results["adapt_test"]["iou"]["difference"]["count"] == 6
     log = [json.loads(line) for line in (folder / "grpo" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [1, 2, 3]
     assert all(line["grad_norm"] > 0 for line in log)
 
 
 @pytest.mark.sim
-def test_the_shipped_policy_reads_its_tasks_and_the_trained_one_is_another(finished):
+def test_answers_of_the_shipped_model_parse_and_training_changes_the_weights(finished):
     folder, _ = finished
     before = read_evaluation(Folders(folder).evaluation("before"))
     known = before.splits["id_test"]
@@ -66,7 +66,7 @@ def test_the_shipped_policy_reads_its_tasks_and_the_trained_one_is_another(finis
 
 
 @pytest.mark.sim
-def test_the_report_is_one_page_with_both_measurements(finished):
+def test_the_report_is_one_page_with_both_evaluations(finished):
     folder, _ = finished
     page = Folders(folder).report.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
@@ -75,19 +75,19 @@ def test_the_report_is_one_page_with_both_measurements(finished):
 
 
 @pytest.mark.sim
-def test_run_again_it_does_nothing_but_tell_the_result(finished):
-    folder, output = finished
+def test_a_rerun_only_prints_the_results(finished):
+    folder, printed = finished
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     again = quickstart(folder)
     assert again.returncode == 0
     assert "$ maniplvm" not in again.stdout
     assert "adapt_test" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
-    assert "$ maniplvm train grpo" in output
+    assert "$ maniplvm train grpo" in printed
 
 
 @pytest.mark.sim
-def test_another_seed_in_the_same_folder_is_refused_in_one_line(finished):
+def test_another_seed_in_the_same_folder_is_a_one_line_error(finished):
     folder, _ = finished
     other = quickstart(folder, "--seed", "1")
     assert other.returncode == 2
@@ -95,7 +95,7 @@ def test_another_seed_in_the_same_folder_is_refused_in_one_line(finished):
     assert len(other.stderr.strip().splitlines()) == 1
 
 
-def test_outside_of_a_clone_it_says_so_in_one_line(tmp_path):
+def test_outside_of_a_clone_it_is_a_one_line_error(tmp_path):
     run = subprocess.run(
         [sys.executable, "-m", "maniplvm", "quickstart"],
         cwd=tmp_path,
@@ -112,16 +112,16 @@ def test_the_control_gets_the_same_start_seed_and_time(tmp_path):
         tmp_path, seed=4, model="mine", control="sft.yaml", control_minutes=2.5
     )
     (sft,) = (stage for stage in stages if stage.name == "sft")
-    blends = [stage.arguments for stage in stages if stage.name.startswith("blend-")]
-    assert [words[:2] for words in blends] == [("interpolate", "mine")] * 2
-    assert len({words[words.index("--alpha") + 1] for words in blends}) == 1
+    interpolations = [stage.arguments for stage in stages if stage.name.startswith("interpolate-")]
+    assert [words[:2] for words in interpolations] == [("interpolate", "mine")] * 2
+    assert len({words[words.index("--alpha") + 1] for words in interpolations}) == 1
     assert {"seed=4", "model.source=mine", "time_limit_minutes=2.50"} <= set(sft.arguments)
     assert stages[-1].name == "report-with-control"
     assert len({stage.name for stage in stages}) == len(stages)
 
 
-def test_figures_of_an_unfinished_quickstart_are_one_line(tmp_path):
+def test_results_of_an_unfinished_quickstart_are_a_one_line_error(tmp_path):
     from maniplvm.errors import UserError
 
     with pytest.raises(UserError):
-        headline_figures(tmp_path)
+        headline_results(tmp_path)

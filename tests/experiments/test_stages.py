@@ -6,7 +6,7 @@ import pytest
 from maniplvm.errors import UserError
 from maniplvm.experiments import Stage, read_records, run_stages
 
-GOOD = Stage("good", ("--version",), "say the version")
+GOOD = Stage("good", ("--version",), "print the version")
 BAD = Stage("bad", ("no-such-command",), "fail")
 
 
@@ -21,7 +21,7 @@ def test_stages_run_in_order_and_are_recorded(tmp_path):
     assert records["good"].command == "maniplvm --version"
 
 
-def test_a_stage_under_way_is_recorded_whatever_may_become_of_it(tmp_path):
+def test_a_started_stage_is_recorded_before_it_ends(tmp_path):
     seen = []
 
     def killed(stage):
@@ -37,14 +37,14 @@ def test_a_stage_under_way_is_recorded_whatever_may_become_of_it(tmp_path):
     assert first == 0 < second
 
 
-def test_a_finished_stage_is_not_run_again(tmp_path):
+def test_a_finished_stage_is_not_rerun(tmp_path):
     run_stages([GOOD], tmp_path, lambda stage: None)
     announced = []
     run_stages([GOOD], tmp_path, announced.append)
     assert announced == []
 
 
-def test_a_failed_stage_is_one_line_and_later_ones_wait_for_it(tmp_path):
+def test_a_failed_stage_is_a_one_line_error_and_later_stages_do_not_start(tmp_path):
     announced = []
     with pytest.raises(UserError, match=r"stage bad ended with status 2; run the same command"):
         run_stages([BAD, GOOD], tmp_path, announced.append)
@@ -62,15 +62,15 @@ def test_a_folder_of_another_experiment_is_refused(tmp_path):
         run_stages([other], tmp_path, lambda stage: None)
 
 
-def test_a_stage_recorded_under_the_old_name_of_its_command_is_not_run_again(tmp_path):
+def test_a_finished_stage_with_the_old_name_of_its_command_is_not_rerun(tmp_path):
     record = {"seconds": 1.0, "peak_rss_mb": 1.0, "finished": True}
     old = "maniplvm blend embedded 'runs/a b' --share 0.75 --out out"
     (tmp_path / "stages.json").write_text(json.dumps({"blend": {"command": old, **record}}))
     words = ("interpolate", "embedded", "runs/a b", "--alpha", "0.75", "--out", "out")
     announced = []
-    run_stages([Stage("blend", words, "interpolate")], tmp_path, announced.append)
+    run_stages([Stage("interpolate", words, "interpolate")], tmp_path, announced.append)
     assert announced == []
-    other = Stage("blend", (*words[:4], "0.5", *words[5:]), "interpolate")
+    other = Stage("interpolate", (*words[:4], "0.5", *words[5:]), "interpolate")
     with pytest.raises(UserError, match="holds another experiment"):
         run_stages([other], tmp_path, announced.append)
 

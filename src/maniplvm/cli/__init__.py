@@ -8,7 +8,7 @@ from maniplvm.errors import UserError
 
 
 def main() -> None:
-    """Run the command line; a user's error is one line on standard error and exit status 2."""
+    """Run the command line. A `UserError` is one line on standard error and exit status 2."""
     from maniplvm.cli.app import app
 
     try:

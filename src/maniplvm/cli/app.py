@@ -1,4 +1,4 @@
-"""All commands, each in a module of its own."""
+"""The command-line application with all commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Post-train vision-language models for robot manipulation with verifiable rewards."""

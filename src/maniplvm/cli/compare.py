@@ -18,21 +18,27 @@ from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, compare_runs,
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished evaluations.")],
     out: Annotated[
-        Path | None, typer.Option(help="Output file; its suffix decides the format.")
+        Path | None, typer.Option(help="Output file; the suffix sets the format.")
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(help=f"Format of --out, or of the printed output: {', '.join(WRITERS)}."),
     ] = None,
-    names: Annotated[str | None, typer.Option(help="Names of the runs: a,b.")] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Names of the runs, separated by commas.")
+    ] = None,
     reading: Annotated[
-        str, typer.Option(help="How unparsed answers count: strict or published.")
+        str, typer.Option(help="How answers without a parsed value count: strict or published.")
     ] = "strict",
-    split: Annotated[str | None, typer.Option(help="Only these splits: id_test,ood_tasks.")] = None,
-    in_domain: Annotated[str | None, typer.Option(help="Splits that are in domain.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Only these splits, such as id_test,ood_tasks; default: all.")
+    ] = None,
+    in_domain: Annotated[
+        str | None, typer.Option(help="Splits that are in domain, separated by commas.")
+    ] = None,
     out_of_domain: Annotated[
         str | None,
-        typer.Option(help="Splits that are out of domain; other splits are shown separately."),
+        typer.Option(help="Splits that are out of domain. Other splits are shown separately."),
     ] = None,
     intervals: Annotated[bool, typer.Option(help="Show 95 % intervals.")] = False,
     against: Annotated[
@@ -42,9 +48,9 @@ def compare(
         str | None,
         typer.Option(help="Also show paired differences of all runs in this measure, such as iou."),
     ] = None,
-    common: Annotated[bool, typer.Option(help="Only samples that every run has.")] = False,
+    common: Annotated[bool, typer.Option(help="Use only samples that every run has.")] = False,
     published: Annotated[
-        bool, typer.Option(help="Show published figures as grey reference rows.")
+        bool, typer.Option(help="Show published results as grey reference rows.")
     ] = True,
     stack: Annotated[
         bool, typer.Option(help="Write one table per group of columns to --out.")

@@ -1,4 +1,4 @@
-"""`maniplvm data`: import published formats, look at what is stored."""
+"""`maniplvm data`: import published formats, and inspect stored data sets."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from maniplvm.data.readers import FORMATS
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
-app = typer.Typer(help="Import data sets and look at them.", no_args_is_help=True)
+app = typer.Typer(help="Import and inspect data sets.", no_args_is_help=True)
 
 _MOST_ROWS = 15
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def _takers(option: str) -> str:
-    """The formats that take an option of their own, for its help."""
+    """The formats that accept an option, for its help."""
     return ", ".join(form.name for form in FORMATS.values() if option in form.options)
 
 
@@ -43,32 +43,32 @@ def import_(
     format_name: Annotated[
         str, typer.Argument(metavar="FORMAT", help=f"One of: {', '.join(FORMATS)}.")
     ],
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="The file or folder to read.")],
-    out: Annotated[Path, typer.Option(help="The folder of the new data set.")],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="File or folder to read.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new data set.")],
     images: Annotated[
         Path | None,
-        typer.Option(help="What image names are relative to (default: images/ beside the file)."),
+        typer.Option(help="Folder of the images; default: images/ next to the file."),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave bad records out and list them.")
+        bool, typer.Option("--skip-bad", help="Skip invalid records and list them.")
     ] = False,
-    split: Annotated[str | None, typer.Option(help="Put every sample into this split.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Stop after so many samples.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of all samples.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of samples.")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the data set in --out.")
+        bool, typer.Option("--overwrite", help="Replace an existing data set in --out.")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help=f"Where the camera stands and what it sees ({_takers('calibration')})."),
+        typer.Option(help=f"Camera calibration file ({_takers('calibration')})."),
     ] = None,
     camera: Annotated[
         str | None,
-        typer.Option(help=f"Which camera, where there are several ({_takers('camera')})."),
+        typer.Option(help=f"Name of the camera, if there are several ({_takers('camera')})."),
     ] = None,
     frame: Annotated[
         str | None,
-        typer.Option(help=f"Coordinate frame of answers that are text ({_takers('frame')})."),
+        typer.Option(help=f"Coordinate frame of text answers ({_takers('frame')})."),
     ] = None,
     split_file: Annotated[
         str | None,
@@ -76,24 +76,24 @@ def import_(
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(help=f"Draw so many images of four affordances ({_takers('sample')})."),
+        typer.Option(help=f"Number of random images, of four affordances ({_takers('sample')})."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help=f"Chooses what is drawn ({_takers('seed')}).")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed of --sample ({_takers('seed')}).")] = None,
     every: Annotated[
         int | None,
-        typer.Option(help=f"Only every so-many-th frame of each tool ({_takers('every')})."),
+        typer.Option(help=f"Keep every n-th frame of each tool ({_takers('every')})."),
     ] = None,
     task_name: Annotated[
         str | None,
-        typer.Option("--task", help=f"affordance (boxes) or pointing (masks) ({_takers('task')})."),
+        typer.Option(
+            "--task", help=f"Task: affordance (boxes) or pointing (masks) ({_takers('task')})."
+        ),
     ] = None,
     license_name: Annotated[
-        str, typer.Option("--license", help="The licence of images and labels.")
+        str, typer.Option("--license", help="Licence of images and labels.")
     ] = UNKNOWN_LICENSE,
 ) -> None:
-    """Read a published format into a data set: every record is checked, images go inside."""
+    """Convert a published data set, and check every record. Images are stored in the data set."""
     own = {
         "calibration": calibration,
         "camera": camera,
@@ -135,8 +135,10 @@ def import_(
 
 
 @app.command()
-def info(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.")]) -> None:
-    """Print what a data set holds: splits, tasks, sizes, targets, categories, licence."""
+def info(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+) -> None:
+    """Print the splits, tasks, image sizes, targets, categories and licence of a data set."""
     dataset = open_dataset(folder)
     found = describe(dataset)
     console = _console()
@@ -162,24 +164,26 @@ def info(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.
 
 @app.command()
 def show(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set.")],
-    out: Annotated[Path, typer.Option(help="The image to write (.png, .jpg or .webp).")],
-    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only affordance or trajectory.")] = None,
-    count: Annotated[int, typer.Option(help="How many samples, drawn at random.")] = 12,
-    columns: Annotated[int, typer.Option(help="Tiles in a row.")] = 4,
-    seed: Annotated[int, typer.Option(help="Chooses the samples.")] = 0,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the data set.")],
+    out: Annotated[Path, typer.Option(help="Output image (.png, .jpg or .webp).")],
+    split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only this task: affordance, trajectory or pointing.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Number of random samples.")] = 12,
+    columns: Annotated[int, typer.Option(help="Number of images per row.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the random choice.")] = 0,
 ) -> None:
-    """Draw samples with their targets on a contact sheet."""
+    """Draw random samples with their targets in one image."""
     if out.suffix.lower() not in _IMAGE_SUFFIXES:
-        raise UserError(f"{out}: an image's name ends in {', '.join(_IMAGE_SUFFIXES)}")
+        raise UserError(f"{out}: not an image name; use the suffix {', '.join(_IMAGE_SUFFIXES)}")
     if not out.parent.is_dir():
         raise UserError(f"{out}: the folder {out.parent} does not exist; create it")
     if count < 1 or seed < 0:
-        raise UserError("--count needs at least 1, and --seed at least 0")
+        raise UserError("--count must be at least 1, and --seed at least 0")
     chosen = _choose(open_dataset(folder), split, task, count, seed)
     contact_sheet(chosen, columns).save(out)
-    _console().print(f"drew {_count(len(chosen), 'sample')} on {escape(str(out))}")
+    _console().print(f"drew {_count(len(chosen), 'sample')} in {escape(str(out))}")
 
 
 def _choose(

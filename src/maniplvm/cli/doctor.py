@@ -27,26 +27,30 @@ _LADDER = (ProbeKind.TARGET, ProbeKind.OFFSET, ProbeKind.NOISE)
 
 
 def doctor(
-    data: Annotated[Path, typer.Option(help="The data set to train on.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set to train on.")],
     preset: Annotated[
         list[str] | None,
-        typer.Option(help=f"{', '.join(PRESETS)}, or a YAML file; repeatable. Default: paper."),
+        typer.Option(
+            help=f"Reward preset: {', '.join(PRESETS)}, or a YAML file; repeatable. Default: paper."
+        ),
     ] = None,
     task: Annotated[Task | None, typer.Option(help="Only this task; default: all.")] = None,
     split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="Samples of each task, drawn at random from the data set.")
+        int, typer.Option(min=1, help="Maximum number of random samples per task.")
     ] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random samples.")] = 0,
     frame: Annotated[
-        str, typer.Option(help=f"Frame in which the model answers: {', '.join(FRAMES)}.")
+        str, typer.Option(help=f"Coordinate frame of the answers: {', '.join(FRAMES)}.")
     ] = "pixels",
-    out: Annotated[Path | None, typer.Option(help="Draw the rewards here (PNG, SVG, PDF).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output figure of the rewards (PNG, SVG or PDF).")
+    ] = None,
     json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the diagnosis here as JSON.")
+        Path | None, typer.Option("--json", help="Output JSON file with the diagnosis.")
     ] = None,
 ) -> None:
-    """Examine rewards on a data set before training; exit status 1 when one is unfit."""
+    """Check reward presets on a data set before training. Exit status 1 reports a problem."""
     check_output(out, json_out)
     if out is not None:
         from maniplvm.cli.doctor_figure import check_can_draw

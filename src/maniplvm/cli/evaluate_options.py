@@ -18,13 +18,13 @@ _SAMPLES = "Samples"
 _GENERATION = "Generation"
 _SCORING = "Scoring"
 _LOCAL = "Local model"
-_SERVER = "Model behind a server"
+_SERVER = "Model on a server"
 _NO_MODEL = "Predictions files and baselines"
 
 Model = Annotated[
     str | None,
     typer.Argument(
-        help="A folder, an id on the Hugging Face Hub, embedded, a model's name on --server, or "
+        help="A folder, an id on the Hugging Face Hub, embedded, the name of the model on --server, or "
         "baseline:constant, baseline:constant-per-task, baseline:nearest-instruction, "
         "baseline:random."
     ),
@@ -70,9 +70,7 @@ MaxPixels = Annotated[
     int | None, _option(_GENERATION, help="Largest image area, in square pixels.")
 ]
 
-ProtocolName = Annotated[
-    str, _option(_SCORING, "--protocol", help="Protocol that measures answers.")
-]
+ProtocolName = Annotated[str, _option(_SCORING, "--protocol", help="Evaluation protocol.")]
 PresetName = Annotated[
     str,
     _option(_SCORING, "--preset", help="Reward preset: paper, weighted, dense, or a YAML file."),
@@ -85,8 +83,8 @@ Workers = Annotated[int, _option(_SCORING, help="Number of processes for executi
 
 BatchSize = Annotated[int, _option(_LOCAL, help="Batch size of generation.")]
 Adapter = Annotated[Path | None, _option(_LOCAL, help="Folder of a LoRA adapter.")]
-Dtype = Annotated[str, _option(_LOCAL, help="auto, bfloat16, float16, float32.")]
-Device = Annotated[str, _option(_LOCAL, help="auto, cpu, cuda:0, ...")]
+Dtype = Annotated[str, _option(_LOCAL, help="Data type: auto, bfloat16, float16 or float32.")]
+Device = Annotated[str, _option(_LOCAL, help="Device: auto, cpu, cuda:0, ...")]
 
 Server = Annotated[
     str | None,
@@ -112,7 +110,7 @@ MaxConsecutiveFailures = Annotated[
 GiveUpAfter = Annotated[int | None, _option(_SERVER, hidden=True)]
 Extra = Annotated[
     str | None,
-    _option(_SERVER, help="""Further fields of each request, as JSON: '{"top_k": 20}'."""),
+    _option(_SERVER, help="""Further fields of each request, as JSON, such as '{"top_k": 20}'."""),
 ]
 PriceIn = Annotated[
     float | None, _option(_SERVER, help="Price of a million prompt tokens, images included.")

@@ -1,4 +1,4 @@
-"""`maniplvm execute`: executes predicted traces in simulation."""
+"""`maniplvm execute`: execute predicted traces in simulation."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 def execute(
     data: Annotated[Path, typer.Option(help="Folder of the simulated data set.")],
-    predictions: Annotated[Path, typer.Option(help='JSONL of {"id", "text", "frame"?}.')],
+    predictions: Annotated[Path, typer.Option(help='JSONL file of {"id", "text", "frame"?}.')],
     split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
     frame: Annotated[
         str | None, typer.Option(help="Coordinate frame of the answers; default: original pixels.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Number of worker processes.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Time limit of one motion [s].")] = 20.0,
+    timeout: Annotated[float, typer.Option(help="Time limit of one execution, in seconds.")] = 20.0,
     out: Annotated[
-        Path | None, typer.Option(help="File for all results, one JSON object a line.")
+        Path | None, typer.Option(help="Output JSONL file with the result of every sample.")
     ] = None,
 ) -> None:
     """Execute predicted traces in simulation and report the success rate.

@@ -1,4 +1,4 @@
-"""`maniplvm export`: a data set as tasks of another harness."""
+"""`maniplvm export`: a data set as tasks of an evaluation harness."""
 
 from __future__ import annotations
 
@@ -11,31 +11,37 @@ from rich.markup import escape
 
 from maniplvm.engines.lmms_eval import export_tasks
 
-app = typer.Typer(help="Write data sets for other people's harnesses.", no_args_is_help=True)
+app = typer.Typer(help="Export data sets to evaluation harnesses.", no_args_is_help=True)
 
 
 @app.callback()
 def export() -> None:
-    """Write data sets for other people's harnesses."""
+    """Export data sets to evaluation harnesses."""
 
 
 @app.command("lmms-eval")
 def export_lmms_eval(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data set.")],
-    out: Annotated[Path, typer.Option(help="The new task folder, for --include_path.")],
-    splits: Annotated[str | None, typer.Option(help="Such as id_test,ood_tasks; all.")] = None,
-    family: Annotated[
-        str, typer.Option(help="How the model is asked and answers, such as qwen3_vl.")
-    ] = "qwen2_5_vl",
-    protocol: Annotated[str, typer.Option(help="What is measured.")] = "maniplvm",
-    preset: Annotated[str, typer.Option(help="Of the reward: paper, weighted, dense.")] = "paper",
-    min_pixels: Annotated[
-        int | None, typer.Option(help="Smallest area that the model will see.")
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of the data set.")],
+    out: Annotated[Path, typer.Option(help="New task folder, for --include_path of lmms-eval.")],
+    splits: Annotated[
+        str | None, typer.Option(help="Splits, such as id_test,ood_tasks; default: all.")
     ] = None,
-    max_pixels: Annotated[int | None, typer.Option(help="Largest area.")] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Where a completion is cut.")] = 256,
+    family: Annotated[
+        str, typer.Option(help="Model family (frame and prompt), such as qwen3_vl.")
+    ] = "qwen2_5_vl",
+    protocol: Annotated[str, typer.Option(help="Evaluation protocol.")] = "maniplvm",
+    preset: Annotated[
+        str, typer.Option(help="Reward preset: paper, weighted, dense, or a YAML file.")
+    ] = "paper",
+    min_pixels: Annotated[
+        int | None, typer.Option(help="Smallest image area, in square pixels.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Largest image area, in square pixels.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Maximum number of new tokens.")] = 256,
 ) -> None:
-    """Write a task folder for lmms-eval, which then asks our questions and prints our numbers."""
+    """Write a task folder for lmms-eval with the prompts and metrics of this package."""
     chosen = None if splits is None else tuple(name.strip() for name in splits.split(","))
     written = export_tasks(
         data,
@@ -54,4 +60,6 @@ def export_lmms_eval(
     for name, count in written.tasks.items():
         console.print(f"  {name}: {count:,}", soft_wrap=True)
     if written.skipped:
-        console.print(f"left out {written.skipped:,} that protocol {protocol} does not measure")
+        console.print(
+            f"skipped {written.skipped:,} samples that protocol {protocol} does not measure"
+        )

@@ -1,4 +1,4 @@
-"""`maniplvm interpolate`: interpolate a trained model with the one where its training started."""
+"""`maniplvm interpolate`: interpolate the weights of a trained model and its starting model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def interpolate(
     from maniplvm.models import interpolate_weights
 
     folder = interpolate_weights(start, trained, out, alpha=alpha)
-    Console(stderr=True).print(f"the model is in {folder}", soft_wrap=True)
+    Console(stderr=True).print(f"model written to {folder}", soft_wrap=True)
 
 
 def blend(
@@ -28,5 +28,5 @@ def blend(
     out: Annotated[Path, typer.Option(help="Folder of the interpolated model.")],
     share: Annotated[float, typer.Option(help="Weight of the trained model, 0..1.")] = 0.75,
 ) -> None:
-    """Run `interpolate` with the options of earlier versions."""
+    """Run `interpolate` with the option names of earlier versions."""
     interpolate(start, trained, out, share)

@@ -1,4 +1,4 @@
-"""Files that a command writes."""
+"""Output files of a command."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from maniplvm.errors import UserError
 
 
 def check_output(*paths: Path | None) -> None:
-    """Fail before the work rather than after it, when a file could not be written.
+    """Check before the work that output files can be written.
 
     Raises:
-        UserError: a path is a folder, or lies in no folder.
+        UserError: a path is a folder, or its folder does not exist.
     """
     for path in paths:
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise UserError(f"{path}: cannot be written; name a file in a folder that exists")
+            raise UserError(f"{path}: cannot be written; give a file in an existing folder")
 
 
 def write_output(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""A page of comparison tables on a terminal."""
+"""Comparison tables on a terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _width(console: Console, table: TerminalTable) -> int:
 
 
 def _table(table: Table, intervals: bool) -> TerminalTable:
-    """A terminal table; a narrow terminal wraps names, never figures."""
+    """A terminal table. A narrow terminal wraps names, but not numbers."""
     group = table.headings[0].group
     shown = TerminalTable(
         title=Text(f"{group} · {table.title}"),

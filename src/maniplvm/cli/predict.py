@@ -27,17 +27,16 @@ def predict(
     model: Annotated[
         str,
         typer.Argument(
-            help="A folder, an id on the Hugging Face Hub, embedded, or a model's name on --server."
+            help="A folder, an id on the Hugging Face Hub, embedded, or the name of the model on "
+            "--server."
         ),
     ],
-    image: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
-    instruction: Annotated[str, typer.Argument(help="The robot's instruction.")],
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP file.")],
+    instruction: Annotated[str, typer.Argument(help="Instruction for the robot.")],
     task: Annotated[
-        Task, typer.Option(help="affordance gives a box, trajectory a trace, pointing points.")
+        Task, typer.Option(help="Task: affordance (box), trajectory (trace) or pointing (points).")
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Write the image with the drawn answer here.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Output image with the drawn answer.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Nucleus sampling probability.")] = 1.0,
@@ -50,23 +49,26 @@ def predict(
     max_pixels: Annotated[
         int | None, typer.Option(help="Largest image area, in square pixels.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16, float32.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, ...")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="Data type: auto, bfloat16, float16 or float32.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda:0, ...")] = "auto",
     server: Annotated[
-        str | None, typer.Option(help="Base URL of the server of the model; see docs/servers.md.")
+        str | None,
+        typer.Option(help="Base URL of an OpenAI-compatible server; see docs/servers.md."),
     ] = None,
     key_env: Annotated[
         str | None,
         typer.Option(help="Environment variable with the API key; default: OPENAI_API_KEY."),
     ] = None,
 ) -> None:
-    """Show a model's answer for one image: the completion, the answer in pixels, and an overlay.
+    """Print the answer of a model for one image, and draw it.
 
     An image with an EXIF orientation is rotated upright first; pixels refer to the upright image.
     """
     check_output(out)
     if not instruction.strip():
-        raise UserError("the instruction is empty; give the robot's instruction")
+        raise UserError("the instruction is empty; give an instruction for the robot")
     decoding = Decoding(temperature, top_p, max_new_tokens)
     encoded = _image(image)
     if server is not None:

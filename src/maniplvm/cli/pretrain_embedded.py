@@ -15,15 +15,15 @@ def pretrain_embedded(
     data: Annotated[Path, typer.Option(help="Folder of a simulated data set.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the model is in OUT/model.")],
     split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 10000,
-    cycles: Annotated[
-        int, typer.Option(min=1, help="Cycles of the learning rate in these steps.")
-    ] = 2,
-    batch: Annotated[int, typer.Option(help="Images of a step.")] = 32,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that share each batch.")] = 1,
+    steps: Annotated[int, typer.Option(help="Number of optimizer steps.")] = 10000,
+    cycles: Annotated[int, typer.Option(min=1, help="Number of cycles of the learning rate.")] = 2,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 32,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Number of processes that share each batch.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
 ) -> None:
-    """Pretrain the embedded model from scratch; run again to resume."""
+    """Pretrain the embedded model from scratch. The same command resumes it."""
     if steps < 1 or batch < 1:
         raise UserError(f"--steps and --batch must be at least 1, got {steps} and {batch}")
     if steps % cycles:
@@ -32,7 +32,7 @@ def pretrain_embedded(
 
     config = PretrainingConfig(steps=steps, cycles=cycles, batch=batch, seed=seed)
     folder = build_checkpoint(data, split, config, out, _report, processes=processes)
-    Console(stderr=True).print(f"the model is in {folder}")
+    Console(stderr=True).print(f"model written to {folder}")
 
 
 def _report(line: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The progress bar of every command: on standard error, and silent where nobody watches."""
+"""The progress bar of all commands, on standard error if it is a terminal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rich.progress import (
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:
-    """A bar with description, count and time left; use it as a context manager.
+    """A bar with description, count and remaining time; use it as a context manager.
 
     Args:
-        columns: What stands between the count and the time left.
+        columns: Further columns between the count and the remaining time.
     """
     console = Console(stderr=True)
     return Progress(

@@ -1,4 +1,4 @@
-"""`maniplvm quickstart`: the whole story, before and after, on a laptop."""
+"""`maniplvm quickstart`: evaluate, train and evaluate again on a laptop."""
 
 from __future__ import annotations
 
@@ -17,44 +17,45 @@ from maniplvm.experiments.quickstart import (
     GRPO_RECIPE,
     SFT_RECIPE,
     Folders,
-    headline_figures,
-    plain_figures,
+    headline_results,
     quickstart_stages,
+    results_to_json,
 )
 from maniplvm.experiments.stages import Stage, run_stages
 
-FIGURES = "quickstart.json"
+RESULTS = "quickstart.json"
 _HEADINGS = {
     "iou": "box: IoU",
-    "trace_reward": "trace: reward, of 4",
+    "trace_reward": "trace: reward (0 to 4)",
     "dfd_diagonal": "trace: DFD / diagonal",
-    "execution": "trace: solves the task",
+    "execution": "trace: task success",
 }
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option(help="Folder of everything.")] = Path("runs/quickstart"),
-    seed: Annotated[int, typer.Option(min=0, help="Of training and draws.")] = 0,
-    model: Annotated[str, typer.Option(help="The policy to start from.")] = "embedded",
-    data: Annotated[str, typer.Option(help="A data set with the shipped one's splits.")] = DATA,
-    recipe: Annotated[str, typer.Option(help="Of the training from rewards.")] = GRPO_RECIPE,
+    out: Annotated[Path, typer.Option(help="Folder of the quickstart.")] = Path("runs/quickstart"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training and sampling.")] = 0,
+    model: Annotated[str, typer.Option(help="Model to start from.")] = "embedded",
+    data: Annotated[str, typer.Option(help="Data set with the splits of the shipped one.")] = DATA,
+    recipe: Annotated[str, typer.Option(help="GRPO recipe.")] = GRPO_RECIPE,
     control: Annotated[
-        bool, typer.Option(help="Also train with full labels for as long, to compare.")
+        bool, typer.Option(help="Also train with SFT for the same time, and compare.")
     ] = False,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Replace a setting of the recipe.")
+        list[str] | None,
+        typer.Option("--set", help="Change a setting of the recipe: key.path=value; repeatable."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Samples of each split and task at most.")
+        int | None, typer.Option(min=1, help="Maximum number of samples per split and task.")
     ] = None,
 ) -> None:
-    """Measure the shipped policy, teach it six new tasks by rewards alone, and measure again.
+    """Evaluate the shipped model, train it on new tasks with GRPO, and evaluate it again.
 
-    Interrupted, it continues where it stopped.
+    Run the same command again to resume an interrupted run.
     """
     for needed in (data, recipe, SFT_RECIPE):
         if not Path(needed).exists():
-            raise UserError(f"{needed}: not here; run this in a clone of the repository")
+            raise UserError(f"{needed}: not found; run this in a clone of the repository")
     console = Console()
 
     def announce(stage: Stage) -> None:
@@ -78,26 +79,26 @@ def quickstart(
     run(None)
     if control:
         run(_minutes_of(Folders(out).run("grpo")))
-    figures = headline_figures(out)
-    text = json.dumps(plain_figures(figures), indent=2)
-    (out / FIGURES).write_text(text + "\n", encoding="utf-8")
-    console.print(_table(figures, "learned from rewards"))
+    results = headline_results(out)
+    text = json.dumps(results_to_json(results), indent=2)
+    (out / RESULTS).write_text(text + "\n", encoding="utf-8")
+    console.print(_table(results, "trained with GRPO"))
     if control:
-        console.print(_table(headline_figures(out, "control"), "learned from labels (control)"))
-    console.print(f"the report: {Folders(out).report}")
+        console.print(_table(headline_results(out, "control"), "trained with SFT (control)"))
+    console.print(f"report: {Folders(out).report}")
 
 
 def _minutes_of(run: Path) -> float:
-    """How long a finished run trained."""
+    """Training time of a finished run [min]."""
     return json.loads((run / "run.json").read_text(encoding="utf-8"))["wall_seconds"] / 60
 
 
-def _table(figures: dict[str, dict[str, Difference]], title: str) -> Table:
+def _table(results: dict[str, dict[str, Difference]], title: str) -> Table:
     table = Table(title=f"{title}: paired by sample, 95 % intervals over scenes")
     table.add_column("")
     for heading in ("before", "after", "difference", "95 % interval", ""):
         table.add_column(heading, justify="right")
-    for split, measures in figures.items():
+    for split, measures in results.items():
         table.add_section()
         table.add_row(f"[bold]{split}[/bold]")
         for name, own in measures.items():

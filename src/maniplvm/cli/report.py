@@ -1,4 +1,4 @@
-"""`maniplvm report`: one page about before and after."""
+"""`maniplvm report`: one HTML page that compares a model with its start and with controls."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from maniplvm.cli.output import check_output, write_output
 
 
 def report(
-    after: Annotated[Path, typer.Option(help="Evaluation folder of the model in question.")],
-    data: Annotated[Path, typer.Option(help="The data set that was evaluated; gives images.")],
-    out: Annotated[Path, typer.Option(help="Where to write the page (HTML).")],
+    after: Annotated[Path, typer.Option(help="Evaluation folder of the trained model.")],
+    data: Annotated[Path, typer.Option(help="Folder of the evaluated data set, for its images.")],
+    out: Annotated[Path, typer.Option(help="Output HTML file.")],
     before: Annotated[
         Path | None, typer.Option(help="Evaluation folder of the model before training.")
     ] = None,
@@ -25,18 +25,20 @@ def report(
         typer.Option(help="Evaluation folder of another model to compare with; repeatable."),
     ] = None,
     sampled_before: Annotated[
-        Path | None, typer.Option(help="As --before, with sampled answers.")
+        Path | None, typer.Option(help="Same as --before, with sampled answers.")
     ] = None,
     sampled_after: Annotated[
-        Path | None, typer.Option(help="As --after, with sampled answers.")
+        Path | None, typer.Option(help="Same as --after, with sampled answers.")
     ] = None,
     run: Annotated[
         list[Path] | None,
-        typer.Option(help="Run folder: learning curves and recipe; repeatable."),
+        typer.Option(help="Run folder, for learning curves and recipe; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random draws shown.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the random choice of shown samples.")
+    ] = 0,
 ) -> None:
-    """Write one self-contained HTML page: what changed, learning curves, galleries, recipe."""
+    """Write an HTML page with results, learning curves, galleries and recipe."""
     from maniplvm.evaluation.report import Sources, build_report
 
     check_output(out)
@@ -50,10 +52,8 @@ def report(
         sampled_after=sampled_after,
         runs=run or [],
     )
-    with console.status("making the page"):
+    with console.status("writing the report"):
         html = build_report(sources, command=["maniplvm", *sys.argv[1:]], seed=seed)
     write_output(out, html)
     size = len(html.encode()) / 1e6
-    console.print(
-        f"wrote {escape(str(out))} ({size:.1f} MB); open it in any browser", soft_wrap=True
-    )
+    console.print(f"wrote {escape(str(out))} ({size:.1f} MB); open it in a browser", soft_wrap=True)

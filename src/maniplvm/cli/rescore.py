@@ -16,20 +16,22 @@ from maniplvm.evaluation import PROTOCOLS, rescore
 def rescore_folder(
     folder: Annotated[Path, typer.Argument(help="Folder of a finished evaluation.")],
     protocol: Annotated[
-        list[str], typer.Option(help=f"Protocol: {', '.join(PROTOCOLS)}; repeatable.")
+        list[str], typer.Option(help=f"Evaluation protocol: {', '.join(PROTOCOLS)}; repeatable.")
     ],
     out: Annotated[
         Path | None,
         typer.Option(help="Output folder; default: FOLDER/rescored/PROTOCOL."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The data set, if it has moved.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set, if it was moved.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Reward preset; default: that of the evaluation.")
     ] = None,
 ) -> None:
     """Score the predictions of a finished evaluation under other protocols.
 
-    The model is not needed, and the earlier result is kept.
+    The model is not needed. The earlier result stays.
     """
     names = [each for name in protocol for each in name.split(",")]
     results = rescore(

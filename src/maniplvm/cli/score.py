@@ -21,7 +21,9 @@ from maniplvm.evaluation import TaskSummary, match_predictions, read_predictions
 from maniplvm.rewards import Score, resolve_preset, score_batch
 from maniplvm.tasks import BoxTarget, RegionTarget, Sample, Target, Task, TraceTarget
 
-PresetOption = Annotated[str, typer.Option(help="paper, weighted, dense, or a YAML file.")]
+PresetOption = Annotated[
+    str, typer.Option(help="Reward preset: paper, weighted, dense, or a YAML file.")
+]
 FrameOption = Annotated[
     str | None,
     typer.Option(help="Frame of the answers, such as qwen2_5_vl; default: original pixels."),
@@ -29,19 +31,19 @@ FrameOption = Annotated[
 
 
 def score_predictions(
-    predictions: Annotated[Path, typer.Argument(help='JSONL of {"id", "text", "frame"?}.')],
-    data: Annotated[Path, typer.Option(help="Data set folder that holds the samples.")],
+    predictions: Annotated[Path, typer.Argument(help='JSONL file of {"id", "text", "frame"?}.')],
+    data: Annotated[Path, typer.Option(help="Folder of the data set.")],
     split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
     preset: PresetOption = "paper",
     frame: FrameOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write per-sample scores here, one JSON object a line.")
+        Path | None, typer.Option(help="Output JSONL file with the scores of every sample.")
     ] = None,
-    summary: Annotated[Path | None, typer.Option(help="Write the summary as JSON.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Output JSON file with the summary.")] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="Draw predictions over targets, with their scores.")
+        Path | None, typer.Option(help="Output image with predictions, targets and scores.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many --sheet shows.")] = 12,
+    count: Annotated[int, typer.Option(min=1, help="Number of samples in --sheet.")] = 12,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Score a file of predictions against a data set."""
@@ -81,16 +83,17 @@ def score_predictions(
 
 
 def score_text(
-    text: Annotated[str, typer.Argument(help="The completion; - reads standard input.")],
-    task: Annotated[Task, typer.Option(help="What was asked.")],
+    text: Annotated[str, typer.Argument(help="Completion; - reads standard input.")],
+    task: Annotated[Task, typer.Option(help="Task of the completion.")],
     target: Annotated[
-        str, typer.Option(help="'[x1, y1, x2, y2]' or '[[x, y], ...]' in original pixels.")
+        str,
+        typer.Option(help=r"Target in original pixels: '\[x1, y1, x2, y2]' or '\[\[x, y], ...]'."),
     ],
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the original image.")],
+    size: Annotated[str, typer.Option(help="Size of the original image: WIDTHxHEIGHT.")],
     preset: PresetOption = "paper",
     frame: FrameOption = None,
 ) -> None:
-    """Score one text against one target."""
+    """Score one completion against one target."""
     sample = _sample(task, target, size)
     completion = sys.stdin.read() if text == "-" else text
     try:
@@ -102,7 +105,7 @@ def score_text(
         table.add_row(name, f"{value:.4f}")
     table.add_section()
     table.add_row("total", f"[bold]{result.total:.4f}[/bold]")
-    table.add_row("read as", str(result.status))
+    table.add_row("status", str(result.status))
     table.add_row("format", str(result.answer.format_status))
     value = result.answer.value
     table.add_row("pixels", "-" if value is None else json.dumps(value.round(2).tolist()))
@@ -140,7 +143,7 @@ def _draw_sheet(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) 
     annotations = list[Annotation]()
     for score in scores:
         terms = ", ".join(f"{name} {value:.2f}" for name, value in score.terms.items())
-        read = terms if score.answer.parsed else f"could not be read: {score.status}"
+        read = terms if score.answer.parsed else f"could not be parsed: {score.status}"
         annotations.append(Annotation(score.answer.value, f"total {score.total:.2f}: {read}"))
     try:
         contact_sheet(samples, annotations=annotations).save(path)
@@ -185,6 +188,6 @@ def _print_summary(summaries: Sequence[TaskSummary], preset: str, missing: int) 
         console.print(table)
         if summary.failures:
             reasons = ", ".join(f"{count} {name}" for name, count in summary.failures.items())
-            console.print(f"could not be read: {reasons}; each counts as 0 above")
+            console.print(f"could not be parsed: {reasons}; each counts as 0 above")
     if missing:
-        console.print(f"{missing} samples of the data have no prediction and are not counted")
+        console.print(f"{missing} samples of the data set have no prediction and are not counted")

@@ -1,4 +1,4 @@
-"""Command-line options of a model behind a server, and the summary of its usage."""
+"""Command-line options of a model on a server, and the summary of its usage."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def refuse_served_options(given: Mapping[str, bool]) -> None:
     Raises:
         UserError: an option was given.
     """
-    _refuse(given, "a model behind a --server")
+    _refuse(given, "a model on a --server")
 
 
 def refuse_local_options(
     *, adapter: Path | None, dtype: str, device: str, batch_size: int = BATCH_SIZE
 ) -> None:
-    """Refuse options that have no effect on a model behind a server.
+    """Refuse options that have no effect on a model on a server.
 
     Raises:
         UserError: an option was given.

@@ -1,4 +1,4 @@
-"""`maniplvm simulate`: generates a data set in simulation."""
+"""`maniplvm simulate`: generate a data set in simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from maniplvm.errors import UserError
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder of the new data set.")],
-    world: Annotated[str, typer.Option(help="World: metaworld, robosuite or all.")] = "metaworld",
+    world: Annotated[
+        str, typer.Option(help="Simulated world: metaworld, robosuite or all.")
+    ] = "metaworld",
     splits: Annotated[
         str, typer.Option(help="Splits of the world, separated by commas, or all.")
     ] = "all",
@@ -27,7 +29,7 @@ def simulate(
         typer.Option(help="Initial states per task: 20, or train=20 for one split; repeatable."),
     ] = None,
     views: Annotated[int, typer.Option(help="Images per initial state.")] = 2,
-    size: Annotated[int, typer.Option(help="Side of the images [px].")] = 192,
+    size: Annotated[int, typer.Option(help="Width and height of the images, in pixels.")] = 192,
     seed: Annotated[int, typer.Option(help="Seed of the scenes, 0 to 99.")] = 0,
     disable_randomization: Annotated[
         str,
@@ -38,10 +40,10 @@ def simulate(
     ] = "",
     plain: Annotated[str | None, typer.Option(hidden=True)] = None,
     workers: Annotated[int, typer.Option(help="Number of worker processes.")] = 1,
-    shard: Annotated[str, typer.Option(help="Shard i/n: only every n-th job.")] = "1/1",
+    shard: Annotated[str, typer.Option(help="Shard i/n: run only every n-th job.")] = "1/1",
     name: Annotated[str, typer.Option(help="Name of the data set.")] = "simulated manipulation",
 ) -> None:
-    """Generate affordance boxes and traces from simulated demonstrations.
+    """Generate a data set of boxes and traces from simulated demonstrations.
 
     Run the same command again to resume an interrupted run.
     """

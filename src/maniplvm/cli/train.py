@@ -13,22 +13,22 @@ from maniplvm.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Train a model with a recipe.")
 
-RecipeArgument = Annotated[Path, typer.Argument(help="A YAML recipe; see docs/training.md.")]
+RecipeArgument = Annotated[Path, typer.Argument(help="YAML recipe; see docs/training.md.")]
 OutOption = Annotated[
-    Path | None, typer.Option(help="The run folder; default: runs/ and the recipe's name.")
+    Path | None, typer.Option(help="Run folder; default: runs/ and the name of the recipe.")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a setting: key.path=value; can be given several times."),
+    typer.Option("--set", help="Change a setting of the recipe: key.path=value; repeatable."),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Check everything without loading weights.")
+    bool, typer.Option("--dry-run", help="Check recipe, data and memory without loading weights.")
 ]
 LaunchOption = Annotated[
     Path | None,
     typer.Option(
         "--launch",
-        help="With --dry-run: the accelerate config file with which the run will be launched.",
+        help="With --dry-run: the accelerate config file of the planned launch.",
     ),
 ]
 
@@ -41,7 +41,7 @@ def sft(
     dry_run: DryRunOption = False,
     launch: LaunchOption = None,
 ) -> None:
-    """Supervised fine-tuning on the targets. Run it again to resume an interrupted run."""
+    """Train with supervised fine-tuning (SFT) on the targets. The same command resumes it."""
     _train(recipe, "sft", out, changes or [], dry_run, launch)
 
 
@@ -53,7 +53,7 @@ def grpo(
     dry_run: DryRunOption = False,
     launch: LaunchOption = None,
 ) -> None:
-    """GRPO with verifiable rewards. Run it again to resume an interrupted run."""
+    """Train with GRPO and verifiable rewards. The same command resumes it."""
     _train(recipe, "grpo", out, changes or [], dry_run, launch)
 
 
@@ -78,7 +78,7 @@ def _train(
         Console().print(render_report(check(recipe, method, planned, out)))
         return
     if launch is not None:
-        raise UserError("--launch needs --dry-run; to train, use accelerate launch itself")
+        raise UserError("--launch needs --dry-run; to train, use accelerate launch")
     start_missing_processes(sys.argv[1:])
     try:
         train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])

@@ -1,1 +1,1 @@
-"""Thin shims to other people's engines and harnesses; they adapt to us, one folder each."""
+"""Adapters between this package and training engines or evaluation harnesses."""

@@ -1,4 +1,4 @@
-"""Several seeds as one measurement: levels pooled, differences paired, curves thinned."""
+"""Results of several seeds: pooled means, paired differences and shortened learning curves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def paired_differences(
 def pooled_results(folders: Sequence[Path]) -> dict[str, dict[Task, TaskResult]]:
     """Means over several evaluations of one protocol, by split and task; intervals over scenes.
 
-    Diversity compares the answers of a sample within one seed only.
+    Diversity compares the answers of a sample only within one seed.
     """
     protocol = resolve_protocol(read_evaluation(folders[0]).protocol)
     samples = [
@@ -44,7 +44,7 @@ def pooled_results(folders: Sequence[Path]) -> dict[str, dict[Task, TaskResult]]
 
 
 def rounded(plain: Any, decimals: int = 5) -> Any:
-    """Plain data with all floats rounded."""
+    """JSON values with all floats rounded."""
     if isinstance(plain, float):
         return round(plain, decimals)
     if isinstance(plain, Mapping):
@@ -53,7 +53,10 @@ def rounded(plain: Any, decimals: int = 5) -> Any:
 
 
 def thinned(lines: Sequence[Mapping[str, float]], most: int = 40) -> list[dict[str, float]]:
-    """A log with at most `most` lines: means of blocks, with step and second of the last line."""
+    """A log shortened to at most `most` lines. Each line is the mean of a block of lines.
+
+    `step` and `seconds` are those of the last line in the block.
+    """
     size = -(-len(lines) // most) if lines else 1
     points = list[dict[str, float]]()
     for first in range(0, len(lines), size):

@@ -1,4 +1,4 @@
-"""The quickstart: evaluate the shipped policy, train it with rewards, evaluate again."""
+"""The quickstart: evaluate the shipped policy, train it with GRPO, and evaluate it again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ EVALUATED = ("adapt_test", "id_test", "ood_tasks", "ood_robot")
 """Evaluated splits: new tasks, pretraining tasks, unseen tasks, another robot."""
 
 EXECUTED = ("adapt_test", "id_test", "ood_tasks")
-"""Splits whose traces are executed in physics; robosuite is six times slower."""
+"""Splits whose traces are executed in physics. robosuite (`ood_robot`) is six times slower."""
 
-LEARNED = "adapt_test"
+TRAINED = "adapt_test"
+"""Test split of the tasks that the quickstart trains on."""
 DATA = "datasets/sim-small"
 GRPO_RECIPE, SFT_RECIPE = "recipes/grpo/embedded.yaml", "recipes/sft/embedded.yaml"
 ALPHA = "0.75"
-"""Weight interpolation factor of the trained model, against forgetting."""
+"""Weight of the trained model in the weight interpolation, against forgetting."""
 _TOKENS = ("--max-new-tokens", "80")
 
 
@@ -32,7 +33,7 @@ class Folders:
     """Folders of a quickstart.
 
     Attributes:
-        root: The folder of all of them.
+        root: The folder that contains them.
     """
 
     root: Path
@@ -72,7 +73,7 @@ def quickstart_stages(
     Args:
         root: The folder of the quickstart.
         seed: Seed of training and of sampled answers.
-        model: The policy to start from.
+        model: The model to start from.
         data: A data set with the splits `EVALUATED`.
         recipe: The GRPO recipe.
         control: An SFT recipe for a control from the same start; None for no control.
@@ -83,14 +84,14 @@ def quickstart_stages(
     at = Folders(root)
     changes = [f"seed={seed}", f"model.source={model}", *settings]
     stages = [
-        *_measured(at, "before", model, "the start policy", seed, data, limit),
+        *_measured(at, "before", model, "the starting model", seed, data, limit),
         Stage(
             "grpo",
             ("train", "grpo", recipe, "--out", str(at.run("grpo")), *_set(changes)),
             "train on the new tasks with GRPO",
         ),
         _interpolated(at, "grpo", model),
-        *_measured(at, "after", str(at.model("grpo")), "the trained policy", seed, data, limit),
+        *_measured(at, "after", str(at.model("grpo")), "the trained model", seed, data, limit),
     ]
     compared = ["--run", str(at.run("grpo"))]
     if control is not None:
@@ -101,10 +102,10 @@ def quickstart_stages(
             Stage(
                 "sft",
                 ("train", "sft", control, "--out", str(at.run("sft")), *_set(own)),
-                "train the SFT control for as long",
+                "train the SFT control for the same time",
             ),
             _interpolated(at, "sft", model),
-            *_measured(at, "control", str(at.model("sft")), "the control", seed, data, limit),
+            *_measured(at, "control", str(at.model("sft")), "the SFT control", seed, data, limit),
         ]
         compared += ["--control", str(at.evaluation("control"))]
     report = Stage(
@@ -121,32 +122,32 @@ def quickstart_stages(
     return [*stages, report]
 
 
-def headline_figures(root: Path, after: str = "after") -> dict[str, dict[str, Difference]]:
+def headline_results(root: Path, after: str = "after") -> dict[str, dict[str, Difference]]:
     """Results of a finished quickstart: paired differences by split and measure.
 
     Args:
-        root: Its folder.
+        root: Folder of the quickstart.
         after: `after` for GRPO, `control` for the control.
 
     Returns:
         For each split, and for `adapt_test (sampled)`: `iou`, `trace_reward` (mean of the task's
-        terms, format aside), `dfd_diagonal`, `execution`.
+        terms without format), `dfd_diagonal`, `execution`.
 
     Raises:
         UserError: the quickstart is not finished.
     """
     at = Folders(root)
-    figures = _figures(at, "before", after)
-    sampled = _figures(at, "before-sampled", f"{after}-sampled")
-    return figures | {f"{split} (sampled)": own for split, own in sampled.items()}
+    results = _results(at, "before", after)
+    sampled = _results(at, "before-sampled", f"{after}-sampled")
+    return results | {f"{split} (sampled)": own for split, own in sampled.items()}
 
 
 def _interpolated(at: Folders, name: str, start: str) -> Stage:
     trained, out = str(at.run(name) / "model"), str(at.model(name))
     return Stage(
-        f"blend-{name}",
+        f"interpolate-{name}",
         ("interpolate", start, trained, "--alpha", ALPHA, "--out", out),
-        "interpolate the weights with the start, against forgetting",
+        "interpolate the weights with the starting model, against forgetting",
     )
 
 
@@ -156,7 +157,7 @@ def _measured(
     few = () if limit is None else ("--limit", str(limit))
     common = ("evaluate", model, "--data", data, *_TOKENS, *few)
     greedy, sampled = at.evaluation(name), at.evaluation(f"{name}-sampled")
-    draw = ("--temperature", "1.0", "--seed", str(seed))
+    sampling = ("--temperature", "1.0", "--seed", str(seed))
     return [
         Stage(
             name,
@@ -168,39 +169,39 @@ def _measured(
         ),
         Stage(
             f"{name}-sampled",
-            (*common, "--splits", LEARNED, *draw, "--out", str(sampled)),
+            (*common, "--splits", TRAINED, *sampling, "--out", str(sampled)),
             f"evaluate {purpose}, sampled at temperature 1",
         ),
     ]
 
 
-def _figures(at: Folders, before: str, after: str) -> dict[str, dict[str, Difference]]:
+def _results(at: Folders, before: str, after: str) -> dict[str, dict[str, Difference]]:
     first, second = (list(read_samples(at.evaluation(name))) for name in (before, after))
-    figures = figures_of(compare_samples(first, second))
-    if not figures:
+    results = results_of(compare_samples(first, second))
+    if not results:
         raise UserError(f"{at.root}: the evaluations have no sample in common")
-    return figures
+    return results
 
 
 def _set(changes: list[str]) -> tuple[str, ...]:
     return tuple(word for change in changes for word in ("--set", change))
 
 
-def figures_of(
+def results_of(
     compared: Mapping[str, Mapping[Task, Mapping[str, Difference]]],
 ) -> dict[str, dict[str, Difference]]:
-    """The measures of the quickstart's table, by split."""
-    figures: dict[str, dict[str, Difference]] = {}
+    """The measures in the table of the quickstart, by split."""
+    results: dict[str, dict[str, Difference]] = {}
     for split, tasks in compared.items():
         boxes, traces = tasks[Task.AFFORDANCE], tasks[Task.TRAJECTORY]
         own = {"iou": boxes["iou"], "trace_reward": traces["task_reward"]}
         own |= {name: traces[name] for name in ("dfd_diagonal", "execution") if name in traces}
-        figures[split] = own
-    return figures
+        results[split] = own
+    return results
 
 
-def plain_figures(figures: Mapping[str, Mapping[str, Difference]]) -> dict[str, Any]:
-    """Figures as plain data."""
+def results_to_json(results: Mapping[str, Mapping[str, Difference]]) -> dict[str, Any]:
+    """Results as JSON values."""
     return {
         split: {
             name: {
@@ -210,5 +211,5 @@ def plain_figures(figures: Mapping[str, Mapping[str, Difference]]) -> dict[str, 
             }
             for name, own in measures.items()
         }
-        for split, measures in figures.items()
+        for split, measures in results.items()
     }

@@ -1,4 +1,4 @@
-"""Run commands one after the other; finished ones are skipped when the chain is run again."""
+"""Chains of `maniplvm` commands. A rerun skips the finished commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import starmap
 from pathlib import Path
 
 from maniplvm.errors import UserError
@@ -74,7 +75,7 @@ def run_stages(
 ) -> dict[str, StageRecord]:
     """Run the unfinished stages, and record time and memory in `stages.json`.
 
-    Every stage resumes its own work, so an interrupted chain is resumed by running it again.
+    Every stage resumes its own work, so the same call resumes an interrupted chain.
 
     Args:
         stages: The stages in order.
@@ -86,8 +87,7 @@ def run_stages(
         The records by stage name.
 
     Raises:
-        UserError: a stage failed (its own message is above), or the folder belongs to other
-            stages.
+        UserError: a stage failed, or the folder belongs to other stages.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = read_records(folder)
@@ -128,24 +128,17 @@ def refuse_other(folder: Path, stage: Stage, known: StageRecord) -> None:
     Raises:
         UserError: it has another command.
     """
-    if _in_current_words(known.command) != stage.command:
+    if known.command != stage.command:
         raise UserError(
             f"{folder}: holds another experiment ({stage.name} was `{known.command}`, and is now "
             f"`{stage.command}`); remove that folder, or choose another"
         )
 
 
-def _in_current_words(command: str) -> str:
-    """A recorded command, with `blend --share` of earlier versions as `interpolate --alpha`."""
-    words = shlex.split(command)
-    if words[:2] != ["maniplvm", "blend"]:
-        return command
-    words[1] = "interpolate"
-    return shlex.join(["--alpha" if word == "--share" else word for word in words])
-
-
 def read_records(folder: Path) -> dict[str, StageRecord]:
     """The records of the stages of an experiment, by name.
+
+    `blend --share` of earlier versions is read as `interpolate --alpha`.
 
     Raises:
         UserError: the file is damaged.
@@ -155,6 +148,18 @@ def read_records(folder: Path) -> dict[str, StageRecord]:
         return {}
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        return {name: StageRecord(**record) for name, record in plain.items()}
+        records = {name: StageRecord(**record) for name, record in plain.items()}
+        return dict(starmap(_with_current_names, records.items()))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: damaged ({error}); remove it") from error
+
+
+def _with_current_names(name: str, record: StageRecord) -> tuple[str, StageRecord]:
+    """A record of an earlier version under the present names of stage, command and option."""
+    kind, hyphen, rest = name.partition("-")
+    name = f"interpolate{hyphen}{rest}" if kind == "blend" else name
+    words = shlex.split(record.command)
+    if words[:2] == ["maniplvm", "blend"]:
+        words[1:] = ["interpolate", *("--alpha" if w == "--share" else w for w in words[2:])]
+        record = replace(record, command=shlex.join(words))
+    return name, record

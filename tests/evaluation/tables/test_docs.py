@@ -10,6 +10,8 @@ import pytest
 from maniplvm.cli.compare import compare
 from maniplvm.evaluation.tables import WRITERS
 from maniplvm.evaluation.tables.columns import PAPER
+from maniplvm.experiments import rounded
+from maniplvm.experiments.pages.simulator_table import markdown
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
@@ -45,11 +47,11 @@ def test_every_format_is_named(ending):
 
 
 @pytest.mark.parametrize(("name", "tables"), [("docs/compare.md", None), ("README.md", 1)])
-def test_the_table_on_a_page_is_the_measured_one(script, name, tables):
+def test_the_table_on_a_page_is_the_measured_one(name, tables):
     places = PLACE.findall((ROOT / name).read_text(encoding="utf-8"))
     if RESULT.exists():
         content = json.loads(RESULT.read_text(encoding="utf-8"))
-        expected = script.table_text(content, tables)
+        expected = markdown(content, tables)
         assert all(place == expected for place in places)
     else:
         assert not any(place.strip() for place in places), "figures that no result holds"
@@ -59,12 +61,12 @@ def test_the_page_has_a_place_for_the_table():
     assert len(PLACE.findall(PAGE)) == 1
 
 
-def test_the_table_text_of_the_script_depends_only_on_its_result(script, made):
+def test_the_table_depends_only_on_the_result(made):
     from maniplvm.evaluation.tables import ComparisonOptions, compare_runs
 
     page = compare_runs([made.constant, made.random], ComparisonOptions(against="constant"))
-    content = {"page": script.rounded(json.loads(json.dumps(page.to_json())))}
-    both, first = script.table_text(content), script.table_text(content, 1)
+    content = {"page": rounded(json.loads(json.dumps(page.to_json())))}
+    both, first = markdown(content), markdown(content, 1)
     assert both.count("| --- |") == 4
     assert first.count("| --- |") == 2
     assert "| constant | **54.35** |" in first

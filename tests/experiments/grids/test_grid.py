@@ -1,4 +1,4 @@
-"""Grid files: what they may say, what they mean, and which commands come of them."""
+"""Grid files: keys, errors, and the commands of their runs."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.experiments import read_grid, runs_of, stages_of
-from maniplvm.experiments.grids.stages import needed_runs, samples_a_step, stage_names
+from maniplvm.experiments.grids.runs import needed_runs
+from maniplvm.experiments.grids.stages import samples_a_step, stage_names
 
 ROOT = Path(__file__).parents[3]
 GRPO, SFT = ROOT / "recipes/grpo/embedded.yaml", ROOT / "recipes/sft/embedded.yaml"
@@ -24,7 +25,7 @@ arms:
     method: grpo
     recipe: {GRPO}
     fractions: [1, 0.5]
-    blend: 0.75
+    alpha: 0.75
     set: {{trainer.max_steps: 7, rewards.preset: paper}}
   chained: {{like: grpo, fraction: 1, start: sft, set: {{trainer.max_steps: 3}}}}
   sft: {{method: sft, recipe: {SFT}, tier: other, budget: {{minutes: 2}}}}
@@ -75,7 +76,7 @@ def test_fractions_become_arms_and_like_inherits(grid):
         "matched",
         "seen",
     ]
-    assert (arms["grpo-50"].fraction, arms["grpo-50"].blend) == (0.5, 0.75)
+    assert (arms["grpo-50"].fraction, arms["grpo-50"].alpha) == (0.5, 0.75)
     assert arms["chained"].set == {"trainer.max_steps": 3, "rewards.preset": "paper"}
     assert arms["matched"].tier == "other"
 
@@ -85,18 +86,18 @@ def test_the_commands_of_a_run_in_order(grid, tmp_path):
     (run,) = [r for r in runs_of(own, tmp_path / "w") if r.name == "grpo-50 seed 4"]
     stages = stages_of(own, tmp_path / "w", run)
     assert [stage.name for stage in stages] == stage_names(own, run)
-    train, blend, greedy, sampled, page = stages
+    train, interpolate, greedy, sampled, page = stages
     assert train.arguments[:3] == ("train", "grpo", str(GRPO))
     assert {"seed=4", "data.fraction=0.5", "model.source=embedded", "trainer.max_steps=7"} <= set(
         set_of(train)
     )
-    assert blend.arguments[:3] == ("interpolate", "embedded", str(run.training.model))
-    assert greedy.arguments[1] == blend.arguments[-1] == str(run.result)
+    assert interpolate.arguments[:3] == ("interpolate", "embedded", str(run.training.model))
+    assert greedy.arguments[1] == interpolate.arguments[-1] == str(run.model)
     assert sampled.arguments[-3:-2] == ("4",)
     assert str(run.greedy) in page.arguments
 
 
-def test_runs_stand_behind_what_they_need(grid, tmp_path):
+def test_a_run_comes_after_the_runs_that_it_needs(grid, tmp_path):
     own = grid()
     names = [run.name for run in runs_of(own, tmp_path)]
     assert names[0] == "base"
@@ -105,12 +106,12 @@ def test_runs_stand_behind_what_they_need(grid, tmp_path):
     (chained,) = [run for run in runs_of(own, tmp_path) if run.name == "chained seed 3"]
     assert {run.name for run in needed_runs(own, tmp_path, chained)} == {"base", "sft seed 3"}
     source = str(tmp_path / "sft" / "seed-3" / "run" / "model")
-    train, blend, *_ = stages_of(own, tmp_path, chained)
+    train, interpolate, *_ = stages_of(own, tmp_path, chained)
     assert f"model.source={source}" in set_of(train)
-    assert blend.arguments[1] == "embedded"
+    assert interpolate.arguments[1] == "embedded"
 
 
-def test_only_a_part_takes_what_it_needs_along(grid, tmp_path):
+def test_selected_arms_bring_the_arms_that_they_need(grid, tmp_path):
     own = grid()
     arms = {run.arm.name for run in runs_of(own, tmp_path, ["chained"])}
     assert arms == {"base", "sft", "chained"}
@@ -121,7 +122,7 @@ def test_only_a_part_takes_what_it_needs_along(grid, tmp_path):
         runs_of(own, tmp_path, ["chaned"])
 
 
-def test_budgets_come_from_the_run_of_the_same_seed(grid, tmp_path):
+def test_a_budget_is_taken_from_the_run_of_the_same_seed(grid, tmp_path):
     own = grid()
     runs = {run.name: run for run in runs_of(own, tmp_path)}
     record(runs["grpo-50 seed 3"])
@@ -129,13 +130,13 @@ def test_budgets_come_from_the_run_of_the_same_seed(grid, tmp_path):
     matched = stages_of(own, tmp_path, runs["matched seed 3"])[0]
     assert "time_limit_minutes=1.5" in set_of(matched)
     seen = set_of(stages_of(own, tmp_path, runs["seen seed 3"])[0])
-    assert "trainer.max_steps=4" in seen  # 7 x 16 prompts, 32 right answers a step
+    assert "trainer.max_steps=4" in seen  # 7 x 16 prompts, 32 reference answers a step
     assert "time_limit_minutes=null" in seen
     with pytest.raises(UserError, match="cannot be read"):
         stages_of(own, tmp_path, runs["matched seed 4"])
 
 
-def test_samples_of_a_step():
+def test_samples_of_a_step_follow_from_the_trainer_settings():
     assert samples_a_step(TRAINER, "grpo") == 16
     assert samples_a_step({**TRAINER, "num_iterations": 2}, "grpo") == 8
     assert samples_a_step({**TRAINER, "gradient_accumulation_steps": 2}, "sft") == 256
@@ -144,14 +145,14 @@ def test_samples_of_a_step():
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("blend: 0.75", "blnd: 1", r"arms\.grpo: unknown key 'blnd'; did you mean blend"),
-        ("blend: 0.75", "blend: 2", "blend: must lie above 0"),
+        ("alpha: 0.75", "alpa: 1", r"arms\.grpo: unknown key 'alpa'; did you mean alpha"),
+        ("alpha: 0.75", "alpha: 2", "alpha: must be above 0"),
         ("budget: {minutes: 2}", "budget: {}", "give one of minutes"),
         ("start: sft", "start: stf", "did you mean sft"),
         ("start: sft", "start: base", "base does not train"),
         ("start: sft", "start: chained", "needs itself"),
         ("like: sft, budget: {minutes_of", "like: stf, budget: {minutes_of", "did you mean sft"),
-        ("base: base", "base: sft", "must be a model as it is"),
+        ("base: base", "base: sft", "must be a model without training"),
         ("[[sft, grpo-50]]", "[[sft, grpo]]", "did you mean grpo-50"),
         ("[[sft, grpo-50]]", "[[sft]]", r"expected \[before, after\]"),
         ("baseline: constant,", "baseline: constnt,", "did you mean constant"),
@@ -161,7 +162,7 @@ def test_samples_of_a_step():
         ("  base: {}", "  base: 3", "expected a mapping"),
     ],
 )
-def test_what_makes_no_sense_is_one_line_that_says_where(grid, before, after, message):
+def test_an_invalid_grid_is_a_one_line_error_that_names_the_place(grid, before, after, message):
     with pytest.raises(UserError, match=message) as raised:
         grid(GRID, (before, after))
     assert "\n" not in str(raised.value)
@@ -169,7 +170,7 @@ def test_what_makes_no_sense_is_one_line_that_says_where(grid, before, after, me
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes/experiments").glob("*.yaml")), ids=str)
-def test_the_shipped_grids_can_be_read_and_their_recipes_too(path, monkeypatch, tmp_path):
+def test_shipped_grids_and_their_recipes_can_be_read(path, monkeypatch, tmp_path):
     from dataclasses import replace
 
     from maniplvm.experiments.grids.stages import check_files
@@ -178,11 +179,11 @@ def test_the_shipped_grids_can_be_read_and_their_recipes_too(path, monkeypatch, 
     grid = read_grid(path)
     runs = [
         replace(run, arm=replace(run.arm, model=None)) for run in runs_of(grid, tmp_path)
-    ]  # a base that is made for hours need not be here
+    ]  # the pretrained base of an arm may be missing here
     check_files(grid, runs)
 
 
-def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
+def test_an_arm_can_change_the_evaluation(grid, tmp_path):
     own = grid(
         GRID,
         (
@@ -195,7 +196,7 @@ def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
     assert stage_names(own, run) == [train.name, greedy.name] == ["train", "greedy"]
     assert "--no-execute" in greedy.arguments
     assert greedy.arguments[greedy.arguments.index("--limit") + 1] == "5"
-    assert own.measured_of(own.arms["grpo-100"]) == own.evaluate
+    assert own.evaluation_of(own.arms["grpo-100"]) == own.evaluate
     assert needed_runs(own, tmp_path, run) == []
 
 
@@ -207,12 +208,12 @@ def test_an_arm_may_be_measured_otherwise(grid, tmp_path):
         ("{limit: many}", "arms.sft.evaluate.*limit"),
     ],
 )
-def test_how_an_arm_is_measured_is_checked(grid, own, message):
+def test_the_evaluation_of_an_arm_is_checked(grid, own, message):
     with pytest.raises(UserError, match=message):
         grid(GRID, ("tier: other,", f"tier: other, evaluate: {own},"))
 
 
-def test_an_arm_may_have_seeds_of_its_own(grid, tmp_path):
+def test_an_arm_can_have_its_own_seeds(grid, tmp_path):
     seen = "seen: {like: sft, "
     own = grid(GRID, (seen, f"{seen}seeds: [3], "))
     names = [run.name for run in runs_of(own, tmp_path, ["seen"])]
@@ -220,3 +221,23 @@ def test_an_arm_may_have_seeds_of_its_own(grid, tmp_path):
     assert "seen seed 4" not in names
     with pytest.raises(UserError, match=r"arms\.seen\.seeds: expected a list, got 3"):
         grid(GRID, (seen, f"{seen}seeds: 3, "))
+
+
+def test_the_old_key_of_alpha_is_accepted_with_one_notice(grid, tmp_path):
+    path = Path(grid().where)
+    path.write_text(GRID.replace("alpha: 0.75", "blend: 0.75"))
+    notices = []
+    old = read_grid(path, lambda *names: notices.append(names))
+    assert notices == [("blend", "alpha")]
+    assert old == grid()
+
+
+def test_a_present_key_gives_no_notice(grid):
+    notices = []
+    read_grid(grid().where, lambda *names: notices.append(names))
+    assert notices == []
+
+
+def test_old_and_new_key_together_are_a_one_line_error(grid):
+    with pytest.raises(UserError, match=r"grid.yaml: arms\.grpo: blend is the old name of alpha"):
+        grid(GRID, ("alpha: 0.75", "alpha: 0.75\n    blend: 0.5"))

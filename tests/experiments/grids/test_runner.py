@@ -1,4 +1,4 @@
-"""A whole grid with a stand-in for the commands: what is run, resumed, listed and written."""
+"""A complete grid with fake commands: runs, resumes, lists and results files."""
 
 import fcntl
 import json
@@ -50,7 +50,7 @@ pairs: [[same, good]]
 
 
 class Commands:
-    """Stands in for `maniplvm`: trains by writing a record, evaluates with fixed answers."""
+    """Replaces `maniplvm`: training writes a record, and evaluation uses fixed answers."""
 
     def __init__(self):
         self.run, self.fail, self.seconds = [], "", 200.0
@@ -101,7 +101,7 @@ def grid(tmp_path):
     return grid_file(tmp_path, stored(tmp_path / "data", small_set()))
 
 
-def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
+def test_every_stage_runs_once_and_results_are_written(grid, commands, tmp_path):
     work = tmp_path / "work"
     runs = runs_of(grid, work)
     run_grid(grid, work, runs, 2)
@@ -130,7 +130,7 @@ def test_everything_is_run_once_and_written_down(grid, commands, tmp_path):
     assert "other" not in points[0]
 
 
-def test_a_finished_run_is_never_taken_for_one_of_other_settings(grid, commands, tmp_path):
+def test_a_finished_run_of_other_settings_is_refused(grid, commands, tmp_path):
     work = tmp_path / "work"
     run_grid(grid, work, runs_of(grid, work), 1)
     file = Path(grid.where)
@@ -151,7 +151,7 @@ def test_a_finished_run_is_never_taken_for_one_of_other_settings(grid, commands,
     assert len(commands.run) == before + 2 * 3
 
 
-def test_neither_is_one_that_was_made_from_another_recipe(commands, tmp_path):
+def test_a_finished_run_of_another_recipe_is_refused(commands, tmp_path):
     data = stored(tmp_path / "data", small_set())
     recipe = tmp_path / "grpo.yaml"
     recipe.write_text(Path(GRPO).read_text())
@@ -167,7 +167,7 @@ def test_neither_is_one_that_was_made_from_another_recipe(commands, tmp_path):
         run_grid(grid, work, runs_of(grid, work), 1)
 
 
-def test_one_seed_of_everything_comes_first_if_asked_for(grid, commands, tmp_path):
+def test_a_selected_seed_limits_the_trainings(grid, commands, tmp_path):
     work = tmp_path / "work"
     runs = runs_of(grid, work, seeds=[1])
     assert [run.name for run in runs] == ["base", "good seed 1", "same seed 1"]
@@ -181,14 +181,14 @@ def test_one_seed_of_everything_comes_first_if_asked_for(grid, commands, tmp_pat
 
 
 def written_elsewhere(grid, tmp_path, seeds=()):
-    """The tier's results file of runs in another folder, and what it says."""
+    """The results file of the tier from runs in another folder, and its content."""
     there, path = tmp_path / "there", tmp_path / "results" / "main.json"
     run_grid(grid, there, runs_of(grid, there, seeds=seeds), 1)
     write_evidence(grid, there, path.parent)
     return path, json.loads(path.read_text())
 
 
-def test_results_of_runs_that_are_elsewhere_are_kept(grid, commands, tmp_path):
+def test_results_of_runs_on_another_machine_are_kept(grid, commands, tmp_path):
     path, whole = written_elsewhere(grid, tmp_path)
     results, here = path.parent, tmp_path / "here"
 
@@ -204,7 +204,7 @@ def test_results_of_runs_that_are_elsewhere_are_kept(grid, commands, tmp_path):
     assert "there" in content["arms"]["same"]["commands"][0]
 
 
-def test_a_run_made_once_more_does_not_take_the_place_of_the_first(grid, commands, tmp_path):
+def test_a_rerun_does_not_replace_the_first_run(grid, commands, tmp_path):
     path, first = written_elsewhere(grid, tmp_path, seeds=[0])
     results, here = path.parent, tmp_path / "here"
     commands.seconds = 300.0
@@ -218,7 +218,7 @@ def test_a_run_made_once_more_does_not_take_the_place_of_the_first(grid, command
     assert content["pairs"] != first["pairs"]
 
 
-def test_but_neither_under_settings_that_did_not_make_them_nor_unmarked(grid, commands, tmp_path):
+def test_kept_results_store_their_versions_and_need_the_same_settings(grid, commands, tmp_path):
     path, older = written_elsewhere(grid, tmp_path)
     results, here = path.parent, tmp_path / "here"
     older["versions"]["torch"] = "1.0"
@@ -244,7 +244,7 @@ def test_but_neither_under_settings_that_did_not_make_them_nor_unmarked(grid, co
     "text",
     ["{", "[]", '{"format": "other"}', '{"format": "maniplvm.evidence/1", "experiment": "other"}'],
 )
-def test_what_is_no_results_file_of_ours_is_not_overwritten(text, grid, commands, tmp_path):
+def test_another_file_is_never_overwritten(text, grid, commands, tmp_path):
     work, results = tmp_path / "work", tmp_path / "results"
     run_grid(grid, work, runs_of(grid, work, ["good"], seeds=[0]), 1)
     check_results(grid, results)
@@ -259,7 +259,7 @@ def test_what_is_no_results_file_of_ours_is_not_overwritten(text, grid, commands
     assert (results / "main.json").read_text() == text
 
 
-def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands, tmp_path):
+def test_a_failed_run_stops_only_runs_that_need_it_and_is_rerun(grid, commands, tmp_path):
     work = tmp_path / "work"
     runs = runs_of(grid, work)
     commands.fail = "good/seed-0/run"
@@ -268,9 +268,9 @@ def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands
     assert read_records(work / "same" / "seed-1")["greedy"].finished
     listed = {status.run.name: status for status in forecast(grid, work, runs)}
     assert listed["same seed 0"].waits_for == ("good seed 0",)
-    assert listed["same seed 1"].state == "done"
-    assert listed["good seed 0"].state == "begun"
-    assert listed["same seed 0"].state == "left"
+    assert listed["same seed 1"].state == "finished"
+    assert listed["good seed 0"].state == "started"
+    assert listed["same seed 0"].state == "pending"
     *_, path = write_evidence(grid, work, tmp_path / "results")
     assert json.loads(path.read_text())["unfinished"] == ["good", "same"]
     commands.fail = ""
@@ -279,17 +279,17 @@ def test_a_failure_holds_up_only_what_needs_it_and_is_tried_again(grid, commands
     assert [what for what, _ in commands.run[before:]].count("train") == 2
 
 
-def test_the_forecast_goes_by_guesses_until_something_is_finished(grid, commands, tmp_path):
+def test_the_forecast_uses_estimates_until_a_similar_run_is_finished(grid, commands, tmp_path):
     work = tmp_path / "work"
     runs = runs_of(grid, work)
-    left = {status.run.name: status.left for status in forecast(grid, work, runs)}
-    assert left["good seed 0"] == pytest.approx(10 * 6 + 60)
-    assert left["same seed 0"] == pytest.approx(10 * 6 + 60)
+    remaining = {status.run.name: status.remaining for status in forecast(grid, work, runs)}
+    assert remaining["good seed 0"] == pytest.approx(10 * 6 + 60)
+    assert remaining["same seed 0"] == pytest.approx(10 * 6 + 60)
     run_grid(grid, work, runs_of(grid, work, ["good"]), 1)
     after = {status.run.name: status for status in forecast(grid, work, runs)}
-    assert after["good seed 0"].left == 0
+    assert after["good seed 0"].remaining == 0
     assert after["good seed 0"].spent > 0
-    assert after["same seed 0"].left < 120
+    assert after["same seed 0"].remaining < 120
 
 
 def test_a_folder_in_use_is_refused_and_a_missing_file_is_named_first(grid, commands, tmp_path):
@@ -308,7 +308,7 @@ def test_a_folder_in_use_is_refused_and_a_missing_file_is_named_first(grid, comm
     assert commands.run == []
 
 
-def test_thinning_keeps_ends_and_means():
+def test_a_shortened_curve_keeps_ends_and_means():
     lines = [{"step": n, "seconds": n, "x": float(n % 2)} for n in range(1, 102)]
     points = thinned(lines, 20)
     assert len(points) <= 20

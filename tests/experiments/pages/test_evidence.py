@@ -1,4 +1,4 @@
-"""Tables and figures come from the JSON alone, and the same JSON gives the same bytes."""
+"""Tables and figures depend only on the JSON, and the same JSON gives the same bytes."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_tables_show_means_intervals_and_costs(found):
     assert text.count("| -25.0 |") == 4, "farther away is worse"
 
 
-def test_stars_are_corrected_for_the_number_of_comparisons(found):
+def test_stars_are_corrected_for_multiple_comparisons(found):
     star = "** * |"
     pair = found["main"]["pairs"][0]["splits"]["id_test"]
     assert star not in "\n".join(page.SECTIONS["pairs"](found["main"]))
@@ -112,7 +112,7 @@ def test_fewer_seeds_are_marked_and_one_seed_gets_no_star(found):
     assert "** * |" not in row.split("|", 4)[3] + "|"
 
 
-def test_a_pair_of_other_runs_than_those_of_the_arm_is_marked(found):
+def test_a_pair_from_other_runs_than_its_arm_is_marked(found):
     assert "rerun" not in "\n".join(page.SECTIONS["pairs"](found["main"]))
     own = found["main"]["pairs"][0]["splits"]["id_test"]["affordance"]["iou"]
     own["after"] += 0.002
@@ -127,7 +127,7 @@ def test_holm_corrects_in_order():
 
 
 @pytest.mark.parametrize(
-    ("question", "value"),
+    ("query", "value"),
     [
         ("main grpo-50 id_test affordance.iou level", "0.700 (0.690 to 0.710)"),
         ("main grpo-50 id_test affordance.area_ratio mean", "1.250"),
@@ -141,12 +141,12 @@ def test_holm_corrects_in_order():
         ("physics dense curve groups_without_signal last", "0.85"),
     ],
 )
-def test_a_question_is_answered_from_the_results(found, question, value):
-    assert page.answer(found, question) == value
+def test_a_query_gives_the_value_in_the_results(found, query, value):
+    assert page.evidence_value(found, query) == value
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
         "main nobody id_test affordance.iou level",
         "main dense>grpo-50 id_test affordance.iou change",
@@ -155,9 +155,9 @@ def test_a_question_is_answered_from_the_results(found, question, value):
         "main grpo-50",
     ],
 )
-def test_a_question_without_an_answer_is_refused(found, question):
-    with pytest.raises(UserError, match=r"not a pair|cannot answer"):
-        page.answer(found, question)
+def test_an_invalid_query_is_refused(found, query):
+    with pytest.raises(UserError, match=r"not a pair|no value for"):
+        page.evidence_value(found, query)
 
 
 def test_the_same_results_draw_the_same_five_figures(found, tmp_path):

@@ -40,7 +40,7 @@ def without_listed_numbers(text):
     return text
 
 
-def test_no_number_in_the_text_comes_from_elsewhere():
+def test_every_number_in_the_text_has_a_source():
     text = without_listed_numbers(PAGE.read_text(encoding="utf-8"))
     text = re.sub(r"<!-- begin:.*?<!-- end -->", "", text, flags=re.DOTALL)
     text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", text, flags=re.DOTALL)
@@ -50,7 +50,7 @@ def test_no_number_in_the_text_comes_from_elsewhere():
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
-def test_results_say_how_they_were_made(path):
+def test_results_name_their_command(path):
     tier = json.loads(path.read_text(encoding="utf-8"))
     assert tier["command"].startswith("maniplvm experiment recipes/experiments/evidence.yaml")
     assert tier["versions"]["torch"].startswith("2.13.0")

@@ -13,8 +13,8 @@ from maniplvm.experiments.pages.numbers import (
 )
 
 
-def no_evidence(question):
-    raise AssertionError(f"no question was expected, got {question}")
+def no_evidence(query):
+    raise AssertionError(f"no query was expected, got {query}")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_refresh_writes_measured_values_into_page_and_list(root):
     )
 
 
-def test_a_quote_must_stand_in_its_page_exactly_once(root):
+def test_a_quote_must_occur_in_its_page_exactly_once(root):
     quote = Quote("is 9.9x slower", (("9.9", "speed.json speed.0.ratio"),))
     with pytest.raises(UserError, match=r"0 times, not once: 'is 9\.9x slower'"):
         refreshed("docs/page.md", "It is 9.9x faster", [quote], lambda *_: "9.9")
@@ -57,9 +57,9 @@ def test_a_quote_must_stand_in_its_page_exactly_once(root):
         refreshed("docs/page.md", "9.9x and 9.9x", [quote], lambda *_: "9.9")
 
 
-def test_a_number_must_stand_in_its_quote(root):
+def test_a_number_must_occur_in_its_quote(root):
     quote = Quote("it is fast", (("9.9", "speed.json speed.0.ratio"),))
-    with pytest.raises(UserError, match=r"no number 9\.9"):
+    with pytest.raises(UserError, match=r"does not have the number 9\.9"):
         refreshed("docs/page.md", "it is fast", [quote], lambda *_: "9.9")
 
 
@@ -70,7 +70,7 @@ def test_a_missing_file_or_key_is_named(root):
         measured(root, "speed.json speed.3.ratio", "1", no_evidence)
 
 
-def test_sources_that_start_with_evidence_are_questions(root):
+def test_sources_that_start_with_evidence_are_queries(root):
     assert measured(root, "evidence main a cost minutes", "8", lambda q: f"<{q}>") == (
         "<main a cost minutes>"
     )
@@ -88,5 +88,5 @@ def test_sources_that_start_with_evidence_are_questions(root):
         (4.0, "+3.0", "+4.0"),
     ],
 )
-def test_a_value_is_written_like_the_number_that_is_shown(value, shown, written):
+def test_a_value_is_written_like_the_shown_number(value, shown, written):
     assert written_like(value, shown) == written

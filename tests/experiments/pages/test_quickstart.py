@@ -17,7 +17,7 @@ def test_the_tables_are_the_measured_ones():
     assert short in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_three_seeds_were_measured_and_one_control_at_least():
+def test_results_have_three_seeds_and_at_least_one_control():
     result = json.loads(RESULT.read_text(encoding="utf-8"))
     assert result["grpo_seeds"] == len(result["seed"]) >= 3
     assert result["sft_seeds"] >= 1

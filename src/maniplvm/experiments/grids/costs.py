@@ -8,21 +8,15 @@ from pathlib import Path
 from statistics import fmean
 
 from maniplvm.experiments.grids.grid import Grid
-from maniplvm.experiments.grids.stages import (
-    Run,
-    is_finished,
-    needed_runs,
-    run_of,
-    samples_a_step,
-    stage_names,
-)
+from maniplvm.experiments.grids.runs import Run, needed_runs, run_of
+from maniplvm.experiments.grids.stages import is_finished, samples_a_step, stage_names
 from maniplvm.experiments.stages import StageRecord, read_records
 from maniplvm.training import read_recipe
 
-_SHORT = {"blend": 3.0, "page": 3.0}
+_SHORT = {"interpolate": 3.0, "page": 3.0}
 """Expected time of short stages [s]."""
 _GREEDY = 0.7
-"""Share of the evaluation time for greedy answers: they are executed in more splits."""
+"""Fraction of the evaluation time for greedy answers. More of their splits are executed."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +27,26 @@ class RunStatus:
         run: The run.
         done: Number of finished stages.
         stages: Number of all stages.
-        begun: Whether a stage has started.
-        spent: Time of the attempts that ended [s].
-        left: Expected remaining time [s].
+        started: Whether a stage has started.
+        spent: Time of all ended attempts [s].
+        remaining: Expected remaining time [s].
         waits_for: Names of the unfinished runs that it needs.
     """
 
     run: Run
     done: int
     stages: int
-    begun: bool
+    started: bool
     spent: float
-    left: float
+    remaining: float
     waits_for: tuple[str, ...]
 
     @property
     def state(self) -> str:
-        """`done`, `begun` or `left`."""
+        """`finished`, `started` or `pending`."""
         if self.done == self.stages:
-            return "done"
-        return "begun" if self.begun else "left"
+            return "finished"
+        return "started" if self.started else "pending"
 
 
 def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
@@ -60,11 +54,11 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
 
     Args:
         grid: From `read_grid`.
-        work: The grid's folder.
+        work: The run folder of the grid.
         runs: From `runs_of`.
 
     Raises:
-        UserError: a finished run was made by other commands than the grid now asks for.
+        UserError: the commands of a finished run differ from those of the grid.
     """
     records = {run.name: read_records(run.folder) for run in runs}
     expected = _Expected(grid, work, runs, records)
@@ -72,15 +66,15 @@ def forecast(grid: Grid, work: Path, runs: Sequence[Run]) -> list[RunStatus]:
     listed = list[RunStatus]()
     for run in runs:
         own, names = records[run.name], stage_names(grid, run)
-        open_stages = [name for name in names if not _is_done(own, name)]
-        left = 0.0
-        for name in open_stages:
-            begun = own[name].seconds if name in own else 0.0
-            left += max(0.0, expected.seconds(run, name) - begun)
+        unfinished = [name for name in names if not _is_finished(own, name)]
+        remaining = 0.0
+        for name in unfinished:
+            so_far = own[name].seconds if name in own else 0.0
+            remaining += max(0.0, expected.seconds(run, name) - so_far)
         waits = [n.name for n in needed_runs(grid, work, run) if not finished.get(n.name, False)]
         spent = sum(record.seconds for record in own.values())
-        done = len(names) - len(open_stages)
-        listed.append(RunStatus(run, done, len(names), bool(own), spent, left, tuple(waits)))
+        done = len(names) - len(unfinished)
+        listed.append(RunStatus(run, done, len(names), bool(own), spent, remaining, tuple(waits)))
     return listed
 
 
@@ -113,8 +107,8 @@ class _Expected:
         if kind == "train":
             return self._training(run)
         evaluation = self._grid.costs.evaluation
-        share = {"greedy": _GREEDY, "sampled": 1 - _GREEDY}
-        return _SHORT[kind] if kind in _SHORT else evaluation * share[kind]
+        fraction = {"greedy": _GREEDY, "sampled": 1 - _GREEDY}
+        return _SHORT[kind] if kind in _SHORT else evaluation * fraction[kind]
 
     def _training(self, run: Run) -> float:
         grid, budget = self._grid, run.arm.budget
@@ -127,8 +121,8 @@ class _Expected:
 
     def _step_seconds(self, run: Run) -> float:
         costs = self._grid.costs
-        guess = costs.grpo_step if run.arm.method == "grpo" else costs.sft_step
-        return guess if run.arm.step_seconds is None else run.arm.step_seconds
+        estimate = costs.grpo_step if run.arm.method == "grpo" else costs.sft_step
+        return estimate if run.arm.step_seconds is None else run.arm.step_seconds
 
     def _steps(self, run: Run) -> float:
         """Number of steps of a run whose length is not given in minutes."""
@@ -151,12 +145,12 @@ class _Expected:
         if count is None:
             name = str(budget.samples_of)
             other = run_of(grid, self._work, grid.arms[name], run.seed)
-            taught = read_recipe(str(other.arm.recipe)).trainer
-            count = self._steps(other) * samples_a_step(taught, str(other.arm.method))
+            source = read_recipe(str(other.arm.recipe)).trainer
+            count = self._steps(other) * samples_a_step(source, str(other.arm.method))
         return count / samples_a_step(trainer, str(arm.method))
 
 
-def _is_done(records: Mapping[str, StageRecord], name: str) -> bool:
+def _is_finished(records: Mapping[str, StageRecord], name: str) -> bool:
     return name in records and records[name].finished
 
 

@@ -1,7 +1,7 @@
 """Merging of new results into an existing results file.
 
-Runs are large and stay on the machine that made them. Results are small. A grid can therefore be continued
-on another machine, one arm at a time: entries whose runs are not on this machine stay in the file.
+Run folders are large and stay on one machine. Results files are small. Another machine can therefore continue a
+grid, one arm at a time: entries stay in the file if their runs are not on this machine.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.experiments.grids.grid import Grid
+from maniplvm.experiments.grids.grid_file import OLD_KEYS
 
 FORMAT = "maniplvm.evidence/1"
 
 
 def read_results(path: Path, grid: Grid) -> dict[str, Any]:
     """The content of a results file; empty if the file does not exist.
+
+    Settings of arms get their present names, so files of earlier versions stay valid.
 
     Raises:
         UserError: the file has another content or belongs to another experiment.
@@ -40,7 +43,12 @@ def read_results(path: Path, grid: Grid) -> dict[str, Any]:
             f"{path}: holds results of the experiment {content.get('experiment')}, not of "
             f"{grid.name}; remove it, or choose another --results"
         )
-    return content
+    arms = {name: _with_current_keys(arm) for name, arm in content["arms"].items()}
+    return {**content, "arms": arms}
+
+
+def _with_current_keys(arm: Mapping[str, Any]) -> dict[str, Any]:
+    return {OLD_KEYS.get(key, key): value for key, value in arm.items()}
 
 
 def check_results(grid: Grid, results: Path) -> None:

@@ -1,4 +1,4 @@
-"""Results of a grid as JSON, one file a tier."""
+"""The results files of a grid: JSON, one file for each tier."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from typing import Any, TypeAlias
 from maniplvm.evaluation import TaskResult, read_evaluation
 from maniplvm.evaluation.statistics.comparison import Difference
 from maniplvm.evaluation.statistics.intervals import Interval
-from maniplvm.experiments.grids.grid import Arm, Grid
+from maniplvm.experiments.grids.arm import Arm
+from maniplvm.experiments.grids.grid import Grid
 from maniplvm.experiments.grids.kept_results import FORMAT, keep_earlier, read_results
-from maniplvm.experiments.grids.stages import (
-    Run,
-    is_finished,
-    run_of,
-    runs_of_arm,
-    samples_a_step,
-    samples_seen,
-)
+from maniplvm.experiments.grids.runs import Run, run_of, runs_of_arm
+from maniplvm.experiments.grids.stages import is_finished, samples_a_step, samples_seen
 from maniplvm.experiments.pooling import paired_differences, pooled_results, rounded, thinned
 from maniplvm.experiments.stages import read_records
 from maniplvm.files import write_json
@@ -29,18 +24,18 @@ from maniplvm.training.loop.run_folder import read_record
 
 _BySeed: TypeAlias = dict[int | None, Path]
 MEASURES = ("iou", "success", "dfd", "hd", "rmse", "end", "dfd_diagonal")
-"""Measures of the protocol that are stored, if the task has them."""
+"""Stored measures of the protocol, if the task has them."""
 COMPARED = (*MEASURES, "task_reward", "execution", "parse_rate")
-"""Measures that are compared, paired by sample."""
-CURVE = (
+"""Measures with paired differences."""
+CURVE_METRICS = (
     *("step", "seconds", "loss", "reward", "parse_rate", "kl", "entropy"),
     *("completions/mean_length", "group_reward_std", "frac_reward_zero_std", "answer_diversity"),
 )
-"""Metrics that a stored learning curve keeps, besides all reward terms."""
+"""Metrics of a stored learning curve, in addition to all reward terms."""
 INTERVALS = (
-    "95 %, bootstrap; of a level over scenes, all seeds' answers together; of a difference, paired by "
-    "sample and seed, over scenes and seeds both; `seeds` holds each seed's own mean, `p` is two-sided "
-    "and not corrected for how much is compared"
+    "95 %, bootstrap. Means: over scenes, with the answers of all seeds. Differences: paired by sample "
+    "and seed, over scenes and seeds. `seeds` holds the mean of each seed. `p` is two-sided, without "
+    "correction for multiple comparisons."
 )
 
 
@@ -51,15 +46,15 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str
 
     Args:
         grid: From `read_grid`.
-        work: The grid's folder.
+        work: The run folder of the grid.
         results: Folder of the files, `TIER.json` each.
 
     Returns:
         The files, each with the names of the arms that were kept unchanged.
 
     Raises:
-        UserError: a finished run was made by other commands than the grid asks for, or a file there
-            has another content.
+        UserError: the commands of a finished run differ from those of the grid, or a file in
+            `results` has another content.
     """
     written = dict[Path, list[str]]()
     finished = {
@@ -72,8 +67,8 @@ def write_evidence(grid: Grid, work: Path, results: Path) -> dict[Path, list[str
             continue
         path = results / f"{tier}.json"
         content = rounded(_tier(grid, work, tier, shown, finished))
-        asked = {arm.name: rounded(_settings(grid, arm)) for arm in own}
-        kept = keep_earlier(grid, content, read_results(path, grid), asked)
+        settings = {arm.name: rounded(settings_of(grid, arm)) for arm in own}
+        kept = keep_earlier(grid, content, read_results(path, grid), settings)
         content["command"] = shlex.join(["maniplvm", "experiment", str(grid.where), "--only", tier])
         content["unfinished"] = [
             arm.name
@@ -125,7 +120,7 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
     runs = finished[arm.name]
     content: dict[str, Any] = {
         "about": arm.about,
-        **_settings(grid, arm),
+        **settings_of(grid, arm),
         "seeds": [run.seed for run in runs] if arm.trains else list(grid.seeds_of(arm)),
         "cost": _cost(grid, work, runs),
         "splits": _splits(grid, runs),
@@ -138,8 +133,8 @@ def _arm(grid: Grid, work: Path, arm: Arm, finished: Mapping[str, list[Run]]) ->
     return content
 
 
-def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
-    """The settings of an arm."""
+def settings_of(grid: Grid, arm: Arm) -> dict[str, Any]:
+    """The settings of an arm, as results files store them."""
     return {
         "method": arm.method,
         "recipe": arm.recipe,
@@ -148,7 +143,7 @@ def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
         "start": arm.start or arm.model or (None if arm.baseline else grid.model),
         "baseline": arm.baseline,
         "task": arm.task,
-        "blend": arm.blend,
+        "alpha": arm.alpha,
         "budget": None
         if arm.budget is None
         else {k: v for k, v in vars(arm.budget).items() if v is not None},
@@ -156,11 +151,13 @@ def _settings(grid: Grid, arm: Arm) -> dict[str, Any]:
 
 
 def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
-    """Time and samples of the training, alone and with the runs that it started from."""
+    """Time and samples of the training, and in total with the trainings before it."""
     spent = [read_records(run.folder) for run in runs]
     cost: dict[str, Any] = {
         "measuring_seconds": [
-            sum(r.seconds for name, r in own.items() if name not in ("train", "blend", "page"))
+            sum(
+                r.seconds for name, r in own.items() if name not in ("train", "interpolate", "page")
+            )
             for own in spent
         ]
     }
@@ -178,59 +175,59 @@ def _cost(grid: Grid, work: Path, runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _chain(grid: Grid, work: Path, run: Run) -> list[dict[str, Any]]:
-    """Records of a run and of the runs that it started from."""
+    """Records of a training and of the trainings before it in the chain."""
     own = read_record(run.training.root)
     if run.arm.start is None:
         return [own]
     return [own, *_chain(grid, work, run_of(grid, work, grid.arms[run.arm.start], run.seed))]
 
 
-def _measured(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
-    """Evaluation folders by suffix of the split names, and by seed."""
+def _evaluations(grid: Grid, runs: Sequence[Run]) -> dict[str, _BySeed]:
+    """Evaluation folders by suffix of the split names and by seed."""
     arm = runs[0].arm
     folders: dict[str, _BySeed]
-    drawn: _BySeed
+    sampled: _BySeed
     if arm.trains:
         folders = {"": {run.seed: run.greedy for run in runs}}
-        drawn = {run.seed: run.sampled(run.seed) for run in runs}
+        sampled = {run.seed: run.sampled(run.seed) for run in runs}
     else:
         folders = {"": {None: runs[0].greedy}}
-        drawn = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
-    if grid.measured_of(arm).sampled and arm.baseline is None:
-        folders["_sampled"] = drawn
+        sampled = {seed: runs[0].sampled(seed) for seed in grid.seeds_of(arm)}
+    if grid.evaluation_of(arm).sampled and arm.baseline is None:
+        folders["_sampled"] = sampled
     return folders
 
 
 def _splits(grid: Grid, runs: Sequence[Run]) -> dict[str, Any]:
     content: dict[str, Any] = {}
-    for suffix, by_seed in _measured(grid, runs).items():
+    for suffix, by_seed in _evaluations(grid, runs).items():
         folders = list(by_seed.values())
-        alone = [read_evaluation(folder) for folder in folders]
+        single = [read_evaluation(folder) for folder in folders]
         for split, tasks in pooled_results(folders).items():
             content[split + suffix] = {
                 task.value: {
-                    **_figures(result),
-                    "seeds": _by_seed([own.splits[split][task] for own in alone]),
+                    **_means(result),
+                    "seeds": _by_seed([own.splits[split][task] for own in single]),
                 }
                 for task, result in tasks.items()
             }
     return content
 
 
-def _figures(result: TaskResult) -> dict[str, Any]:
-    figures = {name: _interval(result.strict[name]) for name in MEASURES if name in result.strict}
-    figures["reward"] = _interval(result.reward["total"])
-    figures["parse_rate"] = _interval(result.parse_rate)
+def _means(result: TaskResult) -> dict[str, Any]:
+    means = {name: _interval(result.strict[name]) for name in MEASURES if name in result.strict}
+    means["reward"] = _interval(result.reward["total"])
+    means["parse_rate"] = _interval(result.parse_rate)
     for name in ("execution", "part_named", "diversity"):
         value = getattr(result, name)
         if value is not None:
-            figures[name] = _interval(value)
+            means[name] = _interval(value)
     plain = {
         name: getattr(result, name)
         for name in ("count", "scenes", "area_ratio", "length_ratio", "start_diagonal", "tokens")
         if getattr(result, name) is not None
     }
-    return {**plain, **figures}
+    return {**plain, **means}
 
 
 def _by_seed(results: Sequence[TaskResult]) -> dict[str, list[float]]:
@@ -244,18 +241,18 @@ def _by_seed(results: Sequence[TaskResult]) -> dict[str, list[float]]:
 
 
 def _compared(grid: Grid, before: Sequence[Run], after: Sequence[Run]) -> dict[str, Any]:
-    """Differences between runs of the same seed, or against the only run of an arm without seeds."""
-    first, second = _measured(grid, before), _measured(grid, after)
+    """Differences between runs of the same seed, or to the only run of an arm without training."""
+    first, second = _evaluations(grid, before), _evaluations(grid, after)
     content: dict[str, Any] = {}
     for suffix in (suffix for suffix in second if suffix in first):
         runs = _pairs(first[suffix], second[suffix])
         if not runs:
             continue
-        alone = [paired_differences([run]) for run in runs]
+        single = [paired_differences([run]) for run in runs]
         for split, tasks in paired_differences(runs).items():
             content[split + suffix] = {
                 task.value: {
-                    name: _difference(own, [each[split][task][name] for each in alone])
+                    name: _difference(own, [each[split][task][name] for each in single])
                     for name, own in measures.items()
                     if name in COMPARED
                 }
@@ -272,14 +269,14 @@ def _pairs(before: _BySeed, after: _BySeed) -> list[tuple[Path, Path]]:
     return [(before[seed], folder) for seed, folder in after.items() if seed in before]
 
 
-def _difference(pooled: Difference, alone: Sequence[Difference]) -> dict[str, Any]:
+def _difference(pooled: Difference, single: Sequence[Difference]) -> dict[str, Any]:
     return {
         "before": pooled.before,
         "after": pooled.after,
         "difference": _interval(pooled.difference),
         "pairs": pooled.pairs,
         "p": pooled.p,
-        "seeds": [own.difference.mean for own in alone],
+        "seeds": [own.difference.mean for own in single],
     }
 
 
@@ -294,6 +291,6 @@ def _curve(run: Run) -> list[dict[str, float]]:
     each = samples_a_step(trainer, str(run.arm.method))
     points = list[dict[str, float]]()
     for line in thinned(list(read_log(run.training.log))):
-        kept = {k: v for k, v in line.items() if k in CURVE or k.startswith("reward/")}
+        kept = {k: v for k, v in line.items() if k in CURVE_METRICS or k.startswith("reward/")}
         points.append({**kept, "samples": line["step"] * each})
     return points

@@ -1,4 +1,4 @@
-"""Run a grid: several runs at a time, each in its own process; finished runs are skipped."""
+"""Run a grid: several runs in parallel, each in its own process. Finished runs are skipped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,8 @@ from typing import IO
 
 from maniplvm.errors import UserError
 from maniplvm.experiments.grids.grid import Grid
-from maniplvm.experiments.grids.stages import (
-    Run,
-    check_files,
-    is_finished,
-    needed_runs,
-    stages_of,
-)
+from maniplvm.experiments.grids.runs import Run, needed_runs
+from maniplvm.experiments.grids.stages import check_files, is_finished, stages_of
 from maniplvm.experiments.stages import Stage, run_stages
 
 LOG = "output.log"
@@ -32,19 +27,19 @@ def run_grid(
     jobs: int,
     announce: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Run what is not finished. After an interruption a second call resumes.
+    """Run all unfinished runs. After an interruption the same call resumes.
 
     A failed run stops only the runs that need it.
 
     Args:
         grid: From `read_grid`.
-        work: The grid's folder.
+        work: The run folder of the grid.
         runs: From `runs_of`, in order.
         jobs: Number of parallel runs.
         announce: Called with a line for every stage that starts and every run that ends.
 
     Raises:
-        UserError: a file is missing, the folder is in use or holds another grid's runs, or runs
+        UserError: a file is missing, the folder is in use or holds runs of another grid, or runs
             failed.
     """
     left = [run for run in runs if not is_finished(grid, work, run)]
@@ -60,7 +55,7 @@ def run_grid(
             while left or active:
                 for run in _ready(grid, work, left)[: jobs - len(active)]:
                     left.remove(run)
-                    active[pool.submit(_make, grid, work, run, lock, jobs, announce)] = run
+                    active[pool.submit(_execute, grid, work, run, lock, jobs, announce)] = run
                 if not active:
                     break
                 for future in wait(active, return_when=FIRST_COMPLETED).done:
@@ -93,7 +88,7 @@ def _ready(grid: Grid, work: Path, left: Sequence[Run]) -> list[Run]:
     ]
 
 
-def _make(
+def _execute(
     grid: Grid, work: Path, run: Run, lock: IO[str], jobs: int, announce: Callable[[str], None]
 ) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)

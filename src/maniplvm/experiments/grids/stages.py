@@ -1,127 +1,37 @@
-"""The runs of a grid, and the commands of each run."""
+"""The commands of a run: training, weight interpolation, evaluation and report."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from maniplvm.config.yaml import parse_yaml
 from maniplvm.errors import UserError
-from maniplvm.experiments.grids.grid import Arm, Grid, model_arguments
+from maniplvm.experiments.grids.arm import Arm
+from maniplvm.experiments.grids.grid import Grid
+from maniplvm.experiments.grids.runs import Run, needed_runs, run_of
 from maniplvm.experiments.stages import Stage, read_records, refuse_other
 from maniplvm.models.shipped import EMBEDDED
 from maniplvm.training import read_recipe
-from maniplvm.training.loop.run_folder import RunFolder, read_record
+from maniplvm.training.loop.run_folder import read_record
 
 _BATCH, _GROUP = 8, 8
 """Defaults of TRL for batch size and number of generations."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """An arm with a seed; an arm without training has one run for all seeds.
-
-    Attributes:
-        arm: The arm.
-        seed: Seed of the training.
-        folder: Folder of all files of the run.
-    """
-
-    arm: Arm
-    seed: int
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """The name in lists and messages."""
-        return f"{self.arm.name} seed {self.seed}" if self.arm.trains else self.arm.name
-
-    @property
-    def training(self) -> RunFolder:
-        """The folder of its training."""
-        return RunFolder(self.folder / "run")
-
-    @property
-    def result(self) -> Path:
-        """The model that is evaluated."""
-        return self.training.model if self.arm.blend is None else self.folder / "model"
-
-    @property
-    def greedy(self) -> Path:
-        """The evaluation folder of greedy answers."""
-        return self.folder / "greedy"
-
-    def sampled(self, seed: int) -> Path:
-        """The evaluation folder of answers that were sampled with a seed."""
-        return self.folder / ("sampled" if self.arm.trains else f"sampled-{seed}")
-
-
-def runs_of(
-    grid: Grid, work: Path, only: Sequence[str] = (), seeds: Sequence[int] = ()
-) -> list[Run]:
-    """All runs of some arms, each after the runs that it needs.
-
-    Args:
-        grid: From `read_grid`.
-        work: The grid's folder.
-        only: Names of arms or tiers; the arms that they need are added. Empty means all.
-        seeds: Seeds of the trainings. Empty means all. Arms without training ignore it.
-
-    Raises:
-        UserError: no arm, tier or training has that name or seed.
-    """
-    runs = list[Run]()
-    known = sorted({seed for arm in grid.arms.values() for seed in grid.seeds_of(arm)})
-    if unknown := sorted(set(seeds) - set(known)):
-        raise UserError(f"{grid.where}: no seed {unknown[0]}; choose from {known}")
-    waiting = grid.chosen(only)
-    waiting.sort(key=lambda arm: arm.name != grid.base)
-    placed = set[str]()
-    while waiting:
-        arm = next(arm for arm in waiting if placed.issuperset(grid.needs(arm)))
-        waiting.remove(arm)
-        placed.add(arm.name)
-        own = runs_of_arm(grid, work, arm)
-        runs += [run for run in own if not arm.trains or not seeds or run.seed in seeds]
-    return runs
-
-
-def runs_of_arm(grid: Grid, work: Path, arm: Arm) -> list[Run]:
-    """One run a seed, or one run for an arm without training."""
-    seeds = grid.seeds_of(arm) if arm.trains else grid.seeds_of(arm)[:1]
-    return [run_of(grid, work, arm, seed) for seed in seeds]
-
-
-def run_of(grid: Grid, work: Path, arm: Arm, seed: int) -> Run:
-    """The run of an arm and a seed."""
-    at = work / arm.name
-    return Run(arm, seed, at / f"seed-{seed}") if arm.trains else Run(arm, seed, at)
-
-
-def needed_runs(grid: Grid, work: Path, run: Run) -> list[Run]:
-    """Runs that must be finished before this one can start."""
-    names = list(grid.needs(run.arm))
-    needed = [run_of(grid, work, grid.arms[name], run.seed) for name in names]
-    if run.arm.trains and grid.measured_of(run.arm).pages:
-        base = grid.arms[grid.base]
-        needed.append(run_of(grid, work, base, grid.seeds_of(base)[0]))
-    return needed
-
-
 def stage_names(grid: Grid, run: Run) -> list[str]:
     """Names of the stages of a run, in order; known before their commands are."""
-    measured, wanted = ["greedy"], grid.measured_of(run.arm)
+    evaluations, wanted = ["greedy"], grid.evaluation_of(run.arm)
     if wanted.sampled and run.arm.baseline is None:
         seeds = [run.seed] if run.arm.trains else grid.seeds_of(run.arm)
-        measured += [run.sampled(seed).name for seed in seeds]
+        evaluations += [run.sampled(seed).name for seed in seeds]
     if not run.arm.trains:
-        return measured
-    blended = [] if run.arm.blend is None else ["blend"]
-    return ["train", *blended, *measured, *(["page"] if wanted.pages else [])]
+        return evaluations
+    interpolated = [] if run.arm.alpha is None else ["interpolate"]
+    return ["train", *interpolated, *evaluations, *(["page"] if wanted.pages else [])]
 
 
 def is_finished(grid: Grid, work: Path, run: Run) -> bool:
@@ -162,12 +72,12 @@ def stages_of(grid: Grid, work: Path, run: Run) -> list[Stage]:
                 f"{run.name}: train",
             )
         )
-    if arm.blend is not None:
-        words = (origin_of(grid, arm), str(run.training.model))
-        alpha = ("--alpha", f"{arm.blend:g}", "--out", str(run.result))
-        stages.append(Stage("blend", ("interpolate", *words, *alpha), f"{run.name}: interpolate"))
-    stages += _measured(grid, run)
-    if arm.trains and grid.measured_of(arm).pages:
+    if arm.alpha is not None:
+        words = ("interpolate", origin_of(grid, arm), str(run.training.model))
+        words += ("--alpha", f"{arm.alpha:g}", "--out", str(run.model))
+        stages.append(Stage("interpolate", words, f"{run.name}: interpolate"))
+    stages += _evaluations(grid, run)
+    if arm.trains and grid.evaluation_of(arm).pages:
         stages.append(_page(grid, work, run))
     return stages
 
@@ -204,7 +114,9 @@ def check_files(grid: Grid, runs: Sequence[Run]) -> None:
     paths = [grid.data, grid.model, *(arm.model for arm in arms.values() if arm.model)]
     for path in paths:
         if path != EMBEDDED and not Path(path).exists():
-            raise UserError(f"{grid.where}: {path}: does not exist; make it first, or name another")
+            raise UserError(
+                f"{grid.where}: {path}: does not exist; create it first, or give another path"
+            )
     for arm in arms.values():
         if arm.recipe is not None:
             try:
@@ -239,7 +151,7 @@ def _fixed(grid: Grid, arm: Arm) -> dict[str, Any]:
 
 
 def _written(changes: Mapping[str, Any]) -> list[str]:
-    """Changes as `--set` takes them: values as JSON, plain words unquoted."""
+    """Changes in the form of `--set`: values as JSON, plain strings without quotes."""
     return [
         f"{key}={value if isinstance(value, str) and parse_yaml(value) == value else json.dumps(value)}"
         for key, value in changes.items()
@@ -267,9 +179,9 @@ def _budgeted(grid: Grid, work: Path, run: Run) -> dict[str, Any]:
     return {"time_limit_minutes": None, "trainer.max_steps": steps}
 
 
-def _measured(grid: Grid, run: Run) -> list[Stage]:
-    arm, wanted = run.arm, grid.measured_of(run.arm)
-    model = (str(run.result),) if arm.trains else model_arguments(grid, arm)
+def _evaluations(grid: Grid, run: Run) -> list[Stage]:
+    arm, wanted = run.arm, grid.evaluation_of(run.arm)
+    model = (str(run.model),) if arm.trains else _untrained(grid, arm)
     common = ("evaluate", *model, "--data", grid.data)
     common += ("--max-new-tokens", str(wanted.max_new_tokens))
     common += () if arm.task is None else ("--task", arm.task)
@@ -289,13 +201,22 @@ def _measured(grid: Grid, run: Run) -> list[Stage]:
         chosen = [split for split in wanted.execute if split in wanted.sampled]
         executed = ("--execute-splits", ",".join(chosen), "--workers", str(wanted.workers))
         executed = executed if chosen else ("--no-execute",)
-        drawn = ("--temperature", f"{wanted.temperature:g}", "--draws", str(wanted.draws))
+        sampling = ("--temperature", f"{wanted.temperature:g}", "--draws", str(wanted.draws))
         for seed in [run.seed] if arm.trains else grid.seeds_of(arm):
             out = run.sampled(seed)
-            words = (*common, "--splits", ",".join(wanted.sampled), *executed, *drawn)
+            words = (*common, "--splits", ",".join(wanted.sampled), *executed, *sampling)
             words += ("--seed", str(seed), "--out", str(out))
             stages.append(Stage(out.name, words, f"{run.name}: evaluate sampled answers"))
     return stages
+
+
+def _untrained(grid: Grid, arm: Arm) -> tuple[str, ...]:
+    """The model of an arm without training, as arguments of `maniplvm evaluate`."""
+    if arm.baseline is None:
+        return (arm.model or grid.model,)
+    source = arm.baseline_data
+    data = () if source is None else ("--baseline-data", source)
+    return (f"baseline:{arm.baseline}", *data)
 
 
 def _page(grid: Grid, work: Path, run: Run) -> Stage:
@@ -303,8 +224,8 @@ def _page(grid: Grid, work: Path, run: Run) -> Stage:
     base = run_of(grid, work, arm, grid.seeds_of(arm)[0])
     words = ["report", "--data", grid.data, "--out", str(run.folder / "report.html")]
     words += ["--before", str(base.greedy), "--after", str(run.greedy)]
-    drawn = grid.measured_of(arm).sampled and grid.measured_of(run.arm).sampled
-    if drawn and run.seed in grid.seeds_of(arm):
+    sampled = grid.evaluation_of(arm).sampled and grid.evaluation_of(run.arm).sampled
+    if sampled and run.seed in grid.seeds_of(arm):
         words += ["--sampled-before", str(base.sampled(run.seed))]
         words += ["--sampled-after", str(run.sampled(run.seed))]
     words += ["--run", str(run.training.root)]

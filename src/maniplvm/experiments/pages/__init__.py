@@ -1,1 +1,1 @@
-"""Pages of the documentation that are made from `results/`: tables, numbers and figures."""
+"""Generated parts of the documentation, from `results/`: tables, numbers and figures."""

@@ -12,7 +12,7 @@ def fill_block(page: Path, source: str, text: str) -> None:
 
     Args:
         page: The Markdown page.
-        source: What the block is made from, such as `results/simulation.json`.
+        source: Source of the block, such as `results/simulation.json`.
         text: Markdown.
 
     Raises:

@@ -1,7 +1,7 @@
 """Tables, numbers and figures of docs/evidence.md, from `results/evidence/*.json`.
 
-A generated block starts with `<!-- begin: results/evidence/TIER.json SECTION -->`. A number of the text is
-listed in `docs/numbers.yaml` with the source `evidence QUESTION`, where the question is one of
+A generated block starts with `<!-- begin: results/evidence/TIER.json SECTION -->`. A number in the text is
+listed in `docs/numbers.yaml` with the source `evidence QUERY`, where the query is one of
 
     TIER ARM SPLIT TASK.MEASURE level | mean
     TIER BEFORE>AFTER SPLIT TASK.MEASURE change | difference | gain | p
@@ -52,7 +52,7 @@ COSTS = {
 
 
 def claim_rows(tier: Tier) -> Iterator[str]:
-    """GRPO on half of the scenes against SFT on all of them, by split."""
+    """GRPO on half of the scenes compared with SFT on all scenes, by split."""
     names = (tier["base"], "sft-100", "grpo-100", "grpo-50")
     headings = ("base", "SFT, 100 %", "GRPO, 100 %", "GRPO, 50 %")
     yield f"| | {' | '.join(headings)} | GRPO 50 % - SFT 100 % (95 %) | of SFT, % |"
@@ -75,7 +75,7 @@ def claim_rows(tier: Tier) -> Iterator[str]:
 def level_rows(
     tier: Tier, split: str, columns: Any = HEADLINES, *, costs: bool = True
 ) -> Iterator[str]:
-    """One row an arm, with its cost."""
+    """One row for each arm, with its cost."""
     headings = [each[2] for each in columns] + ["samples seen", "minutes"] * costs
     yield f"| `{split}` | {' | '.join(headings)} |"
     yield "|---" * (len(headings) + 1) + "|"
@@ -91,7 +91,7 @@ def level_rows(
 
 
 def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
-    """One row a pair and split: the second arm minus the first; starred by `holm` within a split."""
+    """One row for each pair and split: the second arm minus the first. `holm` sets the stars of a split."""
     yield f"| | split | {' | '.join(each[2] for each in HEADLINES)} |"
     yield "|---" * (len(HEADLINES) + 2) + "|"
     starred = {split: _significant(tier, split) for split in splits}
@@ -110,9 +110,9 @@ def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
 
 
 def _significant(tier: Tier, split: str) -> set[tuple[int, str]]:
-    """The differences on a split that are significant after correction for their number.
+    """The significant differences on a split, corrected for multiple comparisons.
 
-    Differences of one seed are left out: their interval covers scenes only.
+    Differences of one seed are omitted, because their interval covers scenes only.
     """
     found = {
         (number, name): own["p"]
@@ -131,17 +131,17 @@ SECTIONS: dict[str, Callable[[Tier], Iterator[str]]] = {
     "pairs": lambda tier: pair_rows(tier, tuple(SPLITS)),
     "pairs-short": lambda tier: pair_rows(tier, ("adapt_test", "id_test")),
 }
-"""The tables that a block can ask for."""
+"""The tables by the name of their section."""
 
 
-def answer(found: dict[str, Tier], question: str) -> str:
-    """The answer to a question about the evidence (see the module).
+def evidence_value(found: dict[str, Tier], query: str) -> str:
+    """The value of a query, as a string (see the module).
 
     Raises:
-        UserError: the results cannot answer the question.
+        UserError: the results do not have the value.
     """
     try:
-        name, who, *rest = question.split()
+        name, who, *rest = query.split()
         tier = found[name]
         if rest[0] == "cost":
             key, scale = COSTS[rest[1]]
@@ -165,11 +165,11 @@ def answer(found: dict[str, Tier], question: str) -> str:
             "gain": f"{share['mean']} % ({share['low']} to {share['high']})",
         }[form]
     except (KeyError, ValueError, IndexError) as error:
-        raise UserError(f"evidence: cannot answer {question!r}: {error!r}") from error
+        raise UserError(f"evidence: no value for {query!r}: {error!r}") from error
 
 
 def _end_of_curve(arm: dict[str, Any], name: str, end: str) -> float:
-    """The mean over seeds of a curve's first or last five points that have it."""
+    """Mean over seeds of the first or last five points of a learning curve with this metric."""
     ends = {"first": slice(None, 5), "last": slice(-5, None)}
     wanted = current_name(name)
     curves = [[with_current_names(point) for point in curve["points"]] for curve in arm["curves"]]
@@ -187,7 +187,7 @@ def write_page(root: Path) -> list[str]:
         The files that were written.
 
     Raises:
-        UserError: there are no results, or a block asks for a table that does not exist.
+        UserError: there are no results, or a block names an unknown table.
     """
     from maniplvm.experiments.pages.evidence_figures import draw
 

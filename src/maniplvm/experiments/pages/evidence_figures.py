@@ -41,7 +41,7 @@ def draw_levels(found: dict[str, Tier]) -> Any:
 
 
 def draw_fractions(found: dict[str, Tier]) -> Any:
-    """Results against the share of the training scenes, for GRPO and SFT."""
+    """Results as a function of the fraction of training scenes, for GRPO and SFT."""
     arms = found["main"]["arms"]
     base = arms[found["main"]["base"]]
     places = [("adapt_test", *headline) for headline in HEADLINES]
@@ -72,9 +72,9 @@ def draw_fractions(found: dict[str, Tier]) -> Any:
 
 
 def draw_physics(found: dict[str, Tier]) -> Any:
-    """Learning curves with rewards from physics, per minute and per sample, one line a seed.
+    """Learning curves with rewards from physics, per minute and per sample, one line per seed.
 
-    The curves are running means. A term is shown as a share of its highest value.
+    The curves are running means. A term is shown as a fraction of its largest value.
     """
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharey="row", layout="constrained")
     terms = ("reward/trajectory/solved", "reward/affordance/touch")
@@ -99,7 +99,7 @@ def draw_physics(found: dict[str, Tier]) -> Any:
 
 
 def draw_changes(found: dict[str, Tier]) -> Any:
-    """The effect of each change of reward or algorithm, against the arm `dense`."""
+    """The effect of each change of reward or algorithm, compared with the arm `dense`."""
     pairs = [
         (
             pair,
@@ -124,7 +124,7 @@ def draw_changes(found: dict[str, Tier]) -> Any:
 
 
 def draw_forgetting(found: dict[str, Tier]) -> Any:
-    """IoU gained on new tasks against IoU lost on pretraining tasks, one point an arm."""
+    """IoU change on new tasks and on pretraining tasks, one point per arm."""
     figure, axis = plt.subplots(figsize=(7, 5), layout="constrained")
     labels = list[Annotation]()
     for tier in ("main", "forgetting", "rewards"):
@@ -136,14 +136,14 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
                 continue
             if any("affordance" not in own[split] for split in ("adapt_test", "id_test")):
                 continue
-            learned, kept = (
+            new, old = (
                 own[split]["affordance"]["iou"]["difference"]["mean"]
                 for split in ("adapt_test", "id_test")
             )
-            axis.scatter(learned, kept, color=COLOURS[arm["method"]], s=18)
+            axis.scatter(new, old, color=COLOURS[arm["method"]], s=18)
             labels.append(
                 axis.annotate(
-                    name, (learned, kept), fontsize=7, xytext=(3, 3), textcoords="offset points"
+                    name, (new, old), fontsize=7, xytext=(3, 3), textcoords="offset points"
                 )
             )
     axis.axhline(0, color="#999999", ls=":")
@@ -154,7 +154,7 @@ def draw_forgetting(found: dict[str, Tier]) -> Any:
 
 
 def separate_labels(figure: Any, labels: list[Annotation]) -> None:
-    """Place every label beside its point, where it overlaps least with points and other labels."""
+    """Place every label next to its point, with the least overlap with points and other labels."""
     figure.draw_without_rendering()
     transform = figure.axes[0].transData.transform
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in (transform(own.xy) for own in labels)]
@@ -202,7 +202,7 @@ FIGURES: dict[str, tuple[str, Callable[[dict[str, Tier]], Any]]] = {
 
 
 def draw(found: dict[str, Tier], folder: Path) -> list[Path]:
-    """Draw the figures whose tiers exist; the same results give the same bytes."""
+    """Draw the figures whose tiers exist. The same results give the same bytes."""
     mpl.rcParams.update({"svg.hashsalt": "evidence", "font.size": 9, "axes.spines.top": False})
     drawn = list[Path]()
     for name, (needed, make) in FIGURES.items():

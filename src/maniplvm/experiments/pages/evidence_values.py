@@ -25,7 +25,7 @@ HEADLINES = (
     ("trajectory", "dfd_diagonal", "trace: DFD / diagonal"),
     ("trajectory", "execution", "trace: solved, %"),
 )
-"""The measures of every table; more is in the JSON."""
+"""The measures of every table. The JSON has more."""
 BOX_BEHAVIOUR = (
     ("affordance", "success", "IoU > .5, %"),
     ("affordance", "area_ratio", "area ratio"),
@@ -52,7 +52,7 @@ Tier: TypeAlias = dict[str, Any]
 
 
 def read_tiers(folder: Path) -> dict[str, Tier]:
-    """The results files of a folder, by name without ending."""
+    """The results files of a folder, by name without suffix."""
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("*.json"))
@@ -73,7 +73,7 @@ def spread(name: str, own: dict[str, float], sign: str = "") -> str:
 
 
 def level(tasks: dict[str, Any], task: str, name: str) -> str:
-    """The value of an arm, with its interval if it has one; a dash if it was not measured."""
+    """The value of an arm, with its interval if it has one; a dash if there is no value."""
     own = tasks.get(task, {}).get(name)
     if own is None:
         return "-"
@@ -125,7 +125,7 @@ def is_clear(own: dict[str, Any]) -> bool:
 
 
 def gain(own: dict[str, Any], name: str) -> dict[str, float]:
-    """A difference in percent of the first value; positive is better."""
+    """A difference in percent of the first value. Positive is better."""
     scale = 100 / own["before"] * (-1 if name in LESS_IS_BETTER else 1)
     low, high = sorted(scale * own["difference"][key] for key in ("low", "high"))
     return {"mean": scale * own["difference"]["mean"], "low": low, "high": high}

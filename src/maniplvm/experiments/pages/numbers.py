@@ -1,7 +1,7 @@
-"""Numbers in the prose of pages, each tied to a value in `results/`.
+"""Numbers in the text of pages, each with its source in `results/`.
 
-`docs/numbers.yaml` lists them by page. An entry quotes a piece of the page and gives the source of every
-measured number in it, in order of appearance:
+`docs/numbers.yaml` lists them by page. An entry quotes a passage of the page, and gives the source of every
+measured number in it, in order:
 
     docs/embedded.md:
       - text: "IoU is 0.800 on new scenes"
@@ -9,8 +9,8 @@ measured number in it, in order of appearance:
           - ["0.800", embedded.json greedy.id_test.iou.mean]
 
 A source is a file in `results/` and a dotted key; `%` at its end means that the page shows a percentage.
-Sources that start with `evidence` are questions about `results/evidence/` (see `evidence.answer`).
-White space in a quote matches any white space in the page, so that lines can be wrapped.
+Sources that start with `evidence` are queries of `results/evidence/` (see `evidence.evidence_value`).
+White space in a quote matches any white space in the page, so lines can be wrapped.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ NUMBERS = Path("docs") / "numbers.yaml"
 
 @dataclass(frozen=True)
 class Quote:
-    """A piece of a page with its measured numbers.
+    """A passage of a page with its measured numbers.
 
     Attributes:
-        text: The piece, as it stands in the page up to white space.
-        values: Pairs of a number as it is shown and its source, in order of appearance.
+        text: The passage, as in the page except for white space.
+        values: Pairs of a shown number and its source, in order.
     """
 
     text: str
     values: tuple[tuple[str, str], ...]
 
     def pattern(self) -> re.Pattern[str]:
-        """The expression that finds this piece in a page."""
+        """The expression that finds the passage in a page."""
         return re.compile(r"\s+".join(re.escape(word) for word in self.text.split()))
 
 
@@ -68,20 +68,20 @@ def _quote(entry: Any, where: str) -> Quote:
     return Quote(str(entry["text"]), values)
 
 
-def measured(root: Path, source: str, shown: str, answer: Callable[[str], str]) -> str:
-    """The value of a source, written like the number that the page shows.
+def measured(root: Path, source: str, shown: str, query: Callable[[str], str]) -> str:
+    """The value of a source, written like the number in the page.
 
     Args:
         root: The folder of the repository.
-        source: A file in `results/` with a dotted key, or a question about the evidence.
-        shown: The number on the page; its sign, decimals and separators are kept.
-        answer: Answers questions about the evidence.
+        source: A file in `results/` with a dotted key, or a query of the evidence.
+        shown: The number in the page, which gives sign, decimals and separators.
+        query: Gives the value of a query of the evidence.
 
     Raises:
         UserError: the file or the key does not exist.
     """
     if source.startswith("evidence "):
-        return answer(source.removeprefix("evidence "))
+        return query(source.removeprefix("evidence "))
     name, key, *percent = source.split()
     path = root / "results" / name
     if not path.exists():
@@ -108,23 +108,23 @@ def written_like(value: float, shown: str) -> str:
 def refreshed(
     page: str, text: str, quotes: list[Quote], value: Callable[[str, str], str]
 ) -> tuple[str, list[Quote]]:
-    """The text of a page, and its quotes, with every number as it was measured.
+    """The text of a page and its quotes, with the measured values of all numbers.
 
     Args:
         page: Name of the page, for messages.
         text: Its content.
         quotes: Its quotes.
-        value: Gives the measured value of a source, written like the number that is shown.
+        value: Gives the measured value of a source, written like the shown number.
 
     Raises:
-        UserError: a quote does not stand in the page exactly once, or a number not in its quote.
+        UserError: a quote does not occur in the page exactly once, or a number is not in its quote.
     """
     fresh = list[Quote]()
     for quote in quotes:
         found = list(quote.pattern().finditer(text))
         if len(found) != 1:
             raise UserError(
-                f"{NUMBERS}: {page} holds {len(found)} times, not once: {quote.text!r}; "
+                f"{NUMBERS}: {page} has this quote {len(found)} times, not once: {quote.text!r}; "
                 "correct the quote"
             )
         piece, values = _substituted(page, found[0][0], quote.values, value)
@@ -138,21 +138,21 @@ def _substituted(
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     done, rest, fresh = "", piece, list[tuple[str, str]]()
     for shown, source in values:
-        before, stands, rest = rest.partition(shown)
-        if not stands:
-            raise UserError(f"{NUMBERS}: {page}: {piece!r} has no number {shown} at its place")
+        before, match, rest = rest.partition(shown)
+        if not match:
+            raise UserError(f"{NUMBERS}: {page}: {piece!r} does not have the number {shown}")
         new = value(source, shown)
         done += before + new
         fresh.append((new, source))
     return done + rest, tuple(fresh)
 
 
-def refresh(root: Path, answer: Callable[[str], str]) -> list[str]:
+def refresh(root: Path, query: Callable[[str], str]) -> list[str]:
     """Write the measured values into all pages and into `docs/numbers.yaml`.
 
     Args:
         root: The folder of the repository.
-        answer: Answers questions about the evidence.
+        query: Gives the value of a query of the evidence.
 
     Returns:
         The pages that changed.
@@ -166,7 +166,7 @@ def refresh(root: Path, answer: Callable[[str], str]) -> list[str]:
     for page, quotes in listed.items():
         before = (root / page).read_text(encoding="utf-8")
         text, fresh[page] = refreshed(
-            page, before, quotes, lambda source, shown: measured(root, source, shown, answer)
+            page, before, quotes, lambda source, shown: measured(root, source, shown, query)
         )
         if text != before:
             (root / page).write_text(text, encoding="utf-8")

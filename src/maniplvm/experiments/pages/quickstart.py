@@ -39,7 +39,7 @@ def change(name: str, difference: dict[str, Any]) -> str:
 
 
 def rows(result: dict[str, Any], splits: list[str]) -> Iterator[str]:
-    """One row a split and measure."""
+    """One row for each split and measure."""
     yield "| | before | after GRPO | change (95 %) | control: SFT | its change (95 %) |"
     yield "|---|---|---|---|---|---|"
     for split in splits:

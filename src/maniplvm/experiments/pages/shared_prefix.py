@@ -1,7 +1,7 @@
-"""Writes the image and the table of docs/shared-prefix.md.
+"""Write the image and the table of docs/shared-prefix.md.
 
 The image shows a packed row of four trajectory answers to one image of the shipped data. Training
-uses the same packing code. The table is that of `results/shared_prefix.json`.
+uses the same packing code. The table comes from `results/shared_prefix.json`.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def real_batch(root: Path, folder: Path) -> PackedRows:
 
 
 def draw(packed: PackedRows, path: Path) -> None:
-    """Draw the tokens computed with and without sharing, and the mask of the packed row."""
+    """Draw the computed tokens with and without sharing, and the mask of the packed row."""
     segment = packed.segment_ids[0].numpy()
     if packed.token_type_ids is None:
-        raise UserError("the tiny model marks no image tokens; the layout cannot be drawn")
+        raise UserError("the tiny model has no token types of images; the layout cannot be drawn")
     is_image = packed.token_type_ids[0].numpy() == 1
     kind = np.where(segment > 0, segment + 1, np.where(is_image, 0, 1))
     colours = [*PROMPT_COLOURS.values(), *COMPLETION_COLOURS]
@@ -149,7 +149,7 @@ def draw(packed: PackedRows, path: Path) -> None:
 
 
 def write_page(root: Path) -> list[str]:
-    """Draw the image and fill the block of figures.
+    """Draw the image and fill the table.
 
     Args:
         root: The folder of the repository.

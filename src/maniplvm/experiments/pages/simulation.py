@@ -1,4 +1,4 @@
-"""The figures of docs/simulation.md, from `results/simulation.json`."""
+"""The results in docs/simulation.md, from `results/simulation.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = Path("docs") / "simulation.md"
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The figures as Markdown."""
+    """The results as Markdown."""
     total, speed = report["summary"], report["throughput"]
     lines = [
         f"- experts solve {total['expert_success']:.1%} of {total['tasks'] * total['seeds_per_task']} "
