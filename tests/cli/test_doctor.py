@@ -101,7 +101,7 @@ def test_the_files_are_written_and_the_same_seed_gives_the_same_json(
     assert call(*arguments, "--out", image, "--json", first).exit_code == 1
     assert image.read_bytes().startswith(PNG)
     report = json.loads(first.read_text(encoding="utf-8"))
-    assert report["healthy"] is False
+    assert report["passed"] is False
     assert report["seed"] == 3
     rewards = [(found["reward"], found["task"]) for found in report["diagnoses"]]
     tasks = ("affordance", "trajectory")

@@ -29,7 +29,7 @@ def test_the_taught_answer_earns_the_highest_total(preset, family):
     frame = FRAMES[family].bind(REGION.image_size)
     text = write_completion(REGION.target, frame, "the rim")
     result = score(text, REGION, preset, frame)
-    assert result.total == pytest.approx(PRESETS[preset].highest(Task.POINTING))
+    assert result.total == pytest.approx(PRESETS[preset].max_reward(Task.POINTING))
     assert list(result.terms) == ["format", "inside"]
 
 
@@ -46,7 +46,7 @@ def test_the_share_of_points_inside_is_paid(preset):
 def test_no_text_earns_more_than_the_highest_or_raises(text):
     total = score(text, REGION).total
     assert np.isfinite(total)
-    assert 0 <= total <= PRESETS["paper"].highest(Task.POINTING)
+    assert 0 <= total <= PRESETS["paper"].max_reward(Task.POINTING)
 
 
 @given(order=st.permutations(range(3)))

@@ -32,7 +32,7 @@ def test_a_preset_comes_from_a_yaml_file(tmp_path):
 def test_a_preset_is_plain_data_that_a_recipe_can_hold():
     preset = resolve_preset({"name": "a", "affordance": {"iou": {}, "near_miss": {}}})
     assert preset.terms(Task.TRAJECTORY) == {}
-    assert preset.highest(Task.AFFORDANCE) == 1
+    assert preset.max_reward(Task.AFFORDANCE) == 1
     assert resolve_preset(preset) is preset
     assert score(wrap(TRACE.target.points), TRACE, preset).total == 0
 
@@ -102,8 +102,8 @@ def test_a_bad_preset_file_is_named(tmp_path, content, message):
 
 def test_the_named_presets_score_both_tasks():
     for preset in PRESETS.values():
-        assert preset.highest(Task.AFFORDANCE) > 1
-        assert preset.highest(Task.TRAJECTORY) > 1
+        assert preset.max_reward(Task.AFFORDANCE) > 1
+        assert preset.max_reward(Task.TRAJECTORY) > 1
 
 
 @pytest.mark.parametrize(

@@ -30,16 +30,16 @@ def wrap(numbers):
 def test_the_target_itself_earns_the_highest_total(preset, sample):
     target = sample.target.xyxy if isinstance(sample.target, BoxTarget) else sample.target.points
     result = score(wrap(target), sample, preset)
-    assert result.total == pytest.approx(PRESETS[preset].highest(sample.task))
+    assert result.total == pytest.approx(PRESETS[preset].max_reward(sample.task))
     assert result.total == pytest.approx(sum(result.terms.values()))
     assert result.terms["format"] > 0
     assert result.status == "ok"
 
 
 def test_the_paper_preset_has_the_paper_numbers():
-    assert PRESETS["paper"].highest(Task.AFFORDANCE) == 2
-    assert PRESETS["paper"].highest(Task.TRAJECTORY) == 5
-    assert PRESETS["weighted"].highest(Task.TRAJECTORY) == 2
+    assert PRESETS["paper"].max_reward(Task.AFFORDANCE) == 2
+    assert PRESETS["paper"].max_reward(Task.TRAJECTORY) == 5
+    assert PRESETS["weighted"].max_reward(Task.TRAJECTORY) == 2
     near = score(wrap(TRACE.target.points + [40, 0]), TRACE)  # 5 % of the diagonal
     far = score(wrap(TRACE.target.points + [160, 0]), TRACE)  # 20 %
     for name in ("dfd", "hd", "rmse", "end"):
@@ -133,7 +133,7 @@ def test_dense_traces_keep_the_order_of_every_distance(p, q):
 def test_any_text_scores_a_finite_total_within_range(text, sample, preset, frame):
     result = score(text, sample, preset, frame)
     assert np.isfinite(result.total)
-    assert 0 <= result.total <= PRESETS[preset].highest(sample.task) + 1e-9
+    assert 0 <= result.total <= PRESETS[preset].max_reward(sample.task) + 1e-9
     assert list(result.terms) == list(PRESETS[preset].terms(sample.task))
     if not result.answer.parsed:
         assert result.total == 0

@@ -65,7 +65,7 @@ class Preset:
             return self.affordance
         return self.trajectory if task is Task.TRAJECTORY else self.pointing
 
-    def highest(self, task: Task) -> float:
+    def max_reward(self, task: Task) -> float:
         """The total of a perfect answer: no answer earns more, none less than 0."""
         return sum(term.weight for term in self.terms(task).values() if type(term) is not NearMiss)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from maniplvm.rewards import PRESETS, Preset, score_batch
 from maniplvm.rewards.doctor.diagnose import Diagnosis, diagnose, diagnose_scorer
-from maniplvm.rewards.doctor.diagnostics import Ailment
+from maniplvm.rewards.doctor.diagnostics import IssueKind
 from maniplvm.rewards.doctor.probe_scores import Scorer
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
 
@@ -68,11 +68,11 @@ def examine(samples: Sequence[Sample], reward: str | Preset | Scorer, seed: int 
     return diagnose_scorer(samples, reward, rng)
 
 
-def ailments(diagnosis: Diagnosis) -> list[Ailment]:
-    return [finding.ailment for finding in diagnosis.findings]
+def issue_kinds(diagnosis: Diagnosis) -> list[IssueKind]:
+    return [issue.kind for issue in diagnosis.issues]
 
 
-def message(diagnosis: Diagnosis, ailment: Ailment) -> str:
-    (found,) = (finding for finding in diagnosis.findings if finding.ailment is ailment)
+def message(diagnosis: Diagnosis, kind: IssueKind) -> str:
+    (found,) = (issue for issue in diagnosis.issues if issue.kind is ailment)
     assert "\n" not in found.message
     return found.message

@@ -8,15 +8,15 @@ import pytest
 
 from maniplvm.geometry import resolve_frame
 from maniplvm.rewards import PRESETS, score_batch
-from maniplvm.rewards.doctor.adversarial import garbage_probes
-from maniplvm.rewards.doctor.diagnostics import Ailment
+from maniplvm.rewards.doctor.adversarial import adversarial_probes
+from maniplvm.rewards.doctor.diagnostics import IssueKind
 from maniplvm.rewards.doctor.probe_scores import Scorer
 from maniplvm.tasks import Sample, TraceTarget, parse_answer
 from tests.rewards.doctor.fixtures import (
     LARGE,
     TINY,
     Terms,
-    ailments,
+    issue_kinds,
     changed,
     examine,
     make_boxes,
@@ -28,8 +28,8 @@ from tests.rewards.doctor.fixtures import (
 
 def paid_garbage(samples: list[Sample], scorer: Scorer) -> str:
     diagnosis = examine(samples, scorer)
-    assert Ailment.PAYS_GARBAGE in ailments(diagnosis)
-    return message(diagnosis, Ailment.PAYS_GARBAGE)
+    assert IssueKind.REWARDS_ADVERSARIAL in issue_kinds(diagnosis)
+    return message(diagnosis, IssueKind.REWARDS_ADVERSARIAL)
 
 
 def rescored(rewrite: Callable[[str], str]) -> Scorer:
@@ -86,13 +86,13 @@ def test_pay_for_an_empty_text_is_caught_and_negative_pay_too() -> None:
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_no_preset_pays_for_garbage(samples: list[Sample], preset: str, frame: str) -> None:
     frames = [resolve_frame(frame, sample.image_size) for sample in samples]
-    for probe in garbage_probes(samples, frames):
-        owners = [samples[owner] for owner in probe.owners]
-        for score in score_batch(probe.texts, owners, preset, frame):
+    for probe in adversarial_probes(samples, frames):
+        sample_indices = [samples[owner] for owner in probe.sample_indices]
+        for score in score_batch(probe.texts, sample_indices, preset, frame):
             assert math.isfinite(score.total)
             earned = score.total - score.terms["format"]
-            if probe.allowed == 0.0:
+            if probe.max_share == 0.0:
                 assert earned == 0.0, probe.name
                 assert score.terms["format"] == 0.0, probe.name
             else:
-                assert earned <= probe.allowed * PRESETS[preset].highest(samples[0].task)
+                assert earned <= probe.max_share * PRESETS[preset].max_reward(samples[0].task)

@@ -1,4 +1,4 @@
-"""The reward doctor: sound rewards are healthy, and a diagnosis is complete."""
+"""The reward doctor: sound rewards are passed, and a diagnosis is complete."""
 
 import json
 import subprocess
@@ -9,14 +9,14 @@ import pytest
 
 from maniplvm.rewards import PRESETS, Preset
 from maniplvm.rewards.doctor.diagnose import diagnose
-from maniplvm.rewards.doctor.diagnostics import Ailment
+from maniplvm.rewards.doctor.diagnostics import IssueKind
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
 from tests.rewards.doctor.fixtures import (
     LARGE,
     PUBLISHED,
     REPOSITORY,
     TINY,
-    ailments,
+    issue_kinds,
     examine,
     make_boxes,
     make_traces,
@@ -41,16 +41,16 @@ SOUND = [
 @pytest.mark.parametrize(("samples", "preset"), SOUND)
 def test_a_sound_preset_is_healthy(samples: list[Sample], preset: str) -> None:
     diagnosis = examine(samples, preset)
-    assert diagnosis.findings == ()
-    assert diagnosis.healthy
+    assert diagnosis.issues == ()
+    assert diagnosis.passed
     assert diagnosis.notes == ()
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_no_draw_of_samples_and_directions_makes_a_sound_preset_look_ill(seed: int) -> None:
-    assert examine(make_boxes(TINY, 24, seed), "dense", seed).healthy
-    assert examine(make_boxes(LARGE, 24, seed), "paper", seed).healthy
-    assert examine(make_traces(24, seed), "weighted", seed).healthy
+    assert examine(make_boxes(TINY, 24, seed), "dense", seed).passed
+    assert examine(make_boxes(LARGE, 24, seed), "paper", seed).passed
+    assert examine(make_traces(24, seed), "weighted", seed).passed
 
 
 @pytest.mark.parametrize("frame", ["qwen2_5_vl", "qwen3_vl", "unit", "gemini_er", "molmoact"])
@@ -59,7 +59,7 @@ def test_the_rounding_of_a_frame_alone_makes_no_reward_ill(
     frame: str, samples: list[Sample]
 ) -> None:
     diagnosis = diagnose(samples, PRESETS["dense"], np.random.default_rng(0), frame)
-    assert diagnosis.findings == ()
+    assert diagnosis.issues == ()
     assert diagnosis.frame == frame
 
 
@@ -103,13 +103,13 @@ def test_the_page_states_the_thresholds_that_the_code_uses() -> None:
     from maniplvm.rewards.doctor import probes
 
     page = (REPOSITORY / "docs" / "doctor.md").read_text(encoding="utf-8")
-    for module in (findings, garbage, probes):
+    for module in (issues, garbage, probes):
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, int | float) and f"`{name}`" in page:
                 assert f"| `{name}` | {value:g} |" in page
     for name in ("SMALL_ERROR", "LARGE_ERROR", "MIN_SLOPE", "GOOD_ERROR", "TOLERANCE"):
         assert f"`{name}`" in page
-    assert all(str(ailment) in page for ailment in Ailment)
+    assert all(str(ailment) in page for ailment in IssueKind)
 
 
 @pytest.mark.skipif(not SHAREROBOT.is_dir(), reason="the real records are not here")
@@ -117,8 +117,8 @@ def test_the_real_sharerobot_records_show_why_dense_exists() -> None:
     box = json.loads((SHAREROBOT / "affordance.json").read_text(encoding="utf-8"))[0]["affordance"]
     corners = [box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]]
     boxes = [Sample("real", Task.AFFORDANCE, "place it", (640, 480), BoxTarget(corners))]
-    assert Ailment.SATURATED in ailments(examine(boxes, "paper"))
-    assert examine(boxes, "dense").healthy
+    assert IssueKind.SATURATED in issue_kinds(examine(boxes, "paper"))
+    assert examine(boxes, "dense").passed
     records = json.loads((SHAREROBOT / "trajectory.json").read_text(encoding="utf-8"))
     traces = [
         Sample(f"real-{i}", Task.TRAJECTORY, "move it", (640, 480), TraceTarget(points))
@@ -126,5 +126,5 @@ def test_the_real_sharerobot_records_show_why_dense_exists() -> None:
         for points in [record.get("points") or record.get("trajectory")]
     ]
     for preset in ("paper", "weighted", "dense"):
-        assert examine(traces, preset).healthy
-    assert ailments(examine(traces, Preset.from_yaml(PUBLISHED))) == [Ailment.SATURATED]
+        assert examine(traces, preset).passed
+    assert issue_kinds(examine(traces, Preset.from_yaml(PUBLISHED))) == [IssueKind.SATURATED]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maniplvm.geometry import resolve_frame
-from maniplvm.rewards.doctor.probe_scores import measure, paired_gain
+from maniplvm.rewards.doctor.probe_scores import score_probe, paired_difference
 from maniplvm.rewards.doctor.probes import LEVELS, Probe, ProbeKind, answer_probes
 from maniplvm.tasks import BoxTarget, Sample, Task, parse_answer
 from tests.rewards.doctor.fixtures import LARGE, TINY, examine, make_boxes, make_traces
@@ -21,7 +21,7 @@ def probes_of(samples: list[Sample], kind: ProbeKind, seed: int = 0) -> list[Pro
 def displacements(probe: Probe, samples: list[Sample]) -> np.ndarray:
     """By how much each text's points are moved, `(K, N)` [% of the diagonal]."""
     moved = list[np.ndarray]()
-    for text, owner in zip(probe.texts, probe.owners, strict=True):
+    for text, owner in zip(probe.texts, probe.sample_indices, strict=True):
         sample = samples[owner]
         frame = resolve_frame("unit", sample.image_size)
         value = parse_answer(text, sample.task, frame).value
@@ -78,15 +78,15 @@ def test_the_same_seed_gives_the_same_diagnosis() -> None:
 
 
 def test_a_gain_over_no_common_sample_is_zero() -> None:
-    assert paired_gain(np.array([1.0, np.nan]), np.array([np.nan, 2.0])) == (0.0, 0.0)
-    assert paired_gain(np.array([1.0, np.nan]), np.array([1.5, 2.0])) == (0.5, 0.0)
+    assert paired_difference(np.array([1.0, np.nan]), np.array([np.nan, 2.0])) == (0.0, 0.0)
+    assert paired_difference(np.array([1.0, np.nan]), np.array([1.5, 2.0])) == (0.5, 0.0)
 
 
 def test_a_reward_without_a_format_term_or_with_nothing_else_can_be_measured() -> None:
     probe = Probe(ProbeKind.TARGET, "target", ("a", "b"), (0, 0))
     samples = make_boxes(TINY, 2)
-    bare = measure(probe, samples, lambda texts, _: [{"iou": 0.5}, {"iou": 1.0}])
+    bare = score_probe(probe, samples, lambda texts, _: [{"iou": 0.5}, {"iou": 1.0}])
     assert bare.task[0] == bare.total[0] == 0.75
     assert np.isnan(bare.total[1])
-    only_format = measure(probe, samples, lambda texts, _: [{"format": 1.0}] * 2)
+    only_format = score_probe(probe, samples, lambda texts, _: [{"format": 1.0}] * 2)
     assert only_format.task[0] == 0.0

@@ -137,18 +137,16 @@ def test_sft_warns_about_sequences_longer_than_its_limit(recipe):
     assert "cuts off" not in warnings_of(check(replace(sft, trainer={}), "sft"))
 
 
-def test_an_unfit_reward_is_reported_with_the_messages_of_the_reward_doctor(recipe):
+def test_a_reward_with_issues_is_reported_with_the_messages_of_the_reward_doctor(recipe):
     preset = "docs/examples/published-constants.yaml"
     run = check(recipe(rewards={"preset": preset}, data={"task": "trajectory"}), "grpo")
-    assert any(not each.healthy for each in run.diagnoses)
-    assert all(
-        finding.message in warnings_of(run) for each in run.diagnoses for finding in each.findings
-    )
+    assert any(not each.passed for each in run.diagnoses)
+    assert all(issue.message in warnings_of(run) for each in run.diagnoses for issue in each.issues)
 
 
-def test_a_healthy_reward_gives_no_warning(recipe):
+def test_a_reward_that_passes_gives_no_warning(recipe):
     run = check(recipe(rewards={"preset": "dense"}), "grpo")
-    assert [each.healthy for each in run.diagnoses] == [True, True]
+    assert [each.passed for each in run.diagnoses] == [True, True]
     assert "reward" not in warnings_of(run)
 
 
