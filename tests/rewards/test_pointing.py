@@ -70,6 +70,6 @@ def test_a_preset_of_one_s_own_may_weigh_pointing_or_leave_it_out():
         resolve_preset({"name": "bad", "pointing": {"iou": {}}})
 
 
-def test_the_doctor_says_that_it_does_not_cover_pointing():
-    with pytest.raises(ValueError, match="covers boxes and traces, not pointing"):
+def test_the_doctor_rejects_pointing_samples():
+    with pytest.raises(ValueError, match="boxes and traces, not for pointing"):
         diagnose([REGION], PRESETS["paper"], np.random.default_rng(0))

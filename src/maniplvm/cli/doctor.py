@@ -130,7 +130,7 @@ def _print_table(console: Console, diagnosis: Diagnosis) -> None:
         f"frame {diagnosis.frame}",
         title_justify="left",
         title_style="bold",
-        caption="mean over the samples; offset and noise in % of the image diagonal",
+        caption="mean rewards; offset and noise in % of the diagonal",
         caption_justify="left",
     )
     table.add_column("answer", no_wrap=True)
@@ -150,7 +150,7 @@ def _print_table(console: Console, diagnosis: Diagnosis) -> None:
         table.add_section()
     adversarial = diagnosis.of(ProbeKind.ADVERSARIAL)
     highest = max(adversarial, key=lambda probe: probe.total - probe.terms.get("format", 0.0))
-    table.add_row(*_cells(f"highest of {len(adversarial)} adversarial answers", highest))
+    table.add_row(*_cells(f"adversarial (max of {len(adversarial)})", highest))
     console.print(table)
 
 
