@@ -104,7 +104,7 @@ images: env ## the images of README and docs
 	$(BIN)/maniplvm score docs/examples/predictions.jsonl --data datasets/sim-small --sheet docs/images/scored.jpg
 	$(BIN)/maniplvm doctor --data datasets/sim-small --split train --task trajectory --preset paper --preset dense \
 	  --preset docs/examples/published-constants.yaml --out docs/images/doctor.png --json results/doctor.json \
-	  || test $$? -eq 1  # the published constants are unfit, and that is the point
+	  || test $$? -eq 1  # the doctor finds issues in the published constants
 	$(BIN)/python benchmarks/simulation_images.py --out docs/images
 	$(BIN)/python benchmarks/execution_gif.py --out docs/images/execution.gif
 
