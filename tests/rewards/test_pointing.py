@@ -25,7 +25,7 @@ ALL_PRESETS = pytest.mark.parametrize("preset", PRESETS)
 
 @ALL_PRESETS
 @pytest.mark.parametrize("family", FRAMES)
-def test_the_taught_answer_earns_the_highest_total(preset, family):
+def test_the_reference_answer_gets_the_maximum_reward(preset, family):
     frame = FRAMES[family].bind(REGION.image_size)
     text = write_completion(REGION.target, frame, "the rim")
     result = score(text, REGION, preset, frame)
@@ -34,7 +34,7 @@ def test_the_taught_answer_earns_the_highest_total(preset, family):
 
 
 @ALL_PRESETS
-def test_the_share_of_points_inside_is_paid(preset):
+def test_the_reward_is_the_fraction_of_points_inside(preset):
     result = score(wrap([[110, 110], [310, 310], [5, 5], [200, 180]]), REGION, preset)
     assert result.terms["inside"] == pytest.approx(0.75)
     assert score(wrap([[5, 5]]), REGION, preset).terms["inside"] == 0
@@ -43,7 +43,7 @@ def test_the_share_of_points_inside_is_paid(preset):
 
 
 @given(text=FRAGMENTS)
-def test_no_text_earns_more_than_the_highest_or_raises(text):
+def test_no_text_exceeds_the_maximum_reward_or_raises(text):
     total = score(text, REGION).total
     assert np.isfinite(total)
     assert 0 <= total <= PRESETS["paper"].max_reward(Task.POINTING)
@@ -62,7 +62,7 @@ def test_three_tasks_may_be_mixed_in_a_batch(order):
         assert found.total == score(text, sample).total
 
 
-def test_a_preset_of_one_s_own_may_weigh_pointing_or_leave_it_out():
+def test_a_custom_preset_may_weight_or_omit_pointing():
     mine = {"name": "mine", "pointing": {"inside": {"weight": 3}}}
     assert score(wrap([[110, 110]]), REGION, mine).total == 3
     assert resolve_preset({"name": "none"}).terms(Task.POINTING) == {}

@@ -232,7 +232,7 @@ def _tolerant_value(
         numbers = numbers[:, ::-1]
     if not np.isfinite(numbers).all():
         return None, ParseStatus.NON_FINITE
-    if frame.reach(numbers) > MAX_OVERSHOOT:
+    if frame.overshoot(numbers) > MAX_OVERSHOOT:
         return None, ParseStatus.OUT_OF_RANGE
     if task is Task.AFFORDANCE:
         numbers = np.sort(numbers, axis=0)
