@@ -26,19 +26,19 @@ from tests.strategies import SIZE
 @pytest.mark.parametrize("task", list(Task))
 def test_every_family_has_a_prompt_for_every_task_in_its_frame(family, task):
     frame = FRAMES[family].bind((640, 480))
-    prompt = PROMPTS[family].ask(" open the {drawer} ", task, frame)
+    prompt = PROMPTS[family].format(" open the {drawer} ", task, frame)
     assert "open the {drawer}" in prompt
     assert PROMPTS[family].frame is FRAMES[family]
 
 
 def test_the_prompt_states_the_range_and_the_axis_order():
-    resized = PROMPTS["qwen2_5_vl"].ask("x", "affordance", FRAMES["qwen2_5_vl"].bind((640, 480)))
+    resized = PROMPTS["qwen2_5_vl"].format("x", "affordance", FRAMES["qwen2_5_vl"].bind((640, 480)))
     assert "x from 0 to 644, y from 0 to 476" in resized
     assert "[x1, y1, x2, y2]" in resized
-    swapped = PROMPTS["gemini_er"].ask("x", "trajectory", FRAMES["gemini_er"].bind((640, 480)))
+    swapped = PROMPTS["gemini_er"].format("x", "trajectory", FRAMES["gemini_er"].bind((640, 480)))
     assert "y first" in swapped
     assert "[[y, x], [y, x], ...]" in swapped
-    unit = PROMPTS["robopoint"].ask("x", "trajectory", FRAMES["robopoint"].bind((640, 480)))
+    unit = PROMPTS["robopoint"].format("x", "trajectory", FRAMES["robopoint"].bind((640, 480)))
     assert "decimal numbers" in unit
 
 
@@ -87,7 +87,7 @@ def test_a_region_is_written_as_a_point_inside_it(family):
     ],
 )
 def test_the_prompt_asks_for_points_in_the_format_of_the_family(family, shape):
-    asked = PROMPTS[family].ask("hold it", "pointing", FRAMES[family].bind((640, 480)))
+    asked = PROMPTS[family].format("hold it", "pointing", FRAMES[family].bind((640, 480)))
     assert f"<answer>{shape}</answer>" in asked
 
 
@@ -132,7 +132,7 @@ def test_a_straight_or_short_trace_gets_enough_points_for_an_answer():
 def test_a_recipe_may_set_its_own_template():
     style = resolve_prompt("qwen3_vl", {"affordance": "Where? {instruction} {{json}}"})
     frame = FRAMES["qwen3_vl"].bind((640, 480))
-    assert style.ask("open it", "affordance", frame) == "Where? open it {json}"
+    assert style.format("open it", "affordance", frame) == "Where? open it {json}"
     assert style.trajectory == PROMPTS["qwen3_vl"].trajectory
 
 

@@ -46,8 +46,8 @@ class Preset:
         pointing: The terms of a pointing answer, by name.
 
     Raises:
-        UserError: an unknown term, a value of a wrong type, a negative or infinite number, an
-            infinite sum of weights, or a near-miss term that rewards less overlap more.
+        UserError: an unknown term, a value of a wrong type, a negative or infinite number, or an
+            infinite sum of weights. Also a near-miss term that rewards less overlap more.
     """
 
     name: str

@@ -109,7 +109,9 @@ def test_prompt_and_image_tokens_are_those_of_the_processor(sources, family):
     samples = [*open_dataset(DATA).samples("ood_robot")][:3]
     lengths = measure_lengths(samples, interface, prompts)
     for place, sample in enumerate(samples):
-        text = prompts.ask(sample.instruction, sample.task, interface.frame_for(sample.image_size))
+        text = prompts.format(
+            sample.instruction, sample.task, interface.frame_for(sample.image_size)
+        )
         inputs = encode_batch(interface, [ImageTextPrompt(text, sample.image)])
         assert lengths.prompt[place] == inputs["input_ids"].shape[1]
         image = interface.tokenizer.convert_tokens_to_ids("<|image_pad|>")

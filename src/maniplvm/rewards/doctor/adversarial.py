@@ -116,7 +116,7 @@ def _bad_numbers(sample: Sample, frame: Frame) -> Iterator[tuple[str, str]]:
         yield number, filled(number, number)
     yield "a number of many digits", filled("9" * LONG, "9" * (LONG + 1))
     outside = 1000 * max(frame.limits)
-    yield "a place far outside", filled(f"{outside:.0f}", f"{2 * outside:.0f}")
+    yield "coordinates far outside", filled(f"{outside:.0f}", f"{2 * outside:.0f}")
     yield "one NaN in the target", _with_first_number(sample, frame, "NaN")
     yield "one 1e999 in the target", _with_first_number(sample, frame, "1e999")
 
@@ -146,7 +146,7 @@ def _bad_shapes(sample: Sample, frame: Frame) -> Iterator[tuple[str, str]]:
 
 
 def _far_answers(correct: str, far: str, task: Task) -> Iterator[AdversarialAnswer]:
-    """An answer far from the target, with the correct one in a place that must be ignored."""
+    """An answer far from the target, with the correct one where a parser must ignore it."""
     is_box = task is Task.AFFORDANCE
     yield AdversarialAnswer(
         "a far box" if is_box else "one far point, repeated", wrap(far), MAX_FAR_REWARD
