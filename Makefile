@@ -105,7 +105,7 @@ images: env ## write the images of README and docs
 	$(BIN)/maniplvm score docs/examples/predictions.jsonl --data datasets/sim-small --sheet docs/images/scored.jpg
 	$(BIN)/maniplvm doctor --data datasets/sim-small --split train --task trajectory --preset paper --preset dense \
 	  --preset docs/examples/published-constants.yaml --out docs/images/doctor.png --json results/doctor.json \
-	  || test $$? -eq 1  # status 1: the doctor reports the problem of the published constants
+	  || test $$? -eq 1  # the doctor finds issues in the published constants
 	$(BIN)/python benchmarks/simulation_images.py --out docs/images
 	$(BIN)/python benchmarks/execution_gif.py --out docs/images/execution.gif
 

@@ -79,7 +79,7 @@ def _one_by_one(loaded: LoadedModel, samples: Sequence[Sample]) -> Iterator[tupl
         assert sample.image is not None
         image = Image.open(io.BytesIO(sample.image)).convert("RGB")
         frame = loaded.frame_for(sample.image_size)
-        chat = chat_messages(loaded.prompt.ask(sample.instruction, sample.task, frame))
+        chat = chat_messages(loaded.prompt.format(sample.instruction, sample.task, frame))
         text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         inputs = processor(text=[text], images=[image], return_tensors="pt")
         with torch.no_grad():

@@ -55,41 +55,41 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_healthy_reward_exits_0_and_says_so(data: Path) -> None:
+def test_a_reward_that_passes_gives_exit_status_0(data: Path) -> None:
     result = call("--data", data, "--preset", "dense")
     assert result.exit_code == 0, result.output
-    assert "healthy: dense on affordance" in result.output
-    assert "healthy: dense on trajectory" in result.output
+    assert "passes: dense on affordance" in result.output
+    assert "passes: dense on trajectory" in result.output
     assert "offset 0.5 %" in result.output
     assert "whole image" in result.output
     assert "another sample's target" in result.output
-    assert "bad texts" in result.output
+    assert "adversarial (max of 3" in result.output
 
 
-def test_a_sick_reward_exits_1_and_each_finding_is_one_line(data: Path) -> None:
+def test_a_reward_with_issues_gives_exit_status_1_and_one_line_for_each_issue(data: Path) -> None:
     result = call("--data", data, "--preset", PUBLISHED, "--task", "trajectory")
     assert result.exit_code == 1, result.output
-    assert "unfit: published-constants on trajectory" in result.output
+    assert "issues found: published-constants on trajectory" in result.output
     (line,) = (line for line in result.output.splitlines() if "✗" in line)
     assert "saturated" in line
     assert "unit: diagonal" in line
 
 
-def test_one_sick_preset_among_healthy_ones_is_enough_for_1(data: Path) -> None:
+def test_one_preset_with_issues_gives_exit_status_1(data: Path) -> None:
     arguments = ("--data", data, "--task", "affordance", "--preset", "dense", "--preset")
     assert call(*arguments, "paper").exit_code == 1
 
 
-def test_the_default_preset_is_the_papers(data: Path) -> None:
+def test_the_default_preset_is_paper(data: Path) -> None:
     result = call("--data", data, "--task", "trajectory")
     assert result.exit_code == 0
     assert "paper · trajectory · 20 samples · frame pixels" in result.output
 
 
-def test_a_split_and_a_limit_choose_the_samples(data: Path) -> None:
+def test_split_and_limit_select_the_samples(data: Path) -> None:
     result = call("--data", data, "--task", "trajectory", "--split", "id_test")
     assert "3 samples" in result.output
-    assert "not judged: only 3 samples" in result.output
+    assert "not checked: only 3 samples" in result.output
     assert "4 samples" in call("--data", data, "--task", "trajectory", "--limit", 4).output
 
 
@@ -101,7 +101,7 @@ def test_the_files_are_written_and_the_same_seed_gives_the_same_json(
     assert call(*arguments, "--out", image, "--json", first).exit_code == 1
     assert image.read_bytes().startswith(PNG)
     report = json.loads(first.read_text(encoding="utf-8"))
-    assert report["healthy"] is False
+    assert report["passed"] is False
     assert report["seed"] == 3
     rewards = [(found["reward"], found["task"]) for found in report["diagnoses"]]
     tasks = ("affordance", "trajectory")
@@ -110,28 +110,28 @@ def test_the_files_are_written_and_the_same_seed_gives_the_same_json(
     assert json.loads(second.read_text(encoding="utf-8"))["diagnoses"] == report["diagnoses"]
 
 
-def test_the_frame_is_the_one_in_which_answers_are_written(data: Path) -> None:
+def test_answers_are_written_in_the_given_frame(data: Path) -> None:
     result = call("--data", data, "--preset", "dense", "--frame", "qwen3_vl")
     assert result.exit_code == 0, result.output
     assert "frame qwen3_vl" in result.output
 
 
-def test_a_preset_without_terms_for_a_task_is_left_out_there(data: Path, tmp_path: Path) -> None:
+def test_a_preset_without_terms_for_a_task_is_skipped_there(data: Path, tmp_path: Path) -> None:
     preset = tmp_path / "traces.yaml"
     preset.write_text("name: traces\ntrajectory: {dfd: {}, end: {}}\n", encoding="utf-8")
     result = call("--data", data, "--preset", preset)
     assert result.exit_code == 0, result.output
-    assert "preset traces has no terms for affordance: left out" in result.output
+    assert "preset traces has no terms for affordance: skipped" in result.output
     arguments = ("--data", data, "--preset", preset, "--task", "affordance")
-    assert "nothing to examine" in user_error(*arguments)
+    assert "nothing to check" in user_error(*arguments)
 
 
-def test_wrong_calls_are_user_errors(data: Path, tmp_path: Path) -> None:
+def test_invalid_options_are_user_errors(data: Path, tmp_path: Path) -> None:
     assert "choose from paper" in user_error("--data", data, "--preset", "papr")
     assert "choose from" in user_error("--data", data, "--frame", "qwen9")
     assert "choose from train" in user_error("--data", data, "--split", "tset")
     user_error("--data", tmp_path / "nothing")
-    assert "ending" in user_error("--data", data, "--out", "rewards.txt")
+    assert "extension" in user_error("--data", data, "--out", "rewards.txt")
     arguments = ("--data", data, "--task", "trajectory", "--limit", 2)
     missing = tmp_path / "no" / "folder"
     assert "cannot be written" in user_error(*arguments, "--out", missing / "r.png")
@@ -141,15 +141,15 @@ def test_wrong_calls_are_user_errors(data: Path, tmp_path: Path) -> None:
     assert call().exit_code == 2
 
 
-def test_a_data_set_of_one_task_has_no_samples_of_the_other(tmp_path: Path) -> None:
+def test_a_task_without_samples_is_a_user_error(tmp_path: Path) -> None:
     trace = TraceTarget([[1, 2], [30, 4], [50, 60]])
     sample = Sample("t", Task.TRAJECTORY, "go", (64, 64), trace)
     write_dataset(tmp_path / "traces", [sample], name="one")
     error = user_error("--data", tmp_path / "traces", "--task", "affordance")
-    assert "holds no affordance samples" in error
+    assert "contains no affordance samples" in error
 
 
-def test_a_missing_matplotlib_is_one_line_that_says_what_to_install(
+def test_a_missing_matplotlib_is_an_error_with_the_pip_command(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -36,7 +36,7 @@ class Whole:
     source: str | Mapping[str, Any] = "here"
 
 
-def test_settings_survive_their_own_mapping():
+def test_settings_are_restored_from_their_mapping():
     settings = {
         "title": "a",
         "sizes": [1, 2],
@@ -78,7 +78,7 @@ def test_settings_survive_their_own_mapping():
         ({"title": "a", "part": {"name": "x"}}, "part: unknown key 'name'"),
     ],
 )
-def test_whatever_does_not_fit_is_one_line_that_says_where(settings, message):
+def test_an_invalid_setting_gives_one_line_with_its_key(settings, message):
     with pytest.raises(UserError) as caught:
         build(Whole, settings, "file.yaml")
     assert str(caught.value).startswith("file.yaml: ")
@@ -86,7 +86,7 @@ def test_whatever_does_not_fit_is_one_line_that_says_where(settings, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_built_in_python_is_checked_alike():
+def test_settings_from_python_are_validated_like_a_file():
     assert Whole("a", 3, parts=(Part(),)).count == 3
     with pytest.raises(UserError, match=r"^count: expected an integer, got 'b'"):
         Whole("a", "b")
@@ -98,7 +98,7 @@ def test_what_is_built_in_python_is_checked_alike():
         Part().weight = 2.0
 
 
-def test_a_field_that_no_file_gives_can_be_set_in_python():
+def test_a_field_outside_the_file_can_be_set_in_python():
     part = replace(Part(2.0), name="left")
     assert part.name == "left"
     assert replace(part, weight=3.0).name == "left"

@@ -35,18 +35,18 @@ def test_a_key_may_not_appear_twice(tmp_path, name, text):
         ("a.json", "1"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_one_line(tmp_path, name, text):
+def test_a_file_without_a_mapping_gives_an_error_of_one_line(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=name) as caught:
         read_yaml(tmp_path / name, "recipe")
     assert "\n" not in str(caught.value)
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path):
+def test_a_byte_order_mark_is_ignored(tmp_path):
     (tmp_path / "a.yaml").write_text("\ufeffa: 1", encoding="utf-8")
     assert read_yaml(tmp_path / "a.yaml", "recipe") == {"a": 1}
 
 
-def test_what_is_written_is_read_again():
+def test_written_yaml_is_read_back():
     content = {"name": "a", "rates": [1e-06, 1.0], "on": True, "none": None}
     assert parse_yaml(write_yaml(content)) == content

@@ -178,7 +178,7 @@ def test_prompts_are_those_of_the_family(tmp_path):
     ).bind((64, 48))
     (image,) = task["doc_to_visual"](docs[0])
     assert (image.mode, image.size) == ("RGB", (64, 48))
-    assert task["doc_to_text"](docs[0]) == style.ask(docs[0]["instruction"], "affordance", frame)
+    assert task["doc_to_text"](docs[0]) == style.format(docs[0]["instruction"], "affordance", frame)
     target = task["doc_to_target"](docs[0])
     assert task["process_results"](plain[0], [f"<think>x</think><answer>{target}</answer>"])[
         "iou"

@@ -31,7 +31,7 @@ def test_only_equal_boxes_reach_the_maximum(a, b):
 
 
 @given(boxes())
-def test_iou_falls_as_a_box_slides_away(box):
+def test_iou_decreases_with_the_offset(box):
     width = box[2] - box[0]
     slid = [iou(box, box + [width * share, 0, width * share, 0]) for share in np.linspace(0, 1, 9)]
     assert (np.diff(slid) < 0).all()
@@ -43,7 +43,7 @@ def test_iou_does_not_depend_on_the_unit(a, b):
     assert iou(a * 0.001, b * 0.001) == pytest.approx(float(iou(a, b)), abs=1e-9)
 
 
-def test_one_pixel_boxes_and_unit_boxes_are_ordinary_boxes():
+def test_boxes_of_one_pixel_and_unit_boxes_are_valid():
     assert iou([5, 5, 6, 6], [5, 5, 6, 6]) == 1
     assert iou([0.1, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]) == pytest.approx(1)
 
@@ -62,7 +62,7 @@ def test_boxes_without_area_overlap_nothing():
 
 
 @given(boxes(), boxes(), boxes())
-def test_a_batch_gives_what_its_pairs_give(a, b, c):
+def test_a_batch_gives_the_results_of_its_pairs(a, b, c):
     first, second = np.stack([a, b, c]), np.stack([b, c, a])
     for metric in (iou, giou, corner_distance):
         assert metric(first, second).tolist() == [
@@ -80,7 +80,7 @@ def test_a_batch_gives_what_its_pairs_give(a, b, c):
         ([3, 0, 1, 1], "x1 <= x2"),
     ],
 )
-def test_what_is_no_box_is_refused_by_name(box, message):
+def test_the_error_of_an_invalid_box_names_the_argument(box, message):
     with pytest.raises(ValueError, match=f"first boxes: .*{message}"):
         iou(box, [0, 0, 1, 1])
     with pytest.raises(ValueError, match=message):

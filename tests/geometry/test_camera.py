@@ -7,13 +7,13 @@ from maniplvm.geometry import PinholeCamera
 CAMERA = PinholeCamera(np.eye(3), np.array([1.0, 2, 3]), (100.0, 110.0), (32.0, 24.0))
 
 
-def test_the_optical_axis_meets_the_centre():
+def test_a_point_on_the_optical_axis_projects_to_the_centre():
     pixels, depth = CAMERA.project([[1, 2, 5], [1, 2, 9]])
     assert pixels.tolist() == [[32, 24], [32, 24]]
     assert depth.tolist() == [2, 6]
 
 
-def test_right_and_down_are_positive_and_shrink_with_distance():
+def test_right_and_down_are_positive_and_decrease_with_distance():
     pixels, _ = CAMERA.project([[1.5, 2, 4], [1, 2.5, 4], [1, 2.5, 5]])
     assert pixels.tolist() == [[82, 24], [32, 79], [32, 51.5]]
 
@@ -25,7 +25,7 @@ def test_behind_the_camera_the_depth_is_negative_and_nothing_is_infinite():
 
 
 @given(st.floats(-60, 120), st.floats(-60, 120), st.floats(0.1, 9), st.integers(0, 2**32 - 1))
-def test_a_pixel_comes_back_from_any_pose(x, y, depth, seed):
+def test_a_projected_pixel_is_recovered_from_any_pose(x, y, depth, seed):
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     camera = PinholeCamera(axes, rng.normal(size=3), (80.0, 90.0), (30.0, 20.0))

@@ -31,7 +31,7 @@ ALL = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__nam
 
 @ALL
 @given(p=traces())
-def test_a_trace_is_at_no_distance_from_itself(metric, p):
+def test_the_distance_of_a_trace_to_itself_is_zero(metric, p):
     assert metric(p, p) == 0
 
 
@@ -51,7 +51,7 @@ def test_moving_both_traces_changes_nothing(metric, p, q, x, y):
 
 @ALL
 @given(p=traces())
-def test_a_shift_is_at_the_distance_of_the_shift(metric, p):
+def test_the_distance_of_a_shifted_trace_is_the_shift(metric, p):
     assert metric(p, p + [3, 4]) <= 5 + 1e-9
     assert endpoint_distance(p, p + [3, 4]) == pytest.approx(5)
     assert rmse(p, p + [3, 4]) == pytest.approx(5)
@@ -59,7 +59,7 @@ def test_a_shift_is_at_the_distance_of_the_shift(metric, p):
 
 @ALL
 @given(p=traces(fewest=2))
-def test_a_growing_offset_grows_the_distance(metric, p):
+def test_a_larger_offset_increases_the_distance(metric, p):
     span = np.abs(p).max() + 1
     distances = [metric(p, p + [span * share, 0]) for share in (0, 2, 4, 8)]
     assert (np.diff(distances) > 0).all()
@@ -74,7 +74,7 @@ def test_repeating_a_point_changes_nothing(metric, p, q, index, times):
 
 @ALL
 @given(pairs=st.lists(st.tuples(traces(), traces()), min_size=1, max_size=6))
-def test_a_ragged_batch_gives_what_its_pairs_give(metric, pairs):
+def test_a_ragged_batch_gives_the_results_of_its_pairs(metric, pairs):
     first, second = [list(column) for column in zip(*pairs, strict=True)]
     batch = metric(first, second)
     assert batch.shape == (len(pairs),)
@@ -93,12 +93,12 @@ def test_frechet_agrees_with_an_independent_implementation(p, q):
 
 
 @given(p=traces(), q=traces())
-def test_warping_agrees_with_an_independent_implementation(p, q):
+def test_dtw_agrees_with_an_independent_implementation(p, q):
     oracle, _ = similaritymeasures.dtw(resample(p), resample(q))
     assert dtw(p, q) == pytest.approx(oracle / 20, abs=1e-9)
 
 
-def test_warping_feels_a_cut_corner_that_the_worst_distance_hides():
+def test_dtw_depends_on_a_cut_corner_but_the_maximum_distance_does_not():
     """Both miss the end by as much; one of them cuts the corner on the way."""
     target = [[0, 0], [40, 0], [40, 60]]
     right, cut = [[0, 0], [40, 0], [70, 60]], [[0, 0], [25, 15], [70, 60]]
@@ -140,7 +140,7 @@ def test_known_distances():
     assert hausdorff(p, backwards) == 4
 
 
-def test_all_distances_at_once_are_the_single_ones():
+def test_trace_distances_equal_the_single_functions():
     rng = np.random.default_rng(0)
     p = [rng.uniform(0, 100, (n, 2)) for n in (1, 3, 8)]
     q = [rng.uniform(0, 100, (n, 2)) for n in (4, 2, 10)]
@@ -151,7 +151,7 @@ def test_all_distances_at_once_are_the_single_ones():
     assert together.end.tolist() == endpoint_distance(p, q).tolist()
 
 
-def test_an_empty_batch_has_no_distances():
+def test_an_empty_batch_gives_no_distances():
     assert discrete_frechet([], []).shape == (0,)
     assert pack([]).shape == (0, 1, 2)
     stacked = np.zeros((2, 3, 2))
@@ -169,7 +169,7 @@ def test_an_empty_batch_has_no_distances():
         (np.zeros((0, 2)), [[1, 2]], "trace 0: expected shape"),
     ],
 )
-def test_what_is_no_trace_is_refused_by_index(p, q, message):
+def test_the_error_of_an_invalid_trace_gives_its_index(p, q, message):
     with pytest.raises(ValueError, match=message):
         discrete_frechet(p, q)
 

@@ -20,7 +20,7 @@ SHARES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_s
 
 @pytest.mark.parametrize("name", FRAMES)
 @given(size=SIZE, shares=SHARES)
-def test_a_round_trip_errs_by_at_most_half_a_quantum(name, size, shares):
+def test_the_error_of_a_round_trip_is_at_most_half_a_quantum(name, size, shares):
     frame = FRAMES[name].bind(size)
     points = np.array(shares) * size
     error = np.abs(frame.decode(frame.encode(points)) - points)
@@ -33,7 +33,7 @@ def test_a_round_trip_errs_by_at_most_half_a_quantum(name, size, shares):
 @given(size=SIZE, shares=SHARES)
 def test_encoded_points_of_the_image_lie_inside_the_range(name, size, shares):
     frame = FRAMES[name].bind(size)
-    assert frame.reach(frame.encode(np.array(shares) * size)) == 0
+    assert frame.overshoot(frame.encode(np.array(shares) * size)) == 0
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_smart_resize_makes_multiples_of_28_within_the_budget(original, seen):
 
 
 @given(size=st.tuples(st.integers(1, 5000), st.integers(1, 5000)))
-def test_smart_resize_keeps_its_promises(size):
+def test_smart_resize_respects_its_limits(size):
     rule = SmartResize(factor=32, min_pixels=65536, max_pixels=1048576)
     if max(size) > 200 * min(size):
         with pytest.raises(ValueError, match="too narrow"):
@@ -124,7 +124,7 @@ def test_a_letterbox_pads_evenly_and_moves_the_target_with_the_image():
     assert view.to_seen([[0, 0], [640, 480]]).tolist() == [[0, 42], [336, 294]]
 
 
-def test_a_crop_shifts_and_a_chain_composes():
+def test_a_crop_shifts_points_and_views_compose():
     chain = View.cropped((640, 480), (100, 50, 300, 150)).then(View.resized((200, 100), (400, 400)))
     assert chain.to_seen([200, 100]).tolist() == [200, 200]
     assert chain.original == (640, 480)
@@ -140,20 +140,20 @@ def test_a_frame_on_a_letterboxed_image_decodes_to_the_original():
     assert frame.decode([500, 125]) == pytest.approx([320, 0], abs=1)
 
 
-def test_reach_measures_how_far_outside_a_number_lies():
+def test_overshoot_is_the_distance_outside_the_range():
     frame = FRAMES["embedded"].bind((160, 160))
-    assert frame.reach([[0, 99]]) == 0
-    assert frame.reach([[0, 198]]) == 1
-    assert frame.reach([[-99, 0]]) == 1
-    assert frame.reach(np.empty((0, 2))) == 0
+    assert frame.overshoot([[0, 99]]) == 0
+    assert frame.overshoot([[0, 198]]) == 1
+    assert frame.overshoot([[-99, 0]]) == 1
+    assert frame.overshoot(np.empty((0, 2))) == 0
     tall = FRAMES["gemini_er"].bind((100, 400))
     assert tall.limits == (1000, 1000)
     pixels = Frame("yx", View.identity((100, 400)), y_first=True)
     assert pixels.limits == (400, 100)
-    assert pixels.reach([[400, 100]]) == 0
+    assert pixels.overshoot([[400, 100]]) == 0
 
 
-def test_a_frame_is_declared_by_name_settings_spec_or_as_it_is():
+def test_a_frame_is_given_by_name_mapping_spec_or_frame():
     size = (640, 480)
     assert resolve_frame(None, size).name == "pixels"
     assert resolve_frame("qwen3_vl", size).span == 1000
@@ -172,17 +172,17 @@ def test_a_frame_is_declared_by_name_settings_spec_or_as_it_is():
         (7, "unknown frame 7"),
         ({"name": "qwen2_vl", "size": 3}, "expected the key name and optionally factor"),
         ({}, "got nothing"),
-        ({"name": "qwen2_vl", "max_pixels": "9"}, "max_pixels must be a positive whole number"),
-        ({"name": "qwen2_vl", "factor": 0}, "factor must be a positive whole number"),
+        ({"name": "qwen2_vl", "max_pixels": "9"}, "max_pixels must be a positive integer"),
+        ({"name": "qwen2_vl", "factor": 0}, "factor must be a positive integer"),
         ({"name": "unit", "max_pixels": 3}, "frame unit: has no resize"),
         (FRAMES["unit"].bind((10, 10)), "bound to a"),
     ],
 )
-def test_an_undeclared_frame_is_refused(frame, message):
+def test_an_invalid_frame_is_an_error(frame, message):
     with pytest.raises(ValueError, match=message):
         resolve_frame(frame, (640, 480))
 
 
-def test_an_image_needs_pixels():
+def test_an_image_without_pixels_is_an_error():
     with pytest.raises(ValueError, match="at least one pixel"):
         FrameSpec("pixels").bind((0, 5))

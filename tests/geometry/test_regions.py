@@ -42,7 +42,7 @@ def test_a_polygon_may_be_concave_and_may_cross_itself():
 
 
 @given(box=boxes(), x=st.floats(-100, 3000), y=st.floats(-100, 3000))
-def test_a_box_as_a_polygon_holds_what_the_box_holds(box, x, y):
+def test_a_box_as_a_polygon_contains_the_same_points(box, x, y):
     expected = box[0] <= x <= box[2] and box[1] <= y <= box[3]
     near = min(abs(np.array([x, x, y, y]) - box[[0, 2, 1, 3]])) < 1e-3
     assert near or in_polygon([[x, y]], box_polygon(box)).tolist() == [expected]
@@ -53,7 +53,7 @@ def test_a_box_as_a_polygon_holds_what_the_box_holds(box, x, y):
     turn=st.floats(0, 2 * math.pi),
     shares=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8),
 )
-def test_turning_moves_inside_and_area_along(box, turn, shares):
+def test_rotation_preserves_containment_and_area(box, turn, shares):
     low, size = box[:2], box[2:] - box[:2]
     points = low + (np.array(shares) * 1.5 - 0.25) * size
     clear = (np.abs((points - low) / size * [1, 1] - [0.5, 0.5]) - 0.5).max(axis=1)
@@ -92,7 +92,7 @@ def test_the_area_agrees_with_counting_and_does_not_grow_by_repeating(points):
 @pytest.mark.parametrize(
     "bad", [[[0, 0], [1, 1]], [[0, 0], [1, math.nan], [1, 0]], [[0, 0], [1, 1], [2, 2]], [1, 2, 3]]
 )
-def test_what_encloses_nothing_is_no_polygon(bad):
+def test_a_polygon_without_area_is_an_error(bad):
     with pytest.raises(ValueError, match="polygon"):
         as_polygon(bad)
 
@@ -103,7 +103,7 @@ MASKS = st.integers(0, 2**20 - 1).map(
 
 
 @given(mask=MASKS)
-def test_a_mask_holds_its_pixels_and_their_edges(mask):
+def test_a_mask_contains_its_pixels_and_their_edges(mask):
     rows, columns = np.nonzero(mask)
     centres = np.stack([columns + 0.5, rows + 0.5], axis=1)
     assert in_mask(centres, mask).all()
@@ -124,7 +124,7 @@ def test_outlines_cover_exactly_the_mask(mask):
     assert ((canvas % 2 == 1) == mask).all()
 
 
-def test_covered_pixels_agree_with_another_program():
+def test_covered_pixels_agree_with_an_independent_implementation():
     image = Image.new("1", (64, 48))
     ImageDraw.Draw(image).polygon([tuple(point) for point in L_SHAPE + 5], fill=1)
     theirs = np.asarray(image)

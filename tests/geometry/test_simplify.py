@@ -23,18 +23,18 @@ def test_corners_are_kept_and_straight_parts_are_not():
     assert kept(np.vstack([path, corners[-1]])) == [0, 10, 20, 30]
 
 
-def test_a_straight_path_gets_its_middle():
+def test_a_straight_path_keeps_its_middle():
     assert kept(np.linspace([0.0, 0], [1, 0], 21)) == [0, 10, 20]
     assert kept(np.zeros((3, 2))) == [0, 1, 2]
 
 
-def test_anchors_stay():
+def test_anchors_are_kept():
     assert 7 in kept(np.linspace([0.0, 0], [1, 0], 21), anchors=[7])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 60), st.integers(2, 3))
 @example(350591147, 6, 2)
-def test_the_count_is_in_range_and_the_points_are_close_unless_the_budget_ends(seed, count, sides):
+def test_the_count_is_in_range_and_the_points_are_close_below_the_maximum(seed, count, sides):
     path = np.cumsum(np.random.default_rng(seed).normal(0, 0.01, (count, sides)), axis=0)
     steps = kept(path)
     assert 3 <= len(steps) <= 10
@@ -46,14 +46,14 @@ def test_the_count_is_in_range_and_the_points_are_close_unless_the_budget_ends(s
         assert deviation(path, steps) <= most + 1e-3
 
 
-def test_without_a_budget_the_tolerance_alone_decides():
+def test_without_a_maximum_only_the_tolerance_counts():
     zigzag = np.array([[float(i), float(i % 2)] for i in range(30)])
     assert simplify(zigzag) == list(range(30))
     assert simplify(zigzag, tolerance=2.0) == [0, 29]
     assert len(simplify(zigzag, max_points=10)) == 10
 
 
-def test_a_budget_is_not_spent_on_a_resting_arm():
+def test_no_points_are_kept_for_an_arm_at_rest():
     corners = np.array([[0.0, 0], [50, 10], [60, 60], [90, 20]])
     resting = np.tile(corners[0], (40, 1))
     assert simplify(np.vstack([resting, corners[1:]]), 0.0, 5) == [0, 40, 41, 42]

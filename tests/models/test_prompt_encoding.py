@@ -113,7 +113,7 @@ def test_a_damaged_image_is_named(checkpoint):
     side = load_interface(checkpoint("qwen2_vl"))
     whole = PROMPTS[0].image
     for damaged in (b"", b"no image", whole[: len(whole) // 2]):
-        with pytest.raises(UserError, match="prompt 1: the image is (empty|damaged)"):
+        with pytest.raises(UserError, match=r"prompt 1: the image is (empty|damaged)"):
             encode_batch(side, [PROMPTS[0], ImageTextPrompt("Box?", damaged)])
 
 

@@ -130,7 +130,7 @@ def test_the_processor_is_restored(loaded):
 
 
 def test_an_image_that_cannot_be_read_is_reported_with_its_number(loaded):
-    with pytest.raises(UserError, match="prompt 1: the image is (empty|damaged)"):
+    with pytest.raises(UserError, match=r"prompt 1: the image is (empty|damaged)"):
         VisionFeatureCache(loaded).encode([prompts_of()[0], ImageTextPrompt("x", b"no image")])
 
 

@@ -25,16 +25,16 @@ ALL_PRESETS = pytest.mark.parametrize("preset", PRESETS)
 
 @ALL_PRESETS
 @pytest.mark.parametrize("family", FRAMES)
-def test_the_taught_answer_earns_the_highest_total(preset, family):
+def test_the_reference_answer_gets_the_maximum_reward(preset, family):
     frame = FRAMES[family].bind(REGION.image_size)
     text = write_completion(REGION.target, frame, "the rim")
     result = score(text, REGION, preset, frame)
-    assert result.total == pytest.approx(PRESETS[preset].highest(Task.POINTING))
+    assert result.total == pytest.approx(PRESETS[preset].max_reward(Task.POINTING))
     assert list(result.terms) == ["format", "inside"]
 
 
 @ALL_PRESETS
-def test_the_share_of_points_inside_is_paid(preset):
+def test_the_reward_is_the_fraction_of_points_inside(preset):
     result = score(wrap([[110, 110], [310, 310], [5, 5], [200, 180]]), REGION, preset)
     assert result.terms["inside"] == pytest.approx(0.75)
     assert score(wrap([[5, 5]]), REGION, preset).terms["inside"] == 0
@@ -43,10 +43,10 @@ def test_the_share_of_points_inside_is_paid(preset):
 
 
 @given(text=FRAGMENTS)
-def test_no_text_earns_more_than_the_highest_or_raises(text):
+def test_no_text_exceeds_the_maximum_reward_or_raises(text):
     total = score(text, REGION).total
     assert np.isfinite(total)
-    assert 0 <= total <= PRESETS["paper"].highest(Task.POINTING)
+    assert 0 <= total <= PRESETS["paper"].max_reward(Task.POINTING)
 
 
 @given(order=st.permutations(range(3)))
@@ -62,7 +62,7 @@ def test_three_tasks_may_be_mixed_in_a_batch(order):
         assert found.total == score(text, sample).total
 
 
-def test_a_preset_of_one_s_own_may_weigh_pointing_or_leave_it_out():
+def test_a_custom_preset_may_weight_or_omit_pointing():
     mine = {"name": "mine", "pointing": {"inside": {"weight": 3}}}
     assert score(wrap([[110, 110]]), REGION, mine).total == 3
     assert resolve_preset({"name": "none"}).terms(Task.POINTING) == {}
@@ -70,6 +70,6 @@ def test_a_preset_of_one_s_own_may_weigh_pointing_or_leave_it_out():
         resolve_preset({"name": "bad", "pointing": {"iou": {}}})
 
 
-def test_the_doctor_says_that_it_does_not_cover_pointing():
-    with pytest.raises(ValueError, match="covers boxes and traces, not pointing"):
+def test_the_doctor_rejects_pointing_samples():
+    with pytest.raises(ValueError, match="boxes and traces, not for pointing"):
         diagnose([REGION], PRESETS["paper"], np.random.default_rng(0))

@@ -3,7 +3,7 @@ import pytest
 from maniplvm.errors import UserError
 from maniplvm.rewards import PRESETS, Preset, resolve_preset, score
 from maniplvm.rewards.presets import TERMS
-from maniplvm.rewards.terms import Distance, Flat, NearMiss
+from maniplvm.rewards.terms import DistanceTerm, FractionTerm, NearMissTerm
 from maniplvm.tasks import Task
 from tests.rewards.test_scoring import BOX, TRACE, wrap
 
@@ -29,10 +29,10 @@ def test_a_preset_comes_from_a_yaml_file(tmp_path):
     assert shifted.terms == pytest.approx({"format": 1, "dfd": 1 / (1 + 0.1 * 25)})
 
 
-def test_a_preset_is_plain_data_that_a_recipe_can_hold():
+def test_a_preset_is_read_from_a_mapping_of_a_recipe():
     preset = resolve_preset({"name": "a", "affordance": {"iou": {}, "near_miss": {}}})
     assert preset.terms(Task.TRAJECTORY) == {}
-    assert preset.highest(Task.AFFORDANCE) == 1
+    assert preset.max_reward(Task.AFFORDANCE) == 1
     assert resolve_preset(preset) is preset
     assert score(wrap(TRACE.target.points), TRACE, preset).total == 0
 
@@ -66,10 +66,10 @@ def test_every_known_term_can_be_configured():
         ({"name": "a", "trajectory": {"dfd": {"squared": 1}}}, "expected a boolean, got 1"),
         ({"name": "a", "trajectory": {"dfd": 5}}, "expected a mapping"),
         ({"name": "a", "trajectory": [1]}, "expected a mapping"),
-        ({"name": "a", "affordance": {"near_miss": {}}}, "more overlap could earn less"),
+        ({"name": "a", "affordance": {"near_miss": {}}}, "more overlap could score lower"),
         (
             {"name": "a", "affordance": {"iou": {}, "near_miss": {"weight": 0.6}}},
-            "more overlap could earn less",
+            "more overlap could score lower",
         ),
         (
             {"name": "a", "affordance": {"iou": {}, "near_miss": {"until": 2}}},
@@ -78,7 +78,7 @@ def test_every_known_term_can_be_configured():
         ("pper", "unknown preset 'pper'; choose from paper, weighted, dense"),
     ],
 )
-def test_a_bad_preset_is_one_clear_error(settings, message):
+def test_an_invalid_preset_is_a_user_error(settings, message):
     with pytest.raises(UserError, match=message):
         resolve_preset(settings)
 
@@ -92,7 +92,7 @@ def test_a_bad_preset_is_one_clear_error(settings, message):
         (None, "cannot be read"),
     ],
 )
-def test_a_bad_preset_file_is_named(tmp_path, content, message):
+def test_the_error_of_an_invalid_preset_file_names_the_file(tmp_path, content, message):
     path = tmp_path / "bad.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -100,36 +100,51 @@ def test_a_bad_preset_file_is_named(tmp_path, content, message):
         resolve_preset(path)
 
 
-def test_the_named_presets_score_both_tasks():
+def test_the_shipped_presets_score_both_tasks():
     for preset in PRESETS.values():
-        assert preset.highest(Task.AFFORDANCE) > 1
-        assert preset.highest(Task.TRAJECTORY) > 1
+        assert preset.max_reward(Task.AFFORDANCE) > 1
+        assert preset.max_reward(Task.TRAJECTORY) > 1
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Preset("a", {"iuo": Flat()}), "affordance: unknown key 'iuo'; did you mean iou"),
-        (lambda: Preset("a", {"iou": Distance()}), r"affordance\.iou: expected Flat, got Distance"),
+        (
+            lambda: Preset("a", {"iuo": FractionTerm()}),
+            "affordance: unknown key 'iuo'; did you mean iou",
+        ),
+        (
+            lambda: Preset("a", {"iou": DistanceTerm()}),
+            r"affordance\.iou: expected FractionTerm, got DistanceTerm",
+        ),
         (lambda: Preset("a", {"iou": 1.0}), r"affordance\.iou: expected a mapping, got 1\.0"),
-        (lambda: Preset("a", {"iou": Flat(-1)}), "weight: must not be negative, got -1"),
-        (lambda: Preset("a", {"iou": Flat(float("inf"))}), "weight: expected a finite number"),
-        (lambda: Preset("a", {"iou": Flat("1")}), "weight: expected a number, got '1'"),
-        (lambda: Preset("a", trajectory={"dfd": Distance(shape="cos")}), "choose from exp, rat"),
-        (lambda: Preset("a", {"near_miss": NearMiss()}), "more overlap could earn less"),
-        (lambda: Preset("a", {"iou": Flat(1e308), "giou": Flat(1e308)}), "sum of the weights"),
+        (lambda: Preset("a", {"iou": FractionTerm(-1)}), "weight: must not be negative, got -1"),
+        (
+            lambda: Preset("a", {"iou": FractionTerm(float("inf"))}),
+            "weight: expected a finite number",
+        ),
+        (lambda: Preset("a", {"iou": FractionTerm("1")}), "weight: expected a number, got '1'"),
+        (
+            lambda: Preset("a", trajectory={"dfd": DistanceTerm(shape="cos")}),
+            "choose from exp, rat",
+        ),
+        (lambda: Preset("a", {"near_miss": NearMissTerm()}), "more overlap could score lower"),
+        (
+            lambda: Preset("a", {"iou": FractionTerm(1e308), "giou": FractionTerm(1e308)}),
+            "sum of the weights",
+        ),
         (lambda: Preset(3), "name: expected a string, got 3"),
-        (lambda: Preset("a", [Flat()]), "affordance: expected a mapping"),
+        (lambda: Preset("a", [FractionTerm()]), "affordance: expected a mapping"),
     ],
 )
-def test_a_preset_that_is_built_in_python_is_checked_like_a_file(build, message):
+def test_a_preset_from_python_is_validated_like_a_file(build, message):
     with pytest.raises(UserError, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
 
 
-def test_a_preset_of_terms_equals_one_of_settings():
-    terms = {"dfd": Distance(2.0, 5.0, squared=True), "format": Flat(0.5)}
+def test_a_preset_of_terms_equals_a_preset_of_mappings():
+    terms = {"dfd": DistanceTerm(2.0, 5.0, squared=True), "format": FractionTerm(0.5)}
     settings = {"dfd": {"weight": 2, "k": 5, "squared": True}, "format": {"weight": 0.5}}
     built = Preset("a", trajectory=terms)
     assert built == Preset.from_mapping({"name": "a", "trajectory": settings})
@@ -139,7 +154,7 @@ def test_a_preset_of_terms_equals_one_of_settings():
 def test_numbers_and_keys_of_a_preset_file_are_read_as_in_a_recipe(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntrajectory: {dfd: {k: 1e1}}\n")
-    assert resolve_preset(path).trajectory["dfd"] == Distance(k=10.0)
+    assert resolve_preset(path).trajectory["dfd"] == DistanceTerm(k=10.0)
     path.write_text("name: mine\naffordance: {iou: {}}\naffordance: {giou: {}}\n")
     with pytest.raises(UserError, match=r"mine\.yaml: not YAML \(line 3: key 'affordance' appears"):
         resolve_preset(path)

@@ -27,19 +27,19 @@ def wrap(numbers):
 
 @ALL_PRESETS
 @pytest.mark.parametrize("sample", [BOX, TINY, TRACE], ids=lambda sample: sample.id)
-def test_the_target_itself_earns_the_highest_total(preset, sample):
+def test_the_target_itself_gets_the_maximum_reward(preset, sample):
     target = sample.target.xyxy if isinstance(sample.target, BoxTarget) else sample.target.points
     result = score(wrap(target), sample, preset)
-    assert result.total == pytest.approx(PRESETS[preset].highest(sample.task))
+    assert result.total == pytest.approx(PRESETS[preset].max_reward(sample.task))
     assert result.total == pytest.approx(sum(result.terms.values()))
     assert result.terms["format"] > 0
     assert result.status == "ok"
 
 
-def test_the_paper_preset_has_the_paper_numbers():
-    assert PRESETS["paper"].highest(Task.AFFORDANCE) == 2
-    assert PRESETS["paper"].highest(Task.TRAJECTORY) == 5
-    assert PRESETS["weighted"].highest(Task.TRAJECTORY) == 2
+def test_the_preset_paper_has_the_values_of_the_paper():
+    assert PRESETS["paper"].max_reward(Task.AFFORDANCE) == 2
+    assert PRESETS["paper"].max_reward(Task.TRAJECTORY) == 5
+    assert PRESETS["weighted"].max_reward(Task.TRAJECTORY) == 2
     near = score(wrap(TRACE.target.points + [40, 0]), TRACE)  # 5 % of the diagonal
     far = score(wrap(TRACE.target.points + [160, 0]), TRACE)  # 20 %
     for name in ("dfd", "hd", "rmse", "end"):
@@ -47,14 +47,14 @@ def test_the_paper_preset_has_the_paper_numbers():
         assert far.terms[name] == pytest.approx(np.exp(-2))
 
 
-def test_the_weights_of_the_published_code_are_in_the_weighted_preset():
+def test_the_preset_weighted_has_the_weights_of_the_published_code():
     perfect = score(wrap(TRACE.target.points), TRACE, "weighted")
     assert perfect.terms == pytest.approx(
         {"format": 1, "dfd": 0.25, "hd": 0.15, "rmse": 0.2, "end": 0.4}
     )
 
 
-def test_the_start_and_every_bend_can_be_paid_for():
+def test_start_and_dtw_are_available_terms():
     terms = {name: {"weight": 0.5, "shape": "rational"} for name in ("start", "dtw")}
     preset = {"name": "bends", "affordance": {}, "trajectory": terms}
     shifted = score(wrap(TRACE.target.points + [40, 0]), TRACE, preset)  # 5 % of the diagonal
@@ -74,7 +74,7 @@ def test_the_reward_does_not_depend_on_resolution():
 
 @pytest.mark.parametrize("preset", ["paper", "weighted", "dense"])
 @pytest.mark.parametrize("sample", [BOX, TRACE], ids=lambda sample: sample.id)
-def test_a_growing_offset_never_earns_more(preset, sample):
+def test_a_larger_offset_never_scores_higher(preset, sample):
     target = sample.target.points
     totals = [
         score(wrap((target + [shift, shift / 2]).reshape(np.shape(target))
@@ -85,7 +85,7 @@ def test_a_growing_offset_never_earns_more(preset, sample):
     assert totals[0] > totals[-1]
 
 
-def test_the_dense_preset_feels_every_near_miss_of_a_real_box():
+def test_the_preset_dense_decreases_with_the_distance_of_a_real_box():
     shifts = [0, 5, 10, 20, 30, 60, 120, 240]
     dense = [score(wrap(TINY.target.xyxy + [s, 0, s, 0]), TINY, "dense").total for s in shifts]
     paper = [score(wrap(TINY.target.xyxy + [s, 0, s, 0]), TINY, "paper").total for s in shifts]
@@ -133,13 +133,13 @@ def test_dense_traces_keep_the_order_of_every_distance(p, q):
 def test_any_text_scores_a_finite_total_within_range(text, sample, preset, frame):
     result = score(text, sample, preset, frame)
     assert np.isfinite(result.total)
-    assert 0 <= result.total <= PRESETS[preset].highest(sample.task) + 1e-9
+    assert 0 <= result.total <= PRESETS[preset].max_reward(sample.task) + 1e-9
     assert list(result.terms) == list(PRESETS[preset].terms(sample.task))
     if not result.answer.parsed:
         assert result.total == 0
 
 
-def test_a_batch_of_both_tasks_scores_as_one_by_one():
+def test_a_batch_of_both_tasks_scores_like_single_samples():
     samples = [BOX, TRACE, TINY, TRACE, BOX]
     texts = [
         wrap([90, 90, 210, 190]),
@@ -177,14 +177,14 @@ def test_the_default_frame_is_original_pixels():
         (["a"], [BOX], "qwen", "unknown frame"),
     ],
 )
-def test_a_bad_call_is_refused(texts, samples, frame, message):
+def test_invalid_arguments_are_an_error(texts, samples, frame, message):
     with pytest.raises(ValueError, match=message):
         score_batch(texts, samples, frame=frame)
 
 
-def test_an_answer_of_another_task_is_refused():
+def test_an_answer_of_another_task_is_an_error():
     answer = parse_answer("", "trajectory", FRAMES["pixels"].bind((640, 480)))
-    with pytest.raises(ValueError, match="asks for affordance, not for trajectory"):
+    with pytest.raises(ValueError, match="task affordance, but its answer has task trajectory"):
         score_answers([answer], [BOX], PRESETS["paper"])
 
 

@@ -14,7 +14,7 @@ from maniplvm.tasks import BoxTarget, Sample, Task
 from tests.rewards.test_scoring import BOX, TRACE, wrap
 
 
-def test_trap_1_a_repeated_first_point_is_never_nan_nor_full_marks():
+def test_trap_1_a_repeated_first_point_gives_neither_nan_nor_the_maximum():
     repeated = score(wrap([[5, 5], [5, 5], [5, 5], [9, 9]]), TRACE)
     assert math.isfinite(repeated.total)
     assert repeated.total < 3
@@ -23,7 +23,7 @@ def test_trap_1_a_repeated_first_point_is_never_nan_nor_full_marks():
     assert same_curve.total == pytest.approx(5)
 
 
-def test_trap_2_a_perfect_box_scores_full_marks():
+def test_trap_2_a_perfect_box_gets_the_maximum_reward():
     assert score(wrap(BOX.target.xyxy), BOX).total == 2
 
 
@@ -87,7 +87,7 @@ def test_trap_8_a_missing_image_is_an_error_not_another_sample(tmp_path):
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-def test_trap_9_one_right_point_does_not_earn_full_marks():
+def test_trap_9_one_correct_point_does_not_get_the_maximum_reward():
     first = TRACE.target.points[:1]
     assert score(wrap(first), TRACE).total == 0
     assert discrete_frechet(first, TRACE.target.points) > 200
@@ -95,7 +95,7 @@ def test_trap_9_one_right_point_does_not_earn_full_marks():
     assert thrice.total < 2.5
 
 
-def test_trap_10_an_answer_inside_the_reasoning_does_not_win():
+def test_trap_10_an_answer_inside_the_reasoning_is_ignored():
     good, bad = BOX.target.xyxy.tolist(), [0, 0, 5, 5]
     hidden = f"<think><answer>{good}</answer></think><answer>{bad}</answer>"
     assert score(hidden, BOX).terms["iou"] == 0

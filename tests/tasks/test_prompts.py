@@ -24,21 +24,21 @@ from tests.strategies import SIZE
 
 @pytest.mark.parametrize("family", PROMPTS)
 @pytest.mark.parametrize("task", list(Task))
-def test_every_family_is_asked_every_task_in_its_own_frame(family, task):
+def test_every_family_has_a_prompt_for_every_task_in_its_frame(family, task):
     frame = FRAMES[family].bind((640, 480))
-    prompt = PROMPTS[family].ask(" open the {drawer} ", task, frame)
+    prompt = PROMPTS[family].format(" open the {drawer} ", task, frame)
     assert "open the {drawer}" in prompt
     assert PROMPTS[family].frame is FRAMES[family]
 
 
-def test_the_question_states_the_range_and_the_order_of_the_axes():
-    resized = PROMPTS["qwen2_5_vl"].ask("x", "affordance", FRAMES["qwen2_5_vl"].bind((640, 480)))
+def test_the_prompt_states_the_range_and_the_axis_order():
+    resized = PROMPTS["qwen2_5_vl"].format("x", "affordance", FRAMES["qwen2_5_vl"].bind((640, 480)))
     assert "x from 0 to 644, y from 0 to 476" in resized
     assert "[x1, y1, x2, y2]" in resized
-    swapped = PROMPTS["gemini_er"].ask("x", "trajectory", FRAMES["gemini_er"].bind((640, 480)))
+    swapped = PROMPTS["gemini_er"].format("x", "trajectory", FRAMES["gemini_er"].bind((640, 480)))
     assert "y first" in swapped
     assert "[[y, x], [y, x], ...]" in swapped
-    unit = PROMPTS["robopoint"].ask("x", "trajectory", FRAMES["robopoint"].bind((640, 480)))
+    unit = PROMPTS["robopoint"].format("x", "trajectory", FRAMES["robopoint"].bind((640, 480)))
     assert "decimal numbers" in unit
 
 
@@ -46,7 +46,7 @@ def test_the_question_states_the_range_and_the_order_of_the_axes():
 @given(
     size=SIZE, corner=st.tuples(st.floats(0, 0.9), st.floats(0, 0.9)), side=st.floats(0.001, 0.1)
 )
-def test_a_written_box_is_well_formed_and_comes_back(family, size, corner, side):
+def test_a_written_box_is_well_formed_and_parses_to_the_target(family, size, corner, side):
     frame = FRAMES[family].bind(size)
     x, y = corner[0] * size[0], corner[1] * size[1]
     target = BoxTarget([x, y, x + side * size[0], y + side * size[1]])
@@ -57,7 +57,7 @@ def test_a_written_box_is_well_formed_and_comes_back(family, size, corner, side)
 
 
 @pytest.mark.parametrize("family", FRAMES)
-def test_a_written_trace_is_well_formed_and_comes_back(family):
+def test_a_written_trace_is_well_formed_and_parses_to_the_target(family):
     frame = FRAMES[family].bind((640, 480))
     target = TraceTarget([[10.4, 20.6], [300, 200], [640, 480]])
     answer = parse_answer(write_completion(target, frame, "lift"), "trajectory", frame)
@@ -66,7 +66,7 @@ def test_a_written_trace_is_well_formed_and_comes_back(family):
 
 
 @pytest.mark.parametrize("family", FRAMES)
-def test_a_region_is_answered_by_a_place_inside_it(family):
+def test_a_region_is_written_as_a_point_inside_it(family):
     frame = FRAMES[family].bind((640, 480))
     target = RegionTarget(
         [[[100, 100], [300, 100], [300, 140], [140, 140], [140, 300], [100, 300]]]
@@ -86,12 +86,12 @@ def test_a_region_is_answered_by_a_place_inside_it(family):
         ("robopoint", "[[x, y], [x, y], ...]"),
     ],
 )
-def test_points_are_asked_for_in_the_family_s_own_format(family, shape):
-    asked = PROMPTS[family].ask("hold it", "pointing", FRAMES[family].bind((640, 480)))
+def test_the_prompt_asks_for_points_in_the_format_of_the_family(family, shape):
+    asked = PROMPTS[family].format("hold it", "pointing", FRAMES[family].bind((640, 480)))
     assert f"<answer>{shape}</answer>" in asked
 
 
-def test_whole_numbers_are_written_without_a_point():
+def test_integers_are_written_without_a_decimal_point():
     frame = FRAMES["qwen3_vl"].bind((500, 500))
     assert write_answer(BoxTarget([10, 20, 30, 40]), frame) == "[20, 40, 60, 80]"
     unit = FRAMES["unit"].bind((500, 500))
@@ -104,7 +104,7 @@ def test_a_box_thinner_than_a_step_stays_a_box():
     assert write_answer(BoxTarget([988, 988, 990, 990]), frame) == "[98, 98, 99, 99]"
 
 
-def test_the_reasoning_must_not_hold_the_tags():
+def test_reasoning_with_tags_is_an_error():
     with pytest.raises(ValueError, match="tags"):
         write_completion(BoxTarget([1, 2, 3, 4]), FRAMES["pixels"].bind((9, 9)), "</think>")
 
@@ -129,10 +129,10 @@ def test_a_straight_or_short_trace_gets_enough_points_for_an_answer():
     ]
 
 
-def test_a_recipe_may_bring_its_own_template():
+def test_a_recipe_may_set_its_own_template():
     style = resolve_prompt("qwen3_vl", {"affordance": "Where? {instruction} {{json}}"})
     frame = FRAMES["qwen3_vl"].bind((640, 480))
-    assert style.ask("open it", "affordance", frame) == "Where? open it {json}"
+    assert style.format("open it", "affordance", frame) == "Where? open it {json}"
     assert style.trajectory == PROMPTS["qwen3_vl"].trajectory
 
 
@@ -146,6 +146,6 @@ def test_a_recipe_may_bring_its_own_template():
         ("unit", {"affordance": "hello"}, r"must name \{instruction\}"),
     ],
 )
-def test_a_bad_template_is_one_clear_error(family, templates, message):
+def test_an_invalid_template_is_a_user_error(family, templates, message):
     with pytest.raises(UserError, match=message):
         resolve_prompt(family, templates)

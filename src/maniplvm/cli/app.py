@@ -15,7 +15,7 @@ from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.experiment import experiment
 from maniplvm.cli.export import app as export_app
-from maniplvm.cli.interpolate import blend, interpolate
+from maniplvm.cli.interpolate import interpolate, interpolate_by_share
 from maniplvm.cli.predict import predict
 from maniplvm.cli.pretrain_embedded import pretrain_embedded
 from maniplvm.cli.quickstart import quickstart
@@ -68,5 +68,5 @@ app.command("report")(report)
 app.command("doctor")(doctor)
 app.command("score")(score_predictions)
 app.command("score-text")(score_text)
-deprecated_command(app, "blend", "interpolate --alpha", blend)
+deprecated_command(app, "blend", "interpolate --alpha", interpolate_by_share)
 deprecated_command(app, "embedded", "pretrain-embedded", pretrain_embedded)

@@ -1,4 +1,4 @@
-"""`maniplvm doctor`: is this reward fit to train on this data set?"""
+"""`maniplvm doctor`: checks reward functions on a data set before training."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from maniplvm.rewards.doctor.diagnose import Diagnosis, ProbeResult, diagnose
 from maniplvm.rewards.doctor.probes import ProbeKind
 from maniplvm.tasks import Sample, Task
 
-_LADDER = (ProbeKind.TARGET, ProbeKind.OFFSET, ProbeKind.NOISE)
-
 
 def doctor(
     data: Annotated[Path, typer.Option(help="Folder of the data set to train on.")],
@@ -34,8 +32,8 @@ def doctor(
             help=f"Reward preset: {', '.join(PRESETS)}, or a YAML file; repeatable. Default: paper."
         ),
     ] = None,
-    task: Annotated[Task | None, typer.Option(help="Only this task; default: all.")] = None,
-    split: Annotated[str | None, typer.Option(help="Only this split; default: all.")] = None,
+    task: Annotated[Task | None, typer.Option(help="Check only this task. Default: all.")] = None,
+    split: Annotated[str | None, typer.Option(help="Use only this split. Default: all.")] = None,
     limit: Annotated[
         int, typer.Option(min=1, help="Maximum number of random samples per task.")
     ] = 300,
@@ -50,56 +48,61 @@ def doctor(
         Path | None, typer.Option("--json", help="Output JSON file with the diagnosis.")
     ] = None,
 ) -> None:
-    """Check reward presets on a data set before training. Exit status 1 reports a problem."""
+    """Check reward presets on a data set before training. Exit status 1: issues found."""
     check_output(out, json_out)
     if out is not None:
         from maniplvm.cli.doctor_figure import check_can_draw
 
         check_can_draw(out)
     presets = [resolve_preset(name) for name in preset or ["paper"]]
-    samples = _drawn_samples(data, split, task, limit, seed)
+    samples = _random_samples(data, split, task, limit, seed)
     _check_frame(frame, samples)
     console = Console()
     if tuple(samples) == (Task.POINTING,):
-        raise UserError("the doctor covers boxes and traces; these samples ask for points")
+        raise UserError(
+            "the doctor checks rewards for boxes and traces; these are pointing samples; "
+            "choose another data set or --task"
+        )
     diagnoses = list[Diagnosis]()
     for of_task, group in samples.items():
         if of_task is Task.POINTING:
-            console.print("the doctor covers boxes and traces; pointing samples are left out")
+            console.print(
+                "the doctor checks rewards for boxes and traces: pointing samples skipped"
+            )
             continue
         for reward in presets:
             if not any(name != "format" for name in reward.terms(of_task)):
-                console.print(f"preset {escape(reward.name)} has no terms for {of_task}: left out")
+                console.print(f"preset {escape(reward.name)} has no terms for {of_task}: skipped")
                 continue
-            with console.status(f"examining {reward.name} on {len(group)} {of_task} samples"):
+            with console.status(f"checking {reward.name} on {len(group)} {of_task} samples"):
                 diagnosis = diagnose(group, reward, np.random.default_rng(seed), frame)
             diagnoses.append(diagnosis)
             _print_table(console, diagnosis)
-            _print_verdict(console, diagnosis)
+            _print_issues(console, diagnosis)
     if not diagnoses:
-        raise UserError(f"nothing to examine: no preset has terms for {', '.join(samples)}")
+        raise UserError(f"nothing to check: no preset has terms for {', '.join(samples)}")
     if out is not None:
         from maniplvm.cli.doctor_figure import draw_diagnoses
 
         draw_diagnoses(diagnoses, out)
-    healthy = all(diagnosis.healthy for diagnosis in diagnoses)
+    passed = all(diagnosis.passed for diagnosis in diagnoses)
     if json_out is not None:
         report = {
             "command": ["maniplvm", *sys.argv[1:]],
             "versions": {"maniplvm": maniplvm.__version__, "numpy": np.__version__},
             "seed": seed,
-            "healthy": healthy,
+            "passed": passed,
             "diagnoses": [diagnosis.to_json() for diagnosis in diagnoses],
         }
         write_output(json_out, json.dumps(report, indent=2, allow_nan=False) + "\n")
-    if not healthy:
+    if not passed:
         raise typer.Exit(1)
 
 
-def _drawn_samples(
+def _random_samples(
     data: Path, split: str | None, task: Task | None, limit: int, seed: int
 ) -> dict[Task, list[Sample]]:
-    """Up to `limit` samples of each task that the data set holds."""
+    """Up to `limit` random samples of each task in the data set."""
     from maniplvm.data import open_dataset
 
     found: dict[Task, list[Sample]] = {}
@@ -107,7 +110,7 @@ def _drawn_samples(
         found.setdefault(sample.task, []).append(sample)
     if not found:
         wanted = " ".join(str(word) for word in (split, task) if word is not None)
-        raise UserError(f"{data}: holds no {wanted + ' ' if wanted else ''}samples")
+        raise UserError(f"{data}: contains no {wanted + ' ' if wanted else ''}samples")
     rng = np.random.default_rng(seed)
     return {
         of_task: [found[of_task][i] for i in rng.permutation(len(found[of_task]))[:limit].tolist()]
@@ -131,22 +134,27 @@ def _print_table(console: Console, diagnosis: Diagnosis) -> None:
         f"frame {diagnosis.frame}",
         title_justify="left",
         title_style="bold",
-        caption="means over the samples; errors in % of the diagonal",
+        caption="mean rewards; offset and noise in % of the diagonal",
         caption_justify="left",
     )
     table.add_column("answer", no_wrap=True)
     for name in ("total", *names):
         table.add_column(name, justify="right")
-    for kinds in (_LADDER[:2], _LADDER[2:], (ProbeKind.OTHER, ProbeKind.CONSTANT)):
+    sections = (
+        (ProbeKind.TARGET, ProbeKind.OFFSET),
+        (ProbeKind.NOISE,),
+        (ProbeKind.OTHER, ProbeKind.CONSTANT),
+    )
+    for kinds in sections:
         for probe in (probe for kind in kinds for probe in diagnosis.of(kind)):
             label = probe.name
-            if probe.samples < diagnosis.samples and kinds == _LADDER[:2]:
-                label += f" (fits {probe.samples})"
+            if probe.samples < diagnosis.samples and probe.kind is ProbeKind.OFFSET:
+                label += f" ({probe.samples} samples)"
             table.add_row(*_cells(label, probe))
         table.add_section()
-    garbage = diagnosis.of(ProbeKind.GARBAGE)
-    best_paid = max(garbage, key=lambda probe: probe.total - probe.terms.get("format", 0.0))
-    table.add_row(*_cells(f"best paid of {len(garbage)} bad texts", best_paid))
+    adversarial = diagnosis.of(ProbeKind.ADVERSARIAL)
+    highest = max(adversarial, key=lambda probe: probe.total - probe.terms.get("format", 0.0))
+    table.add_row(*_cells(f"adversarial (max of {len(adversarial)})", highest))
     console.print(table)
 
 
@@ -155,11 +163,11 @@ def _cells(label: str, probe: ProbeResult) -> list[str]:
     return [label, f"[bold]{probe.total:.3f}[/bold]", *values]
 
 
-def _print_verdict(console: Console, diagnosis: Diagnosis) -> None:
-    verdict = "[bold green]healthy[/]" if diagnosis.healthy else "[bold red]unfit[/]"
-    console.print(f"{verdict}: {escape(diagnosis.reward)} on {diagnosis.task}")
-    for finding in diagnosis.findings:
-        console.print(f"  [red]✗[/] {escape(finding.message)}", highlight=False, soft_wrap=True)
+def _print_issues(console: Console, diagnosis: Diagnosis) -> None:
+    result = "[bold green]passes[/]" if diagnosis.passed else "[bold red]issues found[/]"
+    console.print(f"{result}: {escape(diagnosis.reward)} on {diagnosis.task}")
+    for issue in diagnosis.issues:
+        console.print(f"  [red]✗[/] {escape(issue.message)}", highlight=False, soft_wrap=True)
     for note in diagnosis.notes:
-        console.print(f"  [dim]not judged: {escape(note)}[/]", highlight=False, soft_wrap=True)
+        console.print(f"  [dim]not checked: {escape(note)}[/]", highlight=False, soft_wrap=True)
     console.print()

@@ -1,4 +1,4 @@
-"""The image of a diagnosis: what an answer earns as it gets worse, and what ignorance earns."""
+"""The figure of the doctor: reward against error, with constant answers as reference lines."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from maniplvm.rewards.doctor.probes import LEVELS, ProbeKind
 
 _FORMATS = (".png", ".svg", ".pdf")
 _PANELS = (
-    (ProbeKind.OFFSET, "target moved as a whole by [% of the diagonal]"),
-    (ProbeKind.NOISE, "every point moved on its own by [% of the diagonal]"),
+    (ProbeKind.OFFSET, "offset of the whole target [% of the diagonal]"),
+    (ProbeKind.NOISE, "noise of every point [% of the diagonal]"),
 )
 _FORMAT_COLOUR = "#d5d8dc"
 _TERM_COLOURS = ("#2f6690", "#7fb7d6", "#81a684", "#e0c35c", "#c98bb9", "#8d99ae")
 _INK, _GOOD, _BAD = "#22262b", "#2e7d32", "#b3261e"
 _ROW_HEIGHT, _WIDTH = 3.5, 12.5
-_LINE_SHARE = 0.075  # of a panel's height, for one line of small text
+_LINE_HEIGHT = 0.075  # of small text, as a fraction of the height of a panel
 
 
 def check_can_draw(path: Path) -> None:
-    """Fail before the work rather than after it.
+    """Check the output file and matplotlib before the doctor runs.
 
     Raises:
-        UserError: matplotlib is not installed, or the file's ending is not one that it writes.
+        UserError: matplotlib is not installed, or the file extension is not supported.
     """
     matplotlib()
     if path.suffix.lower() not in _FORMATS:
-        raise UserError(f"--out {path}: choose an ending from {', '.join(_FORMATS)}")
+        raise UserError(f"--out {path}: choose an extension from {', '.join(_FORMATS)}")
 
 
 def draw_diagnoses(diagnoses: Sequence[Diagnosis], path: Path) -> None:
-    """One row for each diagnosis: its terms stacked up to the total, against offset and noise.
+    """Draw one row for each diagnosis: the stacked terms against offset and noise.
 
     Args:
         diagnoses: At least one.
-        path: Where to write it; the ending chooses the format.
+        path: The output file; its extension selects the format.
 
     Raises:
         UserError: the file cannot be written.
@@ -70,34 +70,34 @@ def draw_diagnoses(diagnoses: Sequence[Diagnosis], path: Path) -> None:
 
 
 def _draw_title(axis: Any, diagnosis: Diagnosis) -> None:
-    ailments = ", ".join(dict.fromkeys(str(finding.ailment) for finding in diagnosis.findings))
+    issues = ", ".join(dict.fromkeys(str(issue.kind) for issue in diagnosis.issues))
     title = axis.set_title(
-        f"{diagnosis.reward} · {diagnosis.task} (n = {diagnosis.samples}): {ailments or 'healthy'}",
+        f"{diagnosis.reward} · {diagnosis.task} (n = {diagnosis.samples}): {issues or 'passes'}",
         loc="left",
         fontsize=11,
         fontweight="bold",
-        color=_GOOD if diagnosis.healthy else _BAD,
+        color=_GOOD if diagnosis.passed else _BAD,
     )
-    title.set_in_layout(False)  # it may run on over the next panel
+    title.set_in_layout(False)  # a long title may extend over the next panel
 
 
 def _draw_panel(axis: Any, diagnosis: Diagnosis, kind: ProbeKind, label: str) -> None:
-    ladder = [*diagnosis.of(ProbeKind.TARGET), *diagnosis.of(kind)]
-    places = [_place(probe) for probe in ladder]
-    names = list(ladder[0].terms)
+    probes = [*diagnosis.of(ProbeKind.TARGET), *diagnosis.of(kind)]
+    places = [_place(probe) for probe in probes]
+    names = list(probes[0].terms)
     others = iter(_TERM_COLOURS * len(names))
     colours = [_FORMAT_COLOUR if name == "format" else next(others) for name in names]
-    layers = [[_drawable(probe.terms[name]) for probe in ladder] for name in names]
+    layers = [[_drawable(probe.terms[name]) for probe in probes] for name in names]
     axis.axvspan(*(_position(level) for level in (SMALL_ERROR, LARGE_ERROR)), color="#f4ead2", lw=0)
     axis.stackplot(places, *layers, labels=names, colors=colours, edgecolor="white", lw=0.6)
-    totals = [_drawable(probe.total) for probe in ladder]
+    totals = [_drawable(probe.total) for probe in probes]
     axis.plot(places, totals, color=_INK, marker="o", ms=4, lw=1.6, label="total")
     for probe in _references(diagnosis):
         axis.axhline(_drawable(probe.total), color=_BAD, lw=0.9, ls=(0, (4, 3)), alpha=0.8)
     axis.text(
         _position(math.sqrt(SMALL_ERROR * LARGE_ERROR)),
         0.985,
-        "models err here",
+        "typical model errors",
         transform=axis.get_xaxis_transform(),
         ha="center",
         va="top",
@@ -117,9 +117,9 @@ def _references(diagnosis: Diagnosis) -> list[ProbeResult]:
 
 
 def _label_references(axis: Any, diagnosis: Diagnosis) -> None:
-    """Names at the right edge below the legend, moved apart where lines lie close together."""
+    """Label the reference lines at the right edge, below the legend, without overlaps."""
     low, high = axis.get_ylim()
-    gap = (high - low) * _LINE_SHARE
+    gap = (high - low) * _LINE_HEIGHT
     top = high - gap * (len(diagnosis.probes[0].terms) + 2)
     probes = sorted(_references(diagnosis), key=lambda probe: _drawable(probe.total))
     heights = list[float]()
@@ -156,7 +156,7 @@ def _place(probe: ProbeResult) -> float:
 
 
 def _position(level: float) -> float:
-    """Levels stand at equal distances, the target at 0; between them by their logarithm."""
+    """The x position of a level: levels are equidistant, with log interpolation between them."""
     places = range(1, len(LEVELS) + 1)
     return float(np.interp(math.log(level), [math.log(each) for each in LEVELS], places))
 

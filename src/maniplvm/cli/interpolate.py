@@ -22,7 +22,7 @@ def interpolate(
     Console(stderr=True).print(f"model written to {folder}", soft_wrap=True)
 
 
-def blend(
+def interpolate_by_share(
     start: Annotated[str, typer.Argument(help="Model where training started.")],
     trained: Annotated[str, typer.Argument(help="Folder of the trained model.")],
     out: Annotated[Path, typer.Option(help="Folder of the interpolated model.")],

@@ -1,4 +1,4 @@
-"""One line for settings that are not valid: where, what was expected, and what was found."""
+"""One-line error messages for settings: the key, the expected value and the given value."""
 
 from __future__ import annotations
 
@@ -20,73 +20,76 @@ _EXPECTED = {
     "dataclass_type": "a mapping",
     "tuple_type": "a list",
 }
-_FIRST = ("unexpected_keyword_argument", "missing")
-_MOST_LISTED = 30
-_MOST_SHOWN = 120
+_FIRST_TYPES = ("unexpected_keyword_argument", "missing")
+_MAX_CHOICES = 30
+_MAX_VALUE_LENGTH = 120
 _RELATIVE_KEY = re.compile(r"[A-Za-z_][\w.\[\]]*: ")
 
 
 def unknown_key(key: str, choices: Sequence[str]) -> str:
-    """The message about an unknown key: the closest valid one and, if they are few, all of them."""
+    """The message for an unknown key, with the closest valid key and the choices.
+
+    If there are many choices, it lists only similar ones.
+    """
     close = get_close_matches(key, choices, n=1)
     hint = f"; did you mean {close[0]}?" if close else ";"
-    if len(choices) <= _MOST_LISTED:
+    if len(choices) <= _MAX_CHOICES:
         return f"unknown key {key!r}{hint} choose from {', '.join(choices)}"
     similar = get_close_matches(key, choices, n=8, cutoff=0.3)
     listed = f" some of {len(choices)} choices: {', '.join(similar)}" if similar else ""
     return f"unknown key {key!r}{hint}{listed}"
 
 
-def one_line(errors: Iterable[Any], kind: Any, settings: Any, path: str = "") -> str:
-    """The first error of pydantic in the words of the configuration file.
+def first_error(errors: Iterable[Any], kind: Any, settings: Any, path: str = "") -> str:
+    """The message for the first error of pydantic, with the keys of the configuration file.
 
-    An unknown key comes before a missing one, since it is often that key with a spelling mistake.
+    An unknown key comes before a missing key, because it is often the missing key with a typo.
 
     Args:
         errors: `ValidationError.errors()`.
-        kind: The dataclass that was to be built.
-        settings: What was validated.
+        kind: The dataclass of the settings.
+        settings: The validated settings.
         path: The key of the settings in the file.
     """
-    listed = sorted(errors, key=lambda error: (*_FIRST, error["type"]).index(error["type"]))
+    listed = sorted(errors, key=lambda error: (*_FIRST_TYPES, error["type"]).index(error["type"]))
     first, keys = listed[0], _keys(listed[0], settings)
     at = _dotted(path, keys)
     if first["type"] == "unexpected_keyword_argument":
-        owner = _hint_at(kind, keys[:-1])
-        return _said(_dotted(path, keys[:-1]), unknown_key(str(keys[-1]), _keys_of(owner)))
+        owner = _annotation_at(kind, keys[:-1])
+        return _with_key(_dotted(path, keys[:-1]), unknown_key(str(keys[-1]), _keys_of(owner)))
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
         relative = at and _RELATIVE_KEY.match(message)
-        return f"{at}.{message}" if relative else _said(at, message)
+        return f"{at}.{message}" if relative else _with_key(at, message)
     if first["type"] == "missing":
-        return _said(at, "missing; a value is needed")
+        return _with_key(at, "missing; a value is needed")
     if first["type"] == "invalid_key" or "[key]" in first["loc"]:
-        return _said(_dotted(path, keys[:-1]), f"expected strings as keys, got {keys[-1]!r}")
-    found = _shown(first["input"])
+        return _with_key(_dotted(path, keys[:-1]), f"expected strings as keys, got {keys[-1]!r}")
+    given = _shortened(first["input"])
     if first["type"] == "literal_error":
-        choices = _choices(_hint_at(kind, keys))
-        return _said(at, f"choose from {', '.join(choices)}; got {found}")
+        choices = _choices(_annotation_at(kind, keys))
+        return _with_key(at, f"choose from {', '.join(choices)}; got {given}")
     same = [error for error in listed if _keys(error, settings) == keys]
     expected = list(dict.fromkeys(_EXPECTED.get(error["type"], "") for error in same))
     if "" in expected:
-        return _said(at, f"{first['msg']}, got {found}")
-    message = f"expected {' or '.join(expected)}, got {found}"
+        return _with_key(at, f"{first['msg']}, got {given}")
+    message = f"expected {' or '.join(expected)}, got {given}"
     if first["type"] == "dataclass_type":
-        message += f"; choose from {', '.join(_keys_of(_hint_at(kind, keys)))}"
-    return _said(at, message)
+        message += f"; choose from {', '.join(_keys_of(_annotation_at(kind, keys)))}"
+    return _with_key(at, message)
 
 
-def _said(at: str, message: str) -> str:
+def _with_key(at: str, message: str) -> str:
     return f"{at}: {message}" if at else message
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 3]}..."
 
 
 def _keys(error: Any, settings: Any) -> list[Any]:
-    """An error's place as keys and indices of the settings, without pydantic's names of types."""
+    """The keys and indices of the setting with the error, without the type names of pydantic."""
     keys, value = list[Any](), settings
     for part in error["loc"]:
         if (isinstance(value, Mapping) and part in value) or (
@@ -103,8 +106,8 @@ def _dotted(path: str, keys: Sequence[Any]) -> str:
     return path
 
 
-def _hint_at(kind: Any, keys: Sequence[Any]) -> Any:
-    """The annotation of a place in a settings class."""
+def _annotation_at(kind: Any, keys: Sequence[Any]) -> Any:
+    """The type annotation of a setting."""
     for key in keys:
         kind = get_type_hints(kind)[key] if is_dataclass(kind) else get_args(kind)[-2:][-1]
         if get_origin(kind) in (Union, UnionType):

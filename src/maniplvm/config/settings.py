@@ -1,7 +1,7 @@
-"""Settings: frozen dataclasses whose values pydantic checks strictly.
+"""Settings: frozen dataclasses with strict validation by pydantic.
 
-pydantic is imported when the first settings are built: importing it takes longer than importing
-all rewards.
+pydantic is imported when the first settings are built, because its import takes longer than the
+import of all rewards.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from functools import lru_cache, wraps
 from inspect import signature
 from typing import Any, TypeVar
 
-from maniplvm.config.messages import one_line
+from maniplvm.config.messages import first_error
 from maniplvm.errors import UserError
 
 T = TypeVar("T")
 
 NOT_IN_FILE: Mapping[str, Any] = {"in_file": False}
-"""Metadata of a dataclass field that no file gives and `to_mapping` leaves out."""
+"""Metadata of a dataclass field that is not a key of the file; `to_mapping` omits it."""
 
 _STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 _CONTAINERS = ("dataclass", "tuple")
 
 
 @dataclass(frozen=True)
-class CheckedAs:
-    """An annotation for a field whose `__post_init__` checks more than a type can say.
+class ValidatedAs:
+    """An annotation for a field that `__post_init__` validates further.
 
     Attributes:
-        kind: The type that pydantic checks.
+        kind: The type that pydantic validates.
     """
 
     kind: Any
@@ -40,13 +40,13 @@ class CheckedAs:
 
 
 def validated(kind: type[T]) -> type[T]:
-    """Let pydantic check every instance of a frozen dataclass, however it is built.
+    """Validate every new instance of a frozen dataclass with pydantic.
 
-    Numbers, strings and booleans are never converted, numbers are finite, unknown keys are errors.
-    A list may stand for a tuple, and a mapping for a dataclass that is `validated` as well.
+    Numbers, strings and booleans are never converted. Numbers must be finite. Unknown keys are
+    errors. A list is accepted for a tuple, and a mapping for another `validated` dataclass.
 
     Returns:
-        The same class. Its constructor raises a `UserError` of one line.
+        The same class. Its constructor raises a `UserError` with a message of one line.
     """
     plain_init: Callable[..., None] = kind.__init__
     order = signature(plain_init)
@@ -56,15 +56,15 @@ def validated(kind: type[T]) -> type[T]:
     def init(self: Any, *args: Any, **values: Any) -> None:
         given = dict(order.bind(self, *args, **values).arguments)
         given.pop(next(iter(given)))
-        aside = {name: given.pop(name) for name in hidden & given.keys()}
-        vars(self).update({**vars(_validate(kind, given, "")), **aside})
+        not_validated = {name: given.pop(name) for name in hidden & given.keys()}
+        vars(self).update({**vars(_validate(kind, given, "")), **not_validated})
 
     def schema(cls: type[T], source: Any, handler: Any) -> Any:
-        made = handler(source)
-        _relax(made, hidden)
-        return made
+        core_schema = handler(source)
+        _relax(core_schema, hidden)
+        return core_schema
 
-    setattr(kind, "__init__", init)  # noqa: B010 - pyright knows the dataclass's own
+    setattr(kind, "__init__", init)  # noqa: B010 - pyright keeps the signature of the dataclass
     setattr(kind, "__pydantic_config__", _STRICT)  # noqa: B010
     setattr(kind, "__get_pydantic_core_schema__", classmethod(schema))  # noqa: B010
     return kind
@@ -75,13 +75,13 @@ def build(kind: type[T], settings: Any, where: str, path: str = "") -> T:
 
     Args:
         kind: The class.
-        settings: What the file says: a mapping.
-        where: The file, for messages; empty if the caller adds it.
+        settings: The content of the file: a mapping.
+        where: The file name for messages; empty if the caller adds it.
         path: The key of the settings in the file, for messages.
 
     Raises:
-        UserError: an unknown or missing key, or a value that is not valid; the line names file,
-            key and valid choices.
+        UserError: an unknown or missing key, or an invalid value. The message names the file, the
+            key and the valid choices.
     """
     try:
         return _validate(kind, settings, path)
@@ -90,7 +90,7 @@ def build(kind: type[T], settings: Any, where: str, path: str = "") -> T:
 
 
 def to_mapping(value: Any) -> Any:
-    """Settings as `build` reads them: mappings, lists, strings, numbers, booleans and None."""
+    """Settings as plain data for `build`: mappings, lists, strings, numbers, booleans and None."""
     if is_dataclass(value) and not isinstance(value, type):
         return {name: to_mapping(getattr(value, name)) for name in file_keys(type(value))}
     if isinstance(value, Mapping):
@@ -101,7 +101,7 @@ def to_mapping(value: Any) -> Any:
 
 
 def file_keys(kind: Any) -> list[str]:
-    """The keys that a file may give for a settings class."""
+    """The keys of a settings class that a file may contain."""
     return [field.name for field in fields(kind) if field.metadata.get("in_file", True)]
 
 
@@ -115,7 +115,7 @@ def _validate(kind: type[T], settings: Any, path: str) -> T:
     try:
         return _adapter(kind).validate_python(settings)
     except ValidationError as error:
-        raise UserError(one_line(error.errors(), kind, settings, path)) from error
+        raise UserError(first_error(error.errors(), kind, settings, path)) from error
 
 
 @lru_cache
@@ -126,7 +126,7 @@ def _adapter(kind: type[Any]) -> Any:
 
 
 def _relax(schema: Any, hidden: set[str]) -> None:
-    """Accept lists for tuples and mappings for dataclasses, which strict pydantic refuses."""
+    """Accept lists for tuples and mappings for dataclasses, unlike strict pydantic."""
     if isinstance(schema, dict):
         if schema.get("type") in _CONTAINERS:
             schema["strict"] = False

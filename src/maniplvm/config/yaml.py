@@ -1,4 +1,4 @@
-"""The reader of YAML files: `1e-6` is a number, and no key may appear twice."""
+"""A YAML reader that parses `1e-6` as a number and rejects duplicate keys."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)$"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads `1e-6` as a string and takes the last of two equal keys; this does not."""
+    """A safe loader with two fixes: `1e-6` is a number, and duplicate keys are errors."""
 
 
-def _mapping_of_different_keys(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping_with_unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
     for index, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
@@ -29,19 +29,19 @@ def _mapping_of_different_keys(loader: _Loader, node: yaml.MappingNode) -> dict[
     return loader.construct_mapping(node, deep=True)
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_of_different_keys)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_with_unique_keys)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789."))
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
-    """The content of a configuration file, which must be a mapping.
+    """Read a configuration file that contains a mapping.
 
     Args:
-        path: A YAML file; one whose name ends in `.json` is read as JSON.
-        what: What an error calls it, such as `recipe`.
+        path: A YAML file, or a JSON file if its name ends in `.json`.
+        what: The kind of file for error messages, such as `recipe`.
 
     Raises:
-        UserError: the file is missing or unreadable, is not YAML (JSON), or holds no mapping.
+        UserError: the file cannot be read, is not valid YAML or JSON, or contains no mapping.
     """
     is_json = path.suffix.lower() == ".json"
     try:
@@ -61,21 +61,21 @@ def parse_yaml(text: str) -> Any:
     """The value of a YAML string.
 
     Raises:
-        yaml.YAMLError: it is not YAML.
+        yaml.YAMLError: the string is not valid YAML.
     """
     return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 
 
 def write_yaml(content: Any) -> str:
-    """A value made of mappings, lists, strings, numbers, booleans and None as YAML."""
+    """Convert mappings, lists, strings, numbers, booleans and None to a YAML string."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _parse_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object_of_different_keys)
+    return json.loads(text, object_pairs_hook=_object_with_unique_keys)
 
 
-def _object_of_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     for key in keys:
         if keys.count(key) > 1:

@@ -1,4 +1,4 @@
-"""Types of the arrays that this package passes around."""
+"""Array types of this package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 def read_only(array: FloatArray) -> FloatArray:
-    """The same array, which now refuses changes."""
+    """Make an array read-only and return it."""
     array.setflags(write=False)
     return array

@@ -12,14 +12,14 @@ def as_boxes(boxes: ArrayLike, name: str = "boxes") -> FloatArray:
     """Check boxes.
 
     Args:
-        boxes: `(..., 4)`, `x1 <= x2` and `y1 <= y2`, in any one unit.
-        name: What to call them in an error.
+        boxes: `(..., 4)`, `x1 <= x2` and `y1 <= y2`, in any unit.
+        name: The name of the boxes in error messages.
 
     Returns:
         The boxes as float64, `(..., 4)`.
 
     Raises:
-        ValueError: another last dimension, a number that is not finite, or swapped corners.
+        ValueError: a wrong last dimension, a number that is not finite, or swapped corners.
     """
     array = np.asarray(boxes, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] != 4:
@@ -38,9 +38,9 @@ def area(boxes: ArrayLike) -> FloatArray:
 
 
 def iou(a: ArrayLike, b: ArrayLike) -> FloatArray:
-    """Intersection over union, in [0, 1]; 1 exactly when the boxes are equal and have area.
+    """Intersection over union, in [0, 1]; 1 exactly if the boxes are equal and have an area.
 
-    Two boxes without area have no overlap to speak of: their IoU is 0.
+    The IoU of two boxes without area is 0.
 
     Args:
         a: `(..., 4)` boxes.
@@ -57,7 +57,9 @@ def iou(a: ArrayLike, b: ArrayLike) -> FloatArray:
 
 
 def giou(a: ArrayLike, b: ArrayLike) -> FloatArray:
-    """Generalised IoU (Rezatofighi et al. 2019), in (-1, 1]: IoU less the hull's empty share.
+    """Generalised IoU (Rezatofighi et al. 2019), in (-1, 1].
+
+    It is the IoU minus the fraction of the enclosing box that no box covers.
 
     Args:
         a: `(..., 4)` boxes.
@@ -76,8 +78,8 @@ def giou(a: ArrayLike, b: ArrayLike) -> FloatArray:
 def corner_distance(a: ArrayLike, b: ArrayLike) -> FloatArray:
     """Mean Euclidean distance between the two pairs of matching corners, `(...)` [unit].
 
-    Zero exactly when the boxes are equal; it sees a shift and a wrong size alike, and never
-    goes flat, however far the boxes are apart.
+    It is 0 exactly if the boxes are equal. It grows with a shift and with a size error, at any
+    distance.
 
     Raises:
         ValueError: as `as_boxes`.

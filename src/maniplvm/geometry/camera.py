@@ -1,4 +1,4 @@
-"""A pinhole camera: where points in space appear in the image."""
+"""A pinhole camera: projects points in space to the image."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from maniplvm.geometry.arrays import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class PinholeCamera:
-    """An ideal camera without lens distortion, somewhere in a frame of reference.
+    """A camera without lens distortion, with a pose in a reference frame.
 
     Attributes:
-        axes: `(3, 3)` rows right, down, forward: orthonormal, in the reference's coordinates.
-        position: `(3,)` the optical centre [unit of the reference].
-        focal: `(fx, fy)` [px].
-        centre: `(cx, cy)` where the optical axis meets the image [px]; the image's top left
-            corner is 0, 0.
+        axes: The camera axes right, down and forward as rows, `(3, 3)`: orthonormal, in the
+            coordinates of the reference frame.
+        position: The optical centre, `(3,)` [unit of the reference frame].
+        focal: The focal lengths `(fx, fy)` [px].
+        centre: The principal point `(cx, cy)` [px]. The top left corner of the image is 0, 0.
     """
 
     axes: FloatArray
@@ -28,20 +28,23 @@ class PinholeCamera:
     centre: tuple[float, float]
 
     def project(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Where points appear.
+        """Project points to the image.
 
         Args:
-            points: `(N, 3)` in the reference's coordinates.
+            points: `(N, 3)` in the coordinates of the reference frame.
 
         Returns:
             `(N, 2)` [px, x right, y down] and the depths along the optical axis `(N,)` [unit of
-            the reference]. A point behind the camera has a negative depth and no meaningful pixel.
+            the reference frame]. A point behind the camera has a negative depth. Its pixel has no
+            meaning.
         """
-        seen = (np.asarray(points, dtype=np.float64).reshape(-1, 3) - self.position) @ self.axes.T
-        depth = seen[:, 2]
+        in_camera = (
+            np.asarray(points, dtype=np.float64).reshape(-1, 3) - self.position
+        ) @ self.axes.T
+        depth = in_camera[:, 2]
         safe = np.where(np.abs(depth) < 1e-9, 1e-9, depth)
         pixels = np.stack(
-            [self.centre[side] + self.focal[side] / safe * seen[:, side] for side in (0, 1)],
+            [self.centre[side] + self.focal[side] / safe * in_camera[:, side] for side in (0, 1)],
             axis=1,
         )
         return pixels, depth

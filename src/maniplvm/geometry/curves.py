@@ -2,8 +2,8 @@
 
 A *trace* is `(N, 2)` with `N >= 1`. A *batch* is a sequence of traces of any lengths, or a
 `(B, N, 2)` array. Every function takes two traces and returns a float, or two batches of equal
-length and returns `(B,)`. Repeating a trace's last point changes none of the distances, which is
-how ragged batches are packed.
+length and returns `(B,)`. Ragged batches are packed by repetition of the last point, which changes
+none of the distances.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from maniplvm.geometry.arrays import FloatArray, read_only
 Traces: TypeAlias = ArrayLike | Sequence[ArrayLike]
 
 RESAMPLED_POINTS = 20
-"""Points at equal arc length over which `rmse` is taken (ManipLVM-R1, 2025)."""
+"""Number of points at equal arc length in `rmse` (ManipLVM-R1, 2025)."""
 
 
 def discrete_frechet(p: Traces, q: Traces) -> float | FloatArray:
-    """Discrete Frechet distance (Eiter & Mannila 1994): the shortest leash for two ordered walks.
+    """Discrete Frechet distance (Eiter & Mannila 1994): the maximum distance of the best alignment.
 
     Args:
         p: A trace `(N, 2)` or a batch of B traces.
@@ -43,18 +43,19 @@ def discrete_frechet(p: Traces, q: Traces) -> float | FloatArray:
 
 
 def hausdorff(p: Traces, q: Traces) -> float | FloatArray:
-    """Symmetric Hausdorff distance over the vertices: the farthest nearest neighbour.
+    """Symmetric Hausdorff distance of the vertices: the largest nearest-neighbour distance.
 
-    Arguments, result and errors as in `discrete_frechet`, which it never exceeds.
+    It is at most the discrete Frechet distance. Arguments, result and errors as in
+    `discrete_frechet`.
     """
     pair = _Pair.of(p, q)
     return pair.result(_hausdorff(_point_distances(pair.p, pair.q)))
 
 
 def rmse(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
-    """Root mean square distance after resampling both traces at equal arc length.
+    """Root mean square distance after both traces are resampled at equal arc length.
 
-    Arguments, result and errors as in `discrete_frechet`; `points >= 2` are taken on each trace.
+    Arguments, result and errors as in `discrete_frechet`. `points >= 2` is the number of points.
     """
     pair = _Pair.of(p, q)
     return pair.result(_rmse(pair.p, pair.q, points))
@@ -81,31 +82,31 @@ def startpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
 def dtw(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
     """Dynamic time warping (Sakoe & Chiba 1978) of both traces at equal arc length, per point.
 
-    The least sum of distances of any two ordered walks along `points` points of each trace, divided by
-    `points`. Discrete Frechet and Hausdorff are the worst distance and blind to all smaller ones; this
-    is an average that feels every bend, and unlike `rmse` it does not mind which of the two is ahead.
+    Both traces are resampled to `points` points. The result is the sum of distances of the best
+    alignment, divided by `points`. Discrete Frechet and Hausdorff depend on the largest distance only.
+    This average depends on all of them. Unlike `rmse`, it allows different speeds along the traces.
 
     Arguments, result and errors as in `discrete_frechet`; `points >= 2`.
     """
     pair = _Pair.of(p, q)
     sampled = (_resample(side, points).transpose(2, 1, 0) for side in (pair.p, pair.q))
-    return pair.result(_warped(_point_distances(*sampled)) / points)
+    return pair.result(_dtw(_point_distances(*sampled)) / points)
 
 
 def resample(trace: Traces, points: int = RESAMPLED_POINTS) -> FloatArray:
     """Points at equal arc length along a trace, both ends included.
 
-    Repeated points are harmless; a trace of zero length gives its one place `points` times.
+    Repeated points have no effect. A trace of zero length gives its position `points` times.
 
     Args:
         trace: `(N, 2)` or a batch of B traces.
-        points: How many to take, at least 2.
+        points: The number of points, at least 2.
 
     Returns:
         `(points, 2)` or `(B, points, 2)`.
 
     Raises:
-        ValueError: as `discrete_frechet`, or fewer than 2 points.
+        ValueError: as in `discrete_frechet`, or fewer than 2 points.
     """
     single = _is_single(trace)
     packed = pack(cast(Sequence[ArrayLike], [trace] if single else trace))
@@ -115,7 +116,7 @@ def resample(trace: Traces, points: int = RESAMPLED_POINTS) -> FloatArray:
 
 @dataclass(frozen=True)
 class TraceDistances:
-    """All four distances of a batch of pairs, each `(B,)` [unit of the points]."""
+    """The four distances of a batch of pairs, each `(B,)` [unit of the points]."""
 
     dfd: FloatArray
     hd: FloatArray
@@ -124,15 +125,15 @@ class TraceDistances:
 
 
 def trace_distances(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> TraceDistances:
-    """The four distances at once, sharing the point-to-point table: the fast way to score.
+    """Compute the four distances at once, which is faster than four calls.
 
     Args:
         p: A batch of B traces.
         q: A batch of B traces, in the same unit.
-        points: Resampling of `rmse`.
+        points: The number of points of `rmse`.
 
     Raises:
-        ValueError: as `discrete_frechet`.
+        ValueError: as in `discrete_frechet`.
     """
     pair = _Pair.of(p, q)
     table = _point_distances(pair.p, pair.q)
@@ -145,10 +146,10 @@ def trace_distances(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> Tra
 
 
 def pack(traces: Sequence[ArrayLike]) -> FloatArray:
-    """A ragged batch as `(B, N, 2)`, each trace's last point repeated up to the longest.
+    """Pack a ragged batch into `(B, N, 2)`: the last point of shorter traces is repeated.
 
     Raises:
-        ValueError: names the first trace that is empty, of a wrong shape or not finite.
+        ValueError: a trace is empty, of a wrong shape or not finite. The message gives its index.
     """
     arrays = [np.asarray(trace, dtype=np.float64) for trace in traces]
     if not arrays:
@@ -171,7 +172,7 @@ def pack(traces: Sequence[ArrayLike]) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Pair:
-    p: FloatArray  # (B, N, 2), packed to the longest trace of both sides
+    p: FloatArray  # (B, N, 2), N is the length of the longest trace of both sides
     q: FloatArray  # (B, N, 2)
     single: bool
 
@@ -192,7 +193,7 @@ class _Pair:
 
 
 def _is_single(trace: Traces) -> bool:
-    """Whether this is one trace: its elements are points, not traces."""
+    """Whether this is one trace, whose elements are points."""
     if isinstance(trace, np.ndarray):
         return trace.ndim < 3 and trace.dtype != object
     sequence = cast(Sequence[ArrayLike], trace)
@@ -200,7 +201,7 @@ def _is_single(trace: Traces) -> bool:
 
 
 def _point_distances(p: FloatArray, q: FloatArray) -> FloatArray:
-    """`(N, M, B)`: the batch last, so that every step below runs over contiguous rows."""
+    """Distances `(N, M, B)`. The batch comes last, so that later steps use contiguous rows."""
     p = np.ascontiguousarray(p.transpose(2, 1, 0))
     q = np.ascontiguousarray(q.transpose(2, 1, 0))
     squared = (p[0, :, None] - q[0, None]) ** 2
@@ -213,20 +214,20 @@ def _hausdorff(table: FloatArray) -> FloatArray:
 
 
 def _frechet(table: FloatArray) -> FloatArray:
-    """The least possible worst distance of two walks."""
-    return _walked(table, np.maximum)
+    """The smallest possible maximum distance over all alignments."""
+    return _best_alignment(table, np.maximum)
 
 
-def _warped(table: FloatArray) -> FloatArray:
-    """The least possible sum of distances of two walks."""
-    return _walked(table, np.add)
+def _dtw(table: FloatArray) -> FloatArray:
+    """The smallest possible sum of distances over all alignments."""
+    return _best_alignment(table, np.add)
 
 
-def _walked(table: FloatArray, joined: np.ufunc) -> FloatArray:
-    """Dynamic programme by anti-diagonals, all rows and the whole batch at once.
+def _best_alignment(table: FloatArray, combine: np.ufunc) -> FloatArray:
+    """Dynamic programming over anti-diagonals, for all rows and the whole batch at once.
 
-    `skewed[s, i] = table[i, s - i]`, infinite outside the table, so that a step looks only at the
-    two diagonals before it. Row 0 of each diagonal is a border of infinities.
+    `skewed[s, i] = table[i, s - i]`, and infinity outside the table. Each step needs only the two
+    previous diagonals. Row 0 of each diagonal is infinite.
     """
     n, m, batch = table.shape
     skewed = np.full((n + m - 1, n, batch), np.inf)
@@ -239,40 +240,40 @@ def _walked(table: FloatArray, joined: np.ufunc) -> FloatArray:
         step = np.full((n + 1, batch), np.inf)
         reach = np.minimum(last[1:], last[:-1])
         np.minimum(reach, before[:-1], out=reach)
-        joined(reach, diagonal, out=step[1:])
+        combine(reach, diagonal, out=step[1:])
         before, last = last, step
     return last[n]
 
 
 def _resample(traces: FloatArray, points: int) -> FloatArray:
-    """`(2, points, B)` at equal arc length; the batch last, so that everything runs over rows."""
+    """Points `(2, points, B)` at equal arc length. The batch comes last for contiguous rows."""
     if points < 2:
         raise ValueError(f"resample: needs at least 2 points, got {points}")
-    place = np.ascontiguousarray(traces.transpose(2, 1, 0))
+    position = np.ascontiguousarray(traces.transpose(2, 1, 0))
     batch = len(traces)
-    if place.shape[1] == 1:
-        return np.repeat(place, points, axis=1)
-    step = place[:, 1:] - place[:, :-1]
+    if position.shape[1] == 1:
+        return np.repeat(position, points, axis=1)
+    step = position[:, 1:] - position[:, :-1]
     length = np.sqrt((step**2).sum(axis=0))
     end = np.cumsum(length, axis=0)
-    wanted = _even_shares(points)[:, None] * end[-1]
+    wanted = _even_fractions(points)[:, None] * end[-1]
     segment = (wanted[:, None] >= end[:-1]).sum(axis=1)
     cell = segment * batch + np.arange(batch)
     per_length = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
-    share = np.minimum((wanted - (end - length).take(cell)) * per_length.take(cell), 1.0)
+    fraction = np.minimum((wanted - (end - length).take(cell)) * per_length.take(cell), 1.0)
     sampled = np.empty((2, points, batch))
     for axis in (0, 1):
-        sampled[axis] = place[axis].take(cell) + share * step[axis].take(cell)
+        sampled[axis] = position[axis].take(cell) + fraction * step[axis].take(cell)
     return sampled
 
 
 @lru_cache(maxsize=16)
-def _even_shares(points: int) -> FloatArray:
+def _even_fractions(points: int) -> FloatArray:
     return read_only(np.linspace(0.0, 1.0, points))
 
 
 _SMALL_BATCH = 64
-"""Up to here a NumPy call costs more than its numbers, so both sides share one."""
+"""Largest batch for which both sides are resampled in one call, which is then faster."""
 
 
 def _rmse(p: FloatArray, q: FloatArray, points: int) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Coordinate frames: between the original image's pixels and the numbers a model speaks.
+"""Coordinate frames: conversion between pixels of the original image and a model's numbers.
 
-Two maps in a row. A `View` says how the image that the model saw was made from the original
-(resize, letterbox, crop, or several in a row). A `Frame` adds the numeric range and the order of
-the axes in which the model writes. A frame is declared, never guessed from the size of a number.
+A `View` maps the original image to the input image of the model (resize, letterbox, crop, or
+several of them). A `Frame` adds the numeric range and the axis order of the model. A frame is
+always given explicitly and never guessed from the numbers.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Frame:
-    """The numbers in which a model reads and writes positions on one image.
+    """The coordinate frame of a model, bound to one image.
 
     Attributes:
-        name: For messages and reports.
-        view: The image that the model saw.
-        span: Numeric range of a whole side, from 0; None means the seen image's pixels.
-        step: The smallest difference that the model writes, in its own numbers.
+        name: The name for messages and reports.
+        view: The map from the original image to the input image of the model.
+        span: The number at the end of a side; a side starts at 0. None means pixels of the input
+            image.
+        step: The resolution of the model's numbers.
         y_first: Whether the model writes y before x.
     """
 
@@ -50,27 +51,27 @@ class Frame:
 
     @cached_property
     def limits(self) -> tuple[float, float]:
-        """The largest valid numbers, in the order in which they are written; the smallest is 0."""
+        """The largest valid numbers, in the axis order of the model. The smallest is 0."""
         width, height = self.view.seen
         x, y = (float(width), float(height)) if self.span is None else (self.span, self.span)
         return (y, x) if self.y_first else (x, y)
 
     @property
     def quantum(self) -> tuple[float, float]:
-        """One `step` in original pixels, `(x, y)`: twice the worst rounding error."""
+        """One `step` in original pixels, `(x, y)`: twice the largest rounding error."""
         scale, _ = self._affine
         return self.step / float(scale[0]), self.step / float(scale[1])
 
     def encode(self, points: ArrayLike, rounded: bool = True) -> FloatArray:
-        """Original pixels, x first, to the model's numbers in the model's order.
+        """Convert original pixels to the model's numbers.
 
         Args:
             points: `(..., 2)` [px of the original], x first.
-            rounded: Round to `step` and keep inside the range, as in the text that a model is
-                taught; False gives the exact map.
+            rounded: Whether to round to `step` and clip to the range, as in reference completions.
+                False gives the exact map.
 
         Returns:
-            `(..., 2)` in the model's numbers and axis order.
+            `(..., 2)` in the numbers and the axis order of the model.
         """
         scale, offset = self._affine
         numbers = np.asarray(points, dtype=np.float64) * scale + offset
@@ -82,7 +83,7 @@ class Frame:
         return numbers
 
     def decode(self, numbers: ArrayLike) -> FloatArray:
-        """The model's numbers, in the model's order, to original pixels, x first, `(..., 2)`."""
+        """Convert the model's numbers `(..., 2)` to original pixels `(..., 2)`, x first."""
         values = np.array(numbers, dtype=np.float64)
         if self.is_identity:
             return values
@@ -91,14 +92,14 @@ class Frame:
             values = values[..., ::-1]
         return (values - offset) / scale
 
-    def reach(self, numbers: ArrayLike) -> float:
-        """How far outside the range the worst number lies, in whole ranges; 0 means inside.
+    def overshoot(self, numbers: ArrayLike) -> float:
+        """Largest distance of a number outside its range, as a multiple of the range; 0 if inside.
 
         Args:
-            numbers: `(..., 2)` in the model's numbers and order.
+            numbers: `(..., 2)` in the numbers and the axis order of the model.
         """
-        share = np.asarray(numbers, dtype=np.float64) / self.limits
-        return float(max(0.0, -share.min(), share.max() - 1.0)) if share.size else 0.0
+        fraction = np.asarray(numbers, dtype=np.float64) / self.limits
+        return float(max(0.0, -fraction.min(), fraction.max() - 1.0)) if fraction.size else 0.0
 
     @cached_property
     def _affine(self) -> tuple[FloatArray, FloatArray]:
@@ -110,21 +111,21 @@ class Frame:
 
     @cached_property
     def is_identity(self) -> bool:
-        """Whether the model's numbers are the original's pixels, x first."""
+        """Whether the model's numbers are pixels of the original image, x first."""
         scale, offset = self._affine
         return not self.y_first and bool((scale == 1).all() and (offset == 0).all())
 
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """A model family's convention; an image's size makes a `Frame` of it.
+    """The coordinate convention of a model family; `bind` makes a `Frame` for an image.
 
     Attributes:
-        name: The family.
+        name: The name of the family.
         span: As in `Frame`.
         step: As in `Frame`.
         y_first: As in `Frame`.
-        resize: The processor's resize where the model speaks pixels of what it saw.
+        resize: The resize of the processor, if the model uses pixels of its input image.
     """
 
     name: str
@@ -134,9 +135,9 @@ class FrameSpec:
     resize: SmartResize | None = None
 
     def bind(self, original: Size) -> Frame:
-        """The frame of an image of `(width, height)` [px] that was only resized.
+        """The frame of an image of `(width, height)` [px] that is only resized.
 
-        For an image that was cropped or padded, replace the result's `view`.
+        For a cropped or padded image, replace the `view` of the result.
         """
         return _bound(self, checked_size(original))
 
@@ -148,7 +149,7 @@ def _bound(spec: FrameSpec, original: Size) -> Frame:
 
 
 QWEN2_RESIZE = SmartResize(factor=28, min_pixels=56 * 56, max_pixels=28 * 28 * 16384)
-"""As in the published Qwen2-VL and Qwen2.5-VL checkpoints."""
+"""The resize of the published Qwen2-VL and Qwen2.5-VL checkpoints."""
 
 FRAMES: Mapping[str, FrameSpec] = {
     spec.name: spec
@@ -168,22 +169,23 @@ FRAMES: Mapping[str, FrameSpec] = {
         FrameSpec("embedded", span=99.0),
     )
 }
-"""Every frame by name; `pixels` is the original image's own."""
+"""All frames by name. `pixels` means pixels of the original image."""
 
 
 def resolve_frame(
     frame: str | Mapping[str, Any] | FrameSpec | Frame | None, original: Size
 ) -> Frame:
-    """What a caller or a predictions file declares, as a frame on one image.
+    """Get the frame of an image from a name, a mapping, a spec or a frame.
 
     Args:
-        frame: A name from `FRAMES`; a mapping with `name` and any of `min_pixels`, `max_pixels`,
-            `factor` (the processor's settings); a `FrameSpec`; a bound `Frame`, which must be of
-            this image's size; or None for original pixels.
+        frame: One of: a name from `FRAMES`; a mapping with `name` and any processor settings
+            (`min_pixels`, `max_pixels`, `factor`); a `FrameSpec`; a `Frame` for an image of this
+            size; None for original pixels.
         original: `(width, height)` [px] of the original image.
 
     Raises:
-        ValueError: an unknown name or key (the valid ones are listed), or a frame of another size.
+        ValueError: an unknown name or key (the message lists the valid ones), or a frame for another
+            image size.
     """
     if isinstance(frame, Frame):
         if frame.view.original != tuple(original):
@@ -216,11 +218,11 @@ def _configured(settings: Mapping[str, Any]) -> FrameSpec:
     changes = {key: settings[key] for key in _RESIZE_KEYS if key in settings}
     for key, value in changes.items():
         if type(value) is not int or value < 1:
-            raise ValueError(f"frame {spec.name}: {key} must be a positive whole number")
+            raise ValueError(f"frame {spec.name}: {key} must be a positive integer")
     if not changes:
         return spec
     if spec.resize is None:
-        raise ValueError(f"frame {spec.name}: has no resize, so no {', '.join(changes)}")
+        raise ValueError(f"frame {spec.name}: has no resize; remove {', '.join(changes)}")
     return replace(spec, resize=replace(spec.resize, **changes))
 
 

@@ -1,7 +1,7 @@
 """Regions of an image: unions of polygons, and masks. A point on the boundary lies inside.
 
-A polygon is closed by itself and read by the even-odd rule, so that one that crosses itself has a
-meaning too. Pixel `(column i, row j)` of a mask covers `[i, i + 1] x [j, j + 1]`.
+Polygons are closed implicitly. The even-odd rule defines their inside, also if they cross
+themselves. Pixel `(column i, row j)` of a mask covers `[i, i + 1] x [j, j + 1]`.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from numpy.typing import ArrayLike
 from maniplvm.geometry.arrays import BoolArray, FloatArray, IntArray
 
 _ON_EDGE = 1e-9
-"""A point nearer to an edge than this share of the polygon's extent lies on it: rounding."""
+"""Tolerance for points on an edge, as a fraction of the extent of the polygon: rounding."""
 
 _PARALLEL = 1e-200
-"""Edges whose cross product is smaller do not cross [unit squared]."""
+"""Edges with a smaller cross product count as parallel [unit squared]."""
 
 
 def as_polygon(vertices: ArrayLike, name: str = "polygon") -> FloatArray:
     """Check a polygon.
 
     Args:
-        vertices: `(M >= 3, 2)` in order around it; repeating the first at the end is harmless.
-        name: What to call it in an error.
+        vertices: `(M >= 3, 2)` in order along the outline; the first may be repeated at the end.
+        name: The name of the polygon in error messages.
 
     Returns:
         The vertices as float64, `(M, 2)`.
 
     Raises:
-        ValueError: another shape, a number that is not finite, or all vertices on one line.
+        ValueError: a wrong shape, a number that is not finite, or all vertices on one line.
     """
     polygon = np.array(vertices, dtype=np.float64)
     if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
@@ -84,7 +84,7 @@ def in_mask(points: ArrayLike, mask: BoolArray) -> BoolArray:
     """Which points lie on a set pixel of a mask or on its boundary.
 
     Args:
-        points: `(N, 2)` [px], x first; one that is outside the mask's image is not inside.
+        points: `(N, 2)` [px], x first. A point outside the image is not inside.
         mask: `(H, W)`.
 
     Returns:
@@ -94,9 +94,9 @@ def in_mask(points: ArrayLike, mask: BoolArray) -> BoolArray:
     height, width = mask.shape
     limits = np.array([width, height])
     on_image = ((points >= 0) & (points <= limits)).all(axis=1)
-    kept = np.where(on_image[:, None], points, 0.0)
-    after = np.minimum(np.floor(kept).astype(np.int64), limits - 1)
-    before = np.clip(np.ceil(kept).astype(np.int64) - 1, 0, limits - 1)
+    clipped = np.where(on_image[:, None], points, 0.0)
+    after = np.minimum(np.floor(clipped).astype(np.int64), limits - 1)
+    before = np.clip(np.ceil(clipped).astype(np.int64) - 1, 0, limits - 1)
     inside = np.zeros(len(points), dtype=bool)
     for columns in (before[:, 0], after[:, 0]):
         for rows in (before[:, 1], after[:, 1]):
@@ -105,41 +105,41 @@ def in_mask(points: ArrayLike, mask: BoolArray) -> BoolArray:
 
 
 def area_of_union(polygons: Sequence[FloatArray]) -> float:
-    """The area that the polygons cover together [unit squared], exact up to rounding.
+    """Area of the union of polygons [unit squared], exact up to rounding.
 
-    Between two neighbouring heights at which a vertex lies or two edges cross, the covered width
-    is linear in the height, so its value half way is its mean.
+    The image is cut at the heights of all vertices and edge crossings. Between two cuts the covered
+    width is linear in the height, so its mean is the value half way.
     """
     if not polygons:
         return 0.0
     start = np.concatenate(polygons)
     end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
-    owner = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
+    polygon_index = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
     levels = np.unique(np.concatenate([start[:, 1], _crossing_heights(start, end)]))
     return sum(
-        _covered_width(start, end, owner, (low + high) / 2) * (high - low)
+        _covered_width(start, end, polygon_index, (low + high) / 2) * (high - low)
         for low, high in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True)
     )
 
 
 def widest_chord(polygons: Sequence[FloatArray], y: float) -> tuple[float, float] | None:
-    """The longest stretch `x1, x2` of the line at height `y` inside the union, or None."""
+    """The longest interval `x1, x2` of the line at height `y` inside the union, or None."""
     start = np.concatenate(polygons)
     end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
-    owner = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
-    stretches = _stretches(start, end, owner, y)
-    return max(stretches, key=lambda pair: pair[1] - pair[0], default=None)
+    polygon_index = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
+    intervals = _covered_intervals(start, end, polygon_index, y)
+    return max(intervals, key=lambda pair: pair[1] - pair[0], default=None)
 
 
 def edge_distance(points: ArrayLike, polygons: Sequence[FloatArray]) -> FloatArray:
     """The distance of each point `(N, 2)` to the nearest edge of any polygon, `(N,)` [unit]."""
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    apart = [_to_edges(points, polygon, np.roll(polygon, -1, axis=0)) for polygon in polygons]
-    return np.min(apart, axis=0)
+    distances = [_to_edges(points, polygon, np.roll(polygon, -1, axis=0)) for polygon in polygons]
+    return np.min(distances, axis=0)
 
 
 def polygon_mask(polygons: Sequence[FloatArray], size: tuple[int, int]) -> BoolArray:
-    """The pixels of an image of `(width, height)` whose centres the polygons cover, `(H, W)`."""
+    """Mask `(H, W)` of the pixels whose centres the polygons cover; `size` is width and height."""
     width, height = size
     columns = np.arange(width) + 0.5
     mask = np.zeros((height, width), dtype=bool)
@@ -152,8 +152,8 @@ def polygon_mask(polygons: Sequence[FloatArray], size: tuple[int, int]) -> BoolA
 def mask_outlines(mask: BoolArray) -> tuple[FloatArray, ...]:
     """The edges between set and other pixels of a mask `(H, W)`, as closed outlines `(M, 2)` [px].
 
-    Outer edges run clockwise on the image (y down), those of holes the other way; straight
-    stretches have no vertex inside them. Even-odd, the outlines cover exactly the mask.
+    Outer edges run clockwise in the image (y down), edges of holes counterclockwise. Straight parts
+    have no inner vertices. By the even-odd rule the outlines cover exactly the mask.
     """
     padded = np.pad(mask, 1).astype(np.int8)
     across, down = np.diff(padded, axis=0)[:, 1:-1], np.diff(padded, axis=1)[1:-1]
@@ -168,16 +168,16 @@ def mask_outlines(mask: BoolArray) -> tuple[FloatArray, ...]:
     while following:
         start = next(iter(following))
         path = [start]
-        while (place := path[-1]) in following:
-            onward = following[place]
-            path.append(onward.pop())
-            if not onward:
-                del following[place]
-        outlines.append(_without_straights(np.array(path[:-1], dtype=np.float64)))
+        while (vertex := path[-1]) in following:
+            successors = following[vertex]
+            path.append(successors.pop())
+            if not successors:
+                del following[vertex]
+        outlines.append(_without_collinear_vertices(np.array(path[:-1], dtype=np.float64)))
     return tuple(outlines)
 
 
-def _without_straights(outline: FloatArray) -> FloatArray:
+def _without_collinear_vertices(outline: FloatArray) -> FloatArray:
     before, after = outline - np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0) - outline
     turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
     return outline[turns]
@@ -188,34 +188,36 @@ def _to_edges(points: FloatArray, start: FloatArray, end: FloatArray) -> FloatAr
     along = end - start
     length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
     offset = points[:, None] - start
-    share = np.clip((offset * along).sum(axis=-1) / length, 0.0, 1.0)
-    apart = offset - share[..., None] * along
-    return np.hypot(apart[..., 0], apart[..., 1]).min(axis=1)
+    fraction = np.clip((offset * along).sum(axis=-1) / length, 0.0, 1.0)
+    gap = offset - fraction[..., None] * along
+    return np.hypot(gap[..., 0], gap[..., 1]).min(axis=1)
 
 
 def _crossing_heights(start: FloatArray, end: FloatArray) -> FloatArray:
-    """The heights at which two edges cross, possibly with some at which only their lines do."""
+    """The heights at which two edges cross. Some extra heights of crossing lines are possible."""
     along = end - start
     cross = along[:, None, 0] * along[None, :, 1] - along[:, None, 1] * along[None, :, 0]
     gap = start[None] - start[:, None]
-    there = gap[..., 0] * along[None, :, 1] - gap[..., 1] * along[None, :, 0]
-    share = np.divide(there, cross, out=np.full(cross.shape, -1.0), where=np.abs(cross) > _PARALLEL)
-    rows, columns = np.nonzero(np.triu((share > 0) & (share < 1), 1))
-    return start[rows, 1] + share[rows, columns] * along[rows, 1]
+    numerator = gap[..., 0] * along[None, :, 1] - gap[..., 1] * along[None, :, 0]
+    fraction = np.divide(
+        numerator, cross, out=np.full(cross.shape, -1.0), where=np.abs(cross) > _PARALLEL
+    )
+    rows, columns = np.nonzero(np.triu((fraction > 0) & (fraction < 1), 1))
+    return start[rows, 1] + fraction[rows, columns] * along[rows, 1]
 
 
-def _covered_width(start: FloatArray, end: FloatArray, owner: IntArray, y: float) -> float:
-    return sum(right - left for left, right in _stretches(start, end, owner, y))
+def _covered_width(start: FloatArray, end: FloatArray, polygon_index: IntArray, y: float) -> float:
+    return sum(right - left for left, right in _covered_intervals(start, end, polygon_index, y))
 
 
-def _stretches(
-    start: FloatArray, end: FloatArray, owner: IntArray, y: float
+def _covered_intervals(
+    start: FloatArray, end: FloatArray, polygon_index: IntArray, y: float
 ) -> list[tuple[float, float]]:
-    """What the union covers of the line at height `y`: disjoint stretches from left to right."""
+    """The disjoint intervals of the line at height `y` inside the union, from left to right."""
     cut = np.flatnonzero((start[:, 1] > y) != (end[:, 1] > y))
     rise = end[cut, 1] - start[cut, 1]
     x = start[cut, 0] + (y - start[cut, 1]) / rise * (end[cut, 0] - start[cut, 0])
-    order = np.lexsort((x, owner[cut]))
+    order = np.lexsort((x, polygon_index[cut]))
     pairs = sorted(zip(x[order][::2].tolist(), x[order][1::2].tolist(), strict=True))
     merged = list[tuple[float, float]]()
     for left, right in pairs:

@@ -1,4 +1,4 @@
-"""Curve simplification by Ramer, Douglas and Peucker, with a budget of points."""
+"""Curve simplification (Ramer-Douglas-Peucker) with a maximum number of points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from maniplvm.geometry.arrays import FloatArray
 
 PATH_TOLERANCE = 0.010
-"""Greatest distance of an end effector's path from the lines between its waypoints [m]."""
+"""Maximum distance of an end effector path from the lines between its waypoints [m]."""
 
 
 def simplify(
@@ -21,19 +21,18 @@ def simplify(
     min_points: int = 2,
     anchors: Iterable[int] = (),
 ) -> list[int]:
-    """Choose the points of a curve to keep, so that straight lines between them follow the rest.
+    """Choose the points of a curve to keep, so that straight lines between them are close to it.
 
-    The point that deviates most is added first (Ramer 1972, Douglas and Peucker 1973), so the
-    budget goes where the curve bends. The middles of the longest gaps are added last, where the
-    rule leaves fewer than `min_points`.
+    The point with the largest deviation is added first (Ramer 1972, Douglas and Peucker 1973). If
+    fewer than `min_points` remain, the middles of the longest gaps are added.
 
     Args:
         points: `(N, D)`, `N >= min_points`, in any unit.
-        tolerance: Greatest distance of a dropped point from its line [unit of the points].
-        max_points: Greatest number of kept points, unless there are more anchors. None keeps as
-            many as the tolerance needs.
-        min_points: Least number of kept points, at least 2.
-        anchors: Indices to keep in any case. The first and the last point are always kept.
+        tolerance: Maximum distance of a dropped point from its line [unit of the points].
+        max_points: Maximum number of kept points, unless there are more anchors. None means no
+            maximum.
+        min_points: Minimum number of kept points, at least 2.
+        anchors: Indices that are always kept. The first and the last point are always kept.
 
     Returns:
         Ascending indices of the kept points.
@@ -51,7 +50,7 @@ def simplify(
 
 
 def _farthest(points: FloatArray, start: int, end: int) -> tuple[float, int]:
-    """The greatest distance from the chord between two points, and the index where it is."""
+    """The maximum distance from the line between two points, and the index of that point."""
     between = points[start + 1 : end]
     if not len(between):
         return 0.0, start

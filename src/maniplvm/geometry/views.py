@@ -1,4 +1,4 @@
-"""Views: how the image that a model saw was made from the original."""
+"""Views: maps from an original image to the input image of a model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Size: TypeAlias = tuple[int, int]
 """`(width, height)` [px]."""
 
 MAX_ASPECT_RATIO = 200
-"""Beyond this the Qwen processors refuse an image."""
+"""Maximum aspect ratio of an image for the Qwen processors."""
 
 
 @dataclass(frozen=True)
 class SmartResize:
-    """How the Qwen-VL processors choose the size of the image that the model sees.
+    """The rule of the Qwen-VL processors for the size of the input image.
 
     Attributes:
-        factor: Both sides become multiples of this [px]: patch size times merge size.
-        min_pixels: Smallest area [px squared].
-        max_pixels: Largest area [px squared].
+        factor: The divisor of both sides [px]: patch size times merge size.
+        min_pixels: The smallest area [px squared].
+        max_pixels: The largest area [px squared].
     """
 
     factor: int = 28
@@ -33,7 +33,7 @@ class SmartResize:
     max_pixels: int = 28 * 28 * 1280
 
     def size(self, original: Size) -> Size:
-        """The seen `(width, height)` of an original `(width, height)`.
+        """The input size `(width, height)` for an original `(width, height)` [px].
 
         Raises:
             ValueError: a side below one pixel, or an aspect ratio above `MAX_ASPECT_RATIO`.
@@ -62,13 +62,13 @@ class SmartResize:
 
 @dataclass(frozen=True)
 class View:
-    """How a seen image was made from an original: `seen = original * scale + offset`, per axis.
+    """Map from an original to an input image: `seen = original * scale + offset`, per axis.
 
     Attributes:
-        original: `(width, height)` [px] of the original.
-        seen: `(width, height)` [px] of the image that the model saw.
-        scale: Seen pixels per original pixel, `(x, y)`.
-        offset: Where the original's corner lies in the seen image, `(x, y)` [px].
+        original: The size `(width, height)` of the original [px].
+        seen: The size `(width, height)` of the input image of the model [px].
+        scale: Input pixels per original pixel, `(x, y)`.
+        offset: The position of the original's top left corner in the input image, `(x, y)` [px].
     """
 
     original: Size
@@ -78,19 +78,19 @@ class View:
 
     @classmethod
     def identity(cls, original: Size) -> View:
-        """The model saw the original itself."""
+        """The map for an unchanged image."""
         size = checked_size(original)
         return cls(size, size)
 
     @classmethod
     def resized(cls, original: Size, seen: Size) -> View:
-        """Stretched to `seen`; each axis has its own scale."""
+        """The map for an image resized to `seen`, with one scale for each axis."""
         (width, height), (new_width, new_height) = checked_size(original), checked_size(seen)
         return cls(original, seen, (new_width / width, new_height / height))
 
     @classmethod
     def letterboxed(cls, original: Size, seen: Size) -> View:
-        """Shrunk or grown to fit into `seen` with its aspect kept, then padded on both sides."""
+        """The map for an image resized to fit into `seen` at its aspect ratio, then padded."""
         (width, height), (new_width, new_height) = checked_size(original), checked_size(seen)
         ratio = min(new_width / width, new_height / height)
         inner = max(1, round(width * ratio)), max(1, round(height * ratio))
@@ -99,7 +99,7 @@ class View:
 
     @classmethod
     def cropped(cls, original: Size, box: tuple[int, int, int, int]) -> View:
-        """Cut out `x1, y1, x2, y2` [px]; a box beyond the image's edge pads it.
+        """The map for a crop to `x1, y1, x2, y2` [px]. A box beyond the image edge adds padding.
 
         Raises:
             ValueError: a box without area.
@@ -112,10 +112,10 @@ class View:
         )
 
     def then(self, after: View) -> View:
-        """This map followed by another, such as a crop and then a resize.
+        """Compose this map with a second one, such as a crop with a later resize.
 
         Raises:
-            ValueError: the second does not start from the size with which this one ends.
+            ValueError: the second map starts from another size.
         """
         if after.original != self.seen:
             raise ValueError(
@@ -132,16 +132,16 @@ class View:
         )
 
     def to_seen(self, points: ArrayLike) -> FloatArray:
-        """Original pixels to seen pixels, `(..., 2)`."""
+        """Convert original pixels to input pixels, `(..., 2)`."""
         return np.asarray(points, dtype=np.float64) * self.scale + self.offset
 
     def to_original(self, points: ArrayLike) -> FloatArray:
-        """Seen pixels to original pixels, `(..., 2)`."""
+        """Convert input pixels to original pixels, `(..., 2)`."""
         return (np.asarray(points, dtype=np.float64) - self.offset) / self.scale
 
 
 def checked_size(size: Size) -> Size:
-    """A size in whole pixels.
+    """Check a size and convert it to integers.
 
     Raises:
         ValueError: a side below one pixel.

@@ -22,7 +22,7 @@ class ImageTextPrompt:
     """A prompt with one image.
 
     Attributes:
-        text: Text of the prompt, as `PromptStyle.ask` writes it.
+        text: Text of the prompt, as `PromptStyle.format` writes it.
         image: Encoded image (PNG, JPEG or WebP bytes), upright.
     """
 

@@ -1,4 +1,4 @@
-"""Verifiable rewards: text and sample in, score out. No torch, no engine, quick to import."""
+"""Verifiable rewards: from a completion and a sample to a score, without torch."""
 
 from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
 from maniplvm.rewards.scoring import Score, score, score_answers, score_batch

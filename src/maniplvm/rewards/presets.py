@@ -1,4 +1,4 @@
-"""Presets: which terms make a reward, as plain data."""
+"""Reward presets: the terms of a reward as plain data."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from maniplvm.config import CheckedAs, build, unknown_key, validated
+from maniplvm.config import ValidatedAs, build, unknown_key, validated
 from maniplvm.errors import UserError
 from maniplvm.rewards.terms import (
     AFFORDANCE_TERMS,
     POINTING_TERMS,
     TRAJECTORY_TERMS,
-    Distance,
-    Flat,
-    NearMiss,
+    DistanceTerm,
+    FractionTerm,
+    NearMissTerm,
     Term,
 )
 from maniplvm.tasks.sample import Task
@@ -27,9 +27,9 @@ TERMS: Mapping[Task, Mapping[str, type[Term]]] = {
     Task.TRAJECTORY: TRAJECTORY_TERMS,
     Task.POINTING: POINTING_TERMS,
 }
-"""The terms that each task can have, by name."""
+"""The available terms of each task, by name."""
 
-Terms = Annotated[Mapping[str, Term], CheckedAs(Mapping[str, Any])]
+Terms = Annotated[Mapping[str, Term], ValidatedAs(Mapping[str, Any])]
 
 
 @validated
@@ -37,7 +37,7 @@ Terms = Annotated[Mapping[str, Term], CheckedAs(Mapping[str, Any])]
 class Preset:
     """A reward for each task, as the sum of its terms.
 
-    It is checked alike whether it comes from Python or from a file.
+    The values are validated in the same way from Python and from a file.
 
     Attributes:
         name: The name in logs and reports.
@@ -46,8 +46,8 @@ class Preset:
         pointing: The terms of a pointing answer, by name.
 
     Raises:
-        UserError: an unknown term, a value of another type, a negative or infinite number, a
-            near-miss credit that would pay more for less overlap, or weights whose sum is infinite.
+        UserError: an unknown term, a value of a wrong type, a negative or infinite number, or an
+            infinite sum of weights. Also a near-miss term that rewards less overlap more.
     """
 
     name: str
@@ -65,16 +65,18 @@ class Preset:
             return self.affordance
         return self.trajectory if task is Task.TRAJECTORY else self.pointing
 
-    def highest(self, task: Task) -> float:
-        """The total of a perfect answer: no answer earns more, none less than 0."""
-        return sum(term.weight for term in self.terms(task).values() if type(term) is not NearMiss)
+    def max_reward(self, task: Task) -> float:
+        """The reward of a perfect answer. All rewards lie between 0 and this value."""
+        return sum(
+            term.weight for term in self.terms(task).values() if type(term) is not NearMissTerm
+        )
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], where: str = "preset") -> Preset:
         """Read `{name, affordance: {term: {weight, k, ...}}, trajectory: {...}, pointing: {...}}`.
 
         Raises:
-            UserError: an unknown key (the valid ones are listed), or as `Preset`.
+            UserError: an unknown key (the message lists the valid keys), or as in `Preset`.
         """
         return build(cls, settings, where)
 
@@ -83,81 +85,84 @@ class Preset:
         """Read a preset file.
 
         Raises:
-            UserError: the file is missing, is not YAML, or as in `from_mapping`.
+            UserError: the file cannot be read or is not YAML, or as in `from_mapping`.
         """
-        from maniplvm.config.yaml import read_yaml  # few use a file, and the import must be quick
+        from maniplvm.config.yaml import read_yaml  # keeps the import of rewards fast
 
         return cls.from_mapping(read_yaml(path, "preset"), f"preset {path}")
 
 
-def _checked_terms(given: Mapping[str, Any], task: Task) -> dict[str, Term]:
+def _checked_terms(settings: Mapping[str, Any], task: Task) -> dict[str, Term]:
     known = TERMS[task]
     terms = dict[str, Term]()
-    for name, value in given.items():
+    for name, value in settings.items():
         if name not in known:
             raise ValueError(f"{task}: {unknown_key(name, list(known))}")
         terms[name] = _checked_term(known[name], value, f"{task}.{name}")
     credit, overlap = terms.get("near_miss"), terms.get("iou")
-    if isinstance(credit, NearMiss):
+    if isinstance(credit, NearMissTerm):
         most = credit.until * (overlap.weight if overlap is not None else 0.0)
         if not credit.weight < most:
             raise ValueError(
                 f"{task}.near_miss: needs weight < until x the weight of iou, "
-                "else more overlap could earn less"
+                "otherwise more overlap could score lower"
             )
     if not math.isfinite(sum(term.weight for term in terms.values())):
-        raise ValueError(f"{task}: the sum of the weights is infinite; use smaller ones")
+        raise ValueError(f"{task}: the sum of the weights is infinite; use smaller weights")
     return terms
 
 
 def _checked_term(kind: type[Term], value: Any, path: str) -> Term:
     if isinstance(value, kind):
         return value
-    if isinstance(value, Flat | Distance | NearMiss):
+    if isinstance(value, FractionTerm | DistanceTerm | NearMissTerm):
         raise ValueError(f"{path}: expected {kind.__name__}, got {type(value).__name__}")  # noqa: TRY004
     return build(kind, value, where="", path=path)
 
 
 def _path_terms(k: float, shape: Any, **weights: float) -> dict[str, Term]:
-    return {name: Distance(weight, k, shape=shape) for name, weight in weights.items()}
+    return {name: DistanceTerm(weight, k, shape=shape) for name, weight in weights.items()}
 
 
 def _paper() -> Preset:
-    """The paper's terms at unit weight.
+    """The terms of the paper (arXiv 2505.16517) with weight 1.
 
-    Its k was never published. With ours, 5 % of the diagonal scores .61 and 20 % scores .14 in
-    each term.
+    The paper does not publish k. With k = 10, an error of 5 % of the diagonal scores .61 in each
+    term, and 20 % scores .14.
     """
     return Preset(
         "paper",
-        {"format": Flat(), "iou": Flat()},
-        {"format": Flat(), **_path_terms(10.0, "exp", dfd=1, hd=1, rmse=1, end=1)},
-        {"format": Flat(), "inside": Flat()},
+        {"format": FractionTerm(), "iou": FractionTerm()},
+        {"format": FractionTerm(), **_path_terms(10.0, "exp", dfd=1, hd=1, rmse=1, end=1)},
+        {"format": FractionTerm(), "inside": FractionTerm()},
     )
 
 
 def _weighted() -> Preset:
-    """The published code's weights on the paper's terms."""
+    """The terms of the paper with the weights of the published code."""
     return Preset(
         "weighted",
-        {"format": Flat(), "iou": Flat()},
-        {"format": Flat(), **_path_terms(10.0, "exp", dfd=0.25, hd=0.15, rmse=0.2, end=0.4)},
-        {"format": Flat(), "inside": Flat()},
+        {"format": FractionTerm(), "iou": FractionTerm()},
+        {
+            "format": FractionTerm(),
+            **_path_terms(10.0, "exp", dfd=0.25, hd=0.15, rmse=0.2, end=0.4),
+        },
+        {"format": FractionTerm(), "inside": FractionTerm()},
     )
 
 
 def _dense() -> Preset:
-    """A reward of this project, with a slope everywhere.
+    """A reward of this project that has a slope everywhere.
 
-    A real affordance box is about 3 % of the image's width, so IoU alone gives no signal on a near
-    miss; see docs/rewards.md.
+    A real affordance box is about 3 % of the image width. IoU alone is 0 for a near miss. See
+    docs/rewards.md.
     """
     weights = {"dfd": 0.25, "hd": 0.25, "rmse": 0.25, "end": 0.25}
     return Preset(
         "dense",
-        {"format": Flat(0.2), "iou": Flat(), "near_miss": NearMiss()},
-        {"format": Flat(0.2), **_path_terms(10.0, "rational", **weights)},
-        {"format": Flat(0.2), "inside": Flat()},
+        {"format": FractionTerm(0.2), "iou": FractionTerm(), "near_miss": NearMissTerm()},
+        {"format": FractionTerm(0.2), **_path_terms(10.0, "rational", **weights)},
+        {"format": FractionTerm(0.2), "inside": FractionTerm()},
     )
 
 
@@ -165,7 +170,7 @@ _SHIPPED = {"paper": _paper, "weighted": _weighted, "dense": _dense}
 
 
 class _ShippedPresets(Mapping[str, Preset]):
-    """Builds a preset when it is first used, so that `import maniplvm.rewards` stays quick."""
+    """Builds each preset on first use, which keeps `import maniplvm.rewards` fast."""
 
     def __getitem__(self, name: str) -> Preset:
         return _shipped(name)
@@ -183,14 +188,14 @@ def _shipped(name: str) -> Preset:
 
 
 PRESETS: Mapping[str, Preset] = _ShippedPresets()
-"""The named presets."""
+"""The shipped presets by name."""
 
 
 def resolve_preset(preset: str | Path | Mapping[str, Any] | Preset) -> Preset:
-    """A preset by name, from a YAML file, from settings, or as it is.
+    """Get a preset from a name, a YAML file, a mapping or a `Preset`.
 
     Raises:
-        UserError: an unknown name (the valid ones are listed) or a bad file.
+        UserError: an unknown name (the message lists the valid names) or an invalid file.
     """
     if isinstance(preset, Preset):
         return preset
@@ -202,5 +207,5 @@ def resolve_preset(preset: str | Path | Mapping[str, Any] | Preset) -> Preset:
     if path.suffix in (".yaml", ".yml"):
         return Preset.from_yaml(path)
     raise UserError(
-        f"unknown preset {str(preset)!r}; choose from {', '.join(PRESETS)}, or name a .yaml file"
+        f"unknown preset {str(preset)!r}; choose from {', '.join(PRESETS)}, or give a .yaml file"
     )

@@ -1,4 +1,4 @@
-"""The one scorer: a completion against a sample."""
+"""Score completions against samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maniplvm.geometry import (
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
 from maniplvm.rewards.presets import Preset, resolve_preset
-from maniplvm.rewards.terms import Distance, NearMiss, Term
+from maniplvm.rewards.terms import DistanceTerm, NearMissTerm, Term
 from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
@@ -29,14 +29,14 @@ FrameLike: TypeAlias = str | Mapping[str, Any] | FrameSpec | Frame | None
 PresetLike: TypeAlias = str | Path | Mapping[str, Any] | Preset
 
 
-@dataclass(eq=False, slots=True)  # not frozen: that alone would cost 3 % of a batch
+@dataclass(eq=False, slots=True)  # not frozen, because a frozen class makes a batch 3 % slower
 class Score:
-    """What a completion earns.
+    """The reward of a completion.
 
     Attributes:
-        total: Sum of the terms, from 0 to the preset's `highest`; always finite.
-        terms: Each term's weighted value by name, in the preset's order.
-        answer: What was read, with the status of both readings.
+        total: The sum of the terms, from 0 to the preset's `max_reward`; always finite.
+        terms: The weighted value of each term by name, in the order of the preset.
+        answer: The parsed answer, with the status of both readings.
     """
 
     total: float
@@ -45,7 +45,7 @@ class Score:
 
     @property
     def status(self) -> ParseStatus:
-        """How the scored (tolerant) reading ended."""
+        """The status of the tolerant reading, which is scored."""
         return self.answer.status
 
 
@@ -55,16 +55,16 @@ def score(
     """Score one completion.
 
     Args:
-        text: The completion, whatever it is; a text that cannot be read earns 0 in every task
-            term, never an exception.
-        sample: What was asked.
-        preset: A name from `PRESETS`, a YAML file, settings, or a `Preset`.
-        frame: The frame in which the model speaks (see `resolve_frame`); None means that the
-            answer is in original pixels.
+        text: The completion; any string. A text that cannot be parsed gets 0 in every task term
+            and raises no exception.
+        sample: The sample that the completion answers.
+        preset: A name from `PRESETS`, a YAML file, a mapping, or a `Preset`.
+        frame: The coordinate frame of the model (see `resolve_frame`). None means original
+            pixels.
 
     Raises:
-        UserError: a bad preset.
-        ValueError: a bad frame.
+        UserError: an invalid preset.
+        ValueError: an invalid frame.
     """
     return score_batch([text], [sample], preset, frame)[0]
 
@@ -75,17 +75,17 @@ def score_batch(
     preset: PresetLike = "paper",
     frame: FrameLike | Sequence[FrameLike] = None,
 ) -> list[Score]:
-    """Score completions against their samples; the same results as one by one, much faster.
+    """Score a batch of completions: the same results as `score`, but much faster.
 
     Args:
         texts: B completions.
-        samples: Their B samples; tasks may be mixed.
+        samples: B samples, of one task or of several.
         preset: As in `score`.
-        frame: One for all, or a sequence of B.
+        frame: One frame for all, or a sequence of B frames.
 
     Raises:
-        UserError: a bad preset.
-        ValueError: a bad frame, or lengths that differ.
+        UserError: an invalid preset.
+        ValueError: an invalid frame, or different lengths.
     """
     if len(texts) != len(samples):
         raise ValueError(f"{len(texts)} texts for {len(samples)} samples")
@@ -109,24 +109,26 @@ def score_batch(
 def score_answers(
     answers: Sequence[Answer], samples: Sequence[Sample], preset: Preset
 ) -> list[Score]:
-    """Score answers that are already parsed; `score_batch` without the reading.
+    """Score parsed answers.
 
     Raises:
-        ValueError: lengths that differ, or an answer of another task than its sample's.
+        ValueError: different lengths, or different tasks of an answer and its sample.
     """
     for answer, sample in zip(answers, samples, strict=True):
         if answer.task is not sample.task:
-            raise ValueError(f"sample {sample.id} asks for {sample.task}, not for {answer.task}")
+            raise ValueError(
+                f"sample {sample.id} has task {sample.task}, but its answer has task {answer.task}"
+            )
     rows: dict[Task, list[int]] = {task: [] for task in Task}
     for index, answer in enumerate(answers):
         rows[answer.task].append(index)
     scores: dict[int, Score] = {}
     for task, indices in rows.items():
         if indices:
-            own = [answers[i] for i in indices]
-            table = _term_table(own, [samples[i] for i in indices], preset.terms(task))
+            task_answers = [answers[i] for i in indices]
+            table = _term_table(task_answers, [samples[i] for i in indices], preset.terms(task))
             names, totals = tuple(preset.terms(task)), table.sum(axis=1).tolist()
-            for row in zip(indices, own, totals, table.tolist(), strict=True):
+            for row in zip(indices, task_answers, totals, table.tolist(), strict=True):
                 index, answer, total, values = row
                 scores[index] = Score(total, dict(zip(names, values, strict=True)), answer)
     return [scores[index] for index in range(len(answers))]
@@ -135,24 +137,24 @@ def score_answers(
 def _term_table(
     answers: Sequence[Answer], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> FloatArray:
-    """Weighted terms of answers to one task, `(B, terms)`; 0 where the answer was not read."""
+    """Weighted terms of answers to one task, `(B, terms)`; 0 for answers without a value."""
     table = np.zeros((len(answers), len(terms)))
-    read = np.array([answer.value is not None for answer in answers])
-    formed = np.array([answer.format_status is ParseStatus.OK for answer in answers])
-    measured: dict[str, FloatArray] = {}
-    if read.any():
+    parsed = np.array([answer.value is not None for answer in answers])
+    well_formed = np.array([answer.format_status is ParseStatus.OK for answer in answers])
+    term_values: dict[str, FloatArray] = {}
+    if parsed.any():
         values = [answer.value for answer in answers if answer.value is not None]
-        asked = [sample for sample, ok in zip(samples, read.tolist(), strict=True) if ok]
-        measured = _MEASURES[answers[0].task](values, asked, terms)
+        parsed_samples = [sample for sample, ok in zip(samples, parsed.tolist(), strict=True) if ok]
+        term_values = _TERM_FUNCTIONS[answers[0].task](values, parsed_samples, terms)
     for column, (name, term) in enumerate(terms.items()):
         if name == "format":
-            table[formed, column] = term.weight
-        elif name in measured:
-            table[read, column] = measured[name]
+            table[well_formed, column] = term.weight
+        elif name in term_values:
+            table[parsed, column] = term_values[name]
     return table
 
 
-def _measure_boxes(
+def _box_terms(
     values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> dict[str, FloatArray]:
     predicted = np.stack(values_px)
@@ -164,13 +166,13 @@ def _measure_boxes(
             values[name] = term.weight * overlap
         elif name == "giou":
             values[name] = term.weight * (1.0 + giou(predicted, target)) / 2.0
-        elif isinstance(term, NearMiss):
+        elif isinstance(term, NearMissTerm):
             distance = corner_distance(predicted, target)
             values[name] = term.reward(overlap, distance, _diagonals(samples))
     return values
 
 
-def _measure_traces(
+def _trace_terms(
     values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> dict[str, FloatArray]:
     targets = [s.target.points for s in samples if isinstance(s.target, TraceTarget)]
@@ -178,32 +180,32 @@ def _measure_traces(
     diagonals = _diagonals(samples)
     values: dict[str, FloatArray] = {}
     for name, term in terms.items():
-        if isinstance(term, Distance):
-            apart = shared[name] if name in shared else _APART[name](values_px, targets)
-            values[name] = term.reward(np.asarray(apart), diagonals)
+        if isinstance(term, DistanceTerm):
+            distance = shared[name] if name in shared else _RARE_DISTANCES[name](values_px, targets)
+            values[name] = term.reward(np.asarray(distance), diagonals)
     return values
 
 
-_APART = {"start": startpoint_distance, "dtw": dtw}
-"""Distances that few presets ask for, measured only then."""
+_RARE_DISTANCES = {"start": startpoint_distance, "dtw": dtw}
+"""Distances that are computed only for presets that use them."""
 
 
-def _measure_points(
+def _point_terms(
     values_px: Sequence[FloatArray], samples: Sequence[Sample], terms: Mapping[str, Term]
 ) -> dict[str, FloatArray]:
     regions = [s.target for s in samples if isinstance(s.target, RegionTarget)]
-    shares = [
+    fractions = [
         region.contains(points).mean() for points, region in zip(values_px, regions, strict=True)
     ]
     return {
-        name: term.weight * np.array(shares) for name, term in terms.items() if name == "inside"
+        name: term.weight * np.array(fractions) for name, term in terms.items() if name == "inside"
     }
 
 
-_MEASURES = {
-    Task.AFFORDANCE: _measure_boxes,
-    Task.TRAJECTORY: _measure_traces,
-    Task.POINTING: _measure_points,
+_TERM_FUNCTIONS = {
+    Task.AFFORDANCE: _box_terms,
+    Task.TRAJECTORY: _trace_terms,
+    Task.POINTING: _point_terms,
 }
 
 

@@ -1,7 +1,7 @@
-"""Reward terms: what each one measures and how a distance becomes a reward.
+"""Reward terms: their parameters, and the functions from a distance to a reward.
 
-Every term lies between 0 and its weight and is finite whatever the answer. Term values reported
-in a `Score` are weighted, so that they add up to the total.
+Every term is finite and lies between 0 and its weight. A `Score` reports weighted terms, so they
+add up to the total.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from maniplvm.geometry.arrays import FloatArray
 
 @validated
 @dataclass(frozen=True)
-class Flat:
-    """A term that is already a share of 1: the format, IoU, (1 + GIoU) / 2, points inside.
+class FractionTerm:
+    """A term with a value from 0 to 1: format, IoU, (1 + GIoU) / 2, points inside the region.
 
     Attributes:
-        weight: Its value at best, not negative.
+        weight: The maximum of the weighted term, not negative.
     """
 
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        _refuse_negative(weight=self.weight)
+        _check_not_negative(weight=self.weight)
 
 
 @validated
 @dataclass(frozen=True)
-class Distance:
-    """A term that falls with a distance.
+class DistanceTerm:
+    """A term that decreases with a distance.
 
     Attributes:
-        weight: Its value at distance 0, not negative.
-        k: How fast it falls, per unit of the distance, not negative.
-        unit: `diagonal` divides the distance by the original image's diagonal, so that the reward
-            does not depend on resolution; `px` leaves original pixels.
-        shape: `exp` is `exp(-k d)`; `rational` is `1 / (1 + k d)`: the same slope at the target,
-            but a far answer still feels which way is better.
-        squared: Use the squared distance.
+        weight: The value at distance 0, not negative.
+        k: The rate of the decrease, per unit of the distance, not negative.
+        unit: `diagonal` divides the distance by the diagonal of the original image, so that the
+            reward does not depend on resolution. `px` uses original pixels.
+        shape: `exp` is `exp(-k d)`; `rational` is `1 / (1 + k d)`. Both have the same slope at
+            the target, but `rational` keeps a slope at large distances.
+        squared: Whether to use the squared distance.
     """
 
     weight: float = 1.0
@@ -53,7 +53,7 @@ class Distance:
     squared: bool = False
 
     def __post_init__(self) -> None:
-        _refuse_negative(weight=self.weight, k=self.k)
+        _check_not_negative(weight=self.weight, k=self.k)
 
     def reward(self, distance_px: FloatArray, diagonal_px: FloatArray) -> FloatArray:
         """The weighted term, `(B,)`, from distances and image diagonals, `(B,)` [px]."""
@@ -64,18 +64,17 @@ class Distance:
 
 @validated
 @dataclass(frozen=True)
-class NearMiss:
-    """Credit for a box that overlaps little or not at all but lies close.
+class NearMissTerm:
+    """A term for a box close to the target with little or no overlap.
 
-    `weight * (1 - IoU / until) / (1 + k d)` below an IoU of `until`, else 0; `d` is the mean
-    distance of matching corners over the image's diagonal. From `until` upwards the box reward
-    is plain IoU, and the credit is continuous there.
+    It is `weight * (1 - IoU / until) / (1 + k d)` below an IoU of `until`, else 0. `d` is the mean
+    distance of matching corners divided by the image diagonal. The term is continuous at `until`.
 
     Attributes:
-        weight: The credit at distance 0 and IoU 0; it must stay below `until`, else more overlap
-            could earn less.
-        k: How fast the credit falls, per diagonal.
-        until: The IoU at which the credit ends.
+        weight: The value at distance 0 and IoU 0. It must be below `until` times the weight of
+            `iou`. Otherwise more overlap could score lower.
+        k: The rate of the decrease, per diagonal.
+        until: The IoU from which the term is 0.
     """
 
     weight: float = 0.3
@@ -83,7 +82,7 @@ class NearMiss:
     until: float = 0.5
 
     def __post_init__(self) -> None:
-        _refuse_negative(weight=self.weight, k=self.k)
+        _check_not_negative(weight=self.weight, k=self.k)
         if not 0 < self.until <= 1:
             raise ValueError(f"until: must be above 0 and at most 1, got {self.until:g}")
 
@@ -95,33 +94,35 @@ class NearMiss:
         return self.weight * missing / (1.0 + self.k * corner_distance_px / diagonal_px)
 
 
-def _refuse_negative(**values: float) -> None:
+def _check_not_negative(**values: float) -> None:
     for name, value in values.items():
         if value < 0:
             raise ValueError(f"{name}: must not be negative, got {value:g}")
 
 
-Term: TypeAlias = Flat | Distance | NearMiss
+Term: TypeAlias = FractionTerm | DistanceTerm | NearMissTerm
 
 AFFORDANCE_TERMS: Mapping[str, type[Term]] = {
-    "format": Flat,
-    "iou": Flat,
-    "giou": Flat,
-    "near_miss": NearMiss,
+    "format": FractionTerm,
+    "iou": FractionTerm,
+    "giou": FractionTerm,
+    "near_miss": NearMissTerm,
 }
-"""What a box answer can be scored by."""
+"""The terms of a box answer."""
 
 TRAJECTORY_TERMS: Mapping[str, type[Term]] = {
-    "format": Flat,
-    "dfd": Distance,
-    "hd": Distance,
-    "rmse": Distance,
-    "end": Distance,
-    "start": Distance,
-    "dtw": Distance,
+    "format": FractionTerm,
+    "dfd": DistanceTerm,
+    "hd": DistanceTerm,
+    "rmse": DistanceTerm,
+    "end": DistanceTerm,
+    "start": DistanceTerm,
+    "dtw": DistanceTerm,
 }
-"""What a trace answer can be scored by: discrete Frechet, Hausdorff, RMSE after resampling, the
+"""The terms of a trace answer.
+
+They use the discrete Frechet distance, the Hausdorff distance, the RMSE after resampling, the
 distances of the last and of the first points, and dynamic time warping."""
 
-POINTING_TERMS: Mapping[str, type[Term]] = {"format": Flat, "inside": Flat}
-"""What a pointing answer can be scored by: the share of its points that lie in the region."""
+POINTING_TERMS: Mapping[str, type[Term]] = {"format": FractionTerm, "inside": FractionTerm}
+"""The terms of a pointing answer. `inside` is the fraction of its points in the region."""

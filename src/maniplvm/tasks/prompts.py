@@ -45,7 +45,7 @@ _SHORT_TRAJECTORY = "{instruction}\nHow to move? Trace:"
 _SHORT_POINTING = "{instruction}\nWhere to touch? Points:"
 
 _ROUNDING_ERROR = 1e-6
-"""A point this close to a straight line lies on it [px]."""
+"""Maximum distance of a point that counts as on a straight line [px]."""
 
 _POINT_KEY: Mapping[str, str] = {
     "qwen2_vl": "point_2d",
@@ -81,7 +81,7 @@ class PromptStyle:
         """The coordinate frame of the family."""
         return FRAMES[self.family]
 
-    def ask(self, instruction: str, task: Task | str, frame: Frame) -> str:
+    def format(self, instruction: str, task: Task | str, frame: Frame) -> str:
         """The prompt for one image.
 
         Args:
@@ -124,10 +124,10 @@ def write_answer(target: Target, frame: Frame) -> str:
 
 
 def write_completion(target: Target, frame: Frame, reasoning: str) -> str:
-    """A complete reference completion of the exact form, for supervised fine-tuning.
+    """A complete reference completion in the exact form, for supervised fine-tuning.
 
     Raises:
-        ValueError: the reasoning holds one of the tags.
+        ValueError: the reasoning contains one of the tags.
     """
     if any(tag in reasoning for tag in ("<think>", "</think>", "<answer>", "</answer>")):
         raise ValueError("the reasoning must not contain <think> or <answer> tags")
@@ -135,7 +135,7 @@ def write_completion(target: Target, frame: Frame, reasoning: str) -> str:
 
 
 def answerable_trace(target: TraceTarget) -> TraceTarget:
-    """The trace with as many points as an answer may have (`POINT_RANGE`), on the same path.
+    """The trace with a valid number of points for an answer (`POINT_RANGE`), on the same path.
 
     A longer trace is simplified (`geometry.simplify`). A shorter one gets the middle of its longest
     segment.

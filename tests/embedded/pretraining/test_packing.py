@@ -17,7 +17,7 @@ def test_each_segment_has_the_tokens_of_its_chat(dataset, loaded):
     packed = packer.pack([example])
     frame = loaded.frame_for((packer.side, packer.side))
     for number, task in enumerate((Task.AFFORDANCE, Task.TRAJECTORY), start=1):
-        prompt_chat = chat_messages(loaded.prompt.ask(example.instruction, task, frame))
+        prompt_chat = chat_messages(loaded.prompt.format(example.instruction, task, frame))
         expected = build_inputs(loaded, [prompt_chat], [Image.fromarray(example.pixels)])
         row = (packed.segment_ids[0] == 0) | (packed.segment_ids[0] == number)
         prompt = row & (packed.labels[0] == IGNORED)

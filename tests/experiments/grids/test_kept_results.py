@@ -27,7 +27,7 @@ def test_stored_arms_have_the_settings_of_the_shipped_grid(path, shipped):
         assert {key: arm[key] for key in settings} == settings, name
 
 
-def test_an_arm_stored_with_the_key_blend_is_kept(shipped):
+def test_an_arm_stored_under_the_old_key_is_kept(shipped):
     path = ROOT / "results" / "evidence" / "algorithms.json"
     assert all("blend" in arm for arm in json.loads(path.read_text())["arms"].values())
     earlier = read_results(path, shipped)

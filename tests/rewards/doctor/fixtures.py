@@ -1,4 +1,4 @@
-"""Samples with known targets, and rewards to examine on them: sound ones, and ones made ill."""
+"""Samples with known targets, and correct and faulty rewards to check on them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from maniplvm.rewards import PRESETS, Preset, score_batch
 from maniplvm.rewards.doctor.diagnose import Diagnosis, diagnose, diagnose_scorer
-from maniplvm.rewards.doctor.diagnostics import Ailment
+from maniplvm.rewards.doctor.diagnostics import IssueKind
 from maniplvm.rewards.doctor.probe_scores import Scorer
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
 
@@ -49,7 +49,7 @@ def preset_scorer(preset: str | Preset = "paper") -> Scorer:
 
 
 def changed(change: Callable[[Terms, str, Sample], Terms], preset: str = "paper") -> Scorer:
-    """A preset whose terms are changed text by text."""
+    """A preset whose terms `change` modifies for each text."""
 
     def scorer(texts: Sequence[str], samples: Sequence[Sample]) -> list[Mapping[str, float]]:
         scores = score_batch(texts, samples, preset)
@@ -59,7 +59,9 @@ def changed(change: Callable[[Terms, str, Sample], Terms], preset: str = "paper"
     return scorer
 
 
-def examine(samples: Sequence[Sample], reward: str | Preset | Scorer, seed: int = 0) -> Diagnosis:
+def run_doctor(
+    samples: Sequence[Sample], reward: str | Preset | Scorer, seed: int = 0
+) -> Diagnosis:
     rng = np.random.default_rng(seed)
     if isinstance(reward, str):
         reward = PRESETS[reward]
@@ -68,11 +70,11 @@ def examine(samples: Sequence[Sample], reward: str | Preset | Scorer, seed: int 
     return diagnose_scorer(samples, reward, rng)
 
 
-def ailments(diagnosis: Diagnosis) -> list[Ailment]:
-    return [finding.ailment for finding in diagnosis.findings]
+def issue_kinds(diagnosis: Diagnosis) -> list[IssueKind]:
+    return [issue.kind for issue in diagnosis.issues]
 
 
-def message(diagnosis: Diagnosis, ailment: Ailment) -> str:
-    (found,) = (finding for finding in diagnosis.findings if finding.ailment is ailment)
-    assert "\n" not in found.message
-    return found.message
+def message(diagnosis: Diagnosis, kind: IssueKind) -> str:
+    (issue,) = (each for each in diagnosis.issues if each.kind is kind)
+    assert "\n" not in issue.message
+    return issue.message

@@ -1,4 +1,4 @@
-"""Garbage that used to pay: each hole is found, and no preset has one."""
+"""Adversarial answers: the doctor finds rewards that accept them, and no preset does."""
 
 import math
 import re
@@ -8,52 +8,54 @@ import pytest
 
 from maniplvm.geometry import resolve_frame
 from maniplvm.rewards import PRESETS, score_batch
-from maniplvm.rewards.doctor.adversarial import garbage_probes
-from maniplvm.rewards.doctor.diagnostics import Ailment
+from maniplvm.rewards.doctor.adversarial import adversarial_probes
+from maniplvm.rewards.doctor.diagnostics import IssueKind
 from maniplvm.rewards.doctor.probe_scores import Scorer
 from maniplvm.tasks import Sample, TraceTarget, parse_answer
 from tests.rewards.doctor.fixtures import (
     LARGE,
     TINY,
     Terms,
-    ailments,
     changed,
-    examine,
+    issue_kinds,
     make_boxes,
     make_traces,
     message,
     preset_scorer,
+    run_doctor,
 )
 
 
-def paid_garbage(samples: list[Sample], scorer: Scorer) -> str:
-    diagnosis = examine(samples, scorer)
-    assert Ailment.PAYS_GARBAGE in ailments(diagnosis)
-    return message(diagnosis, Ailment.PAYS_GARBAGE)
+def adversarial_message(samples: list[Sample], scorer: Scorer) -> str:
+    diagnosis = run_doctor(samples, scorer)
+    assert IssueKind.REWARDS_ADVERSARIAL in issue_kinds(diagnosis)
+    return message(diagnosis, IssueKind.REWARDS_ADVERSARIAL)
 
 
 def rescored(rewrite: Callable[[str], str]) -> Scorer:
-    """The paper's preset with another idea of where the answer stands."""
-    sound = preset_scorer()
-    return lambda texts, samples: sound([rewrite(text) for text in texts], samples)
+    """The preset `paper` on texts that `rewrite` has changed."""
+    scorer = preset_scorer()
+    return lambda texts, samples: scorer([rewrite(text) for text in texts], samples)
 
 
-def test_a_parser_that_takes_the_first_answer_tag_is_caught() -> None:
+def test_a_parser_that_reads_the_first_answer_tag_is_an_issue() -> None:
     def first(text: str) -> str:
         found = re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)
         return f"<answer>{found[1]}</answer>" if found else text
 
-    assert "'answer tag in think, far answer'" in paid_garbage(make_traces(), rescored(first))
+    assert "'answer tag in think, far answer'" in adversarial_message(
+        make_traces(), rescored(first)
+    )
 
 
-def test_a_parser_that_runs_code_is_caught() -> None:
+def test_a_parser_that_runs_code_is_an_issue() -> None:
     def runs(text: str) -> str:
         return re.sub(r"float\('([-\d.]+)'\)", r"\1", text)
 
-    assert "code that computes the target" in paid_garbage(make_boxes(LARGE), rescored(runs))
+    assert "code that computes the target" in adversarial_message(make_boxes(LARGE), rescored(runs))
 
 
-def test_a_distance_over_the_shorter_list_is_caught() -> None:
+def test_a_distance_over_the_shorter_list_is_an_issue() -> None:
     def zipped(terms: Terms, text: str, sample: Sample) -> Terms:
         numbers = [float(number) for number in re.findall(r"-?\d+\.?\d*", text)[:24]]
         points = list(zip(numbers[::2], numbers[1::2], strict=False))
@@ -63,36 +65,40 @@ def test_a_distance_over_the_shorter_list_is_caught() -> None:
         mean = sum(gaps) / len(gaps) if gaps else math.inf
         return {"format": terms["format"], "rmse": math.exp(-10 * mean / sample.diagonal)}
 
-    assert "pays garbage" in paid_garbage(make_traces(), changed(zipped))
+    assert "rewards adversarial answers" in adversarial_message(make_traces(), changed(zipped))
 
 
-def test_full_marks_for_a_repeated_point_are_caught() -> None:
+def test_the_full_reward_for_a_repeated_point_is_an_issue() -> None:
     def divides_by_zero(terms: Terms, text: str, sample: Sample) -> Terms:
         value = parse_answer(text, sample.task, resolve_frame(None, sample.image_size)).value
         is_still = value is not None and bool((value == value[0]).all())
         return {**terms, **dict.fromkeys(("dfd", "hd", "rmse", "end"), 1.0)} if is_still else terms
 
-    assert "one far point, repeated" in paid_garbage(make_traces(), changed(divides_by_zero))
+    assert "one far point, repeated" in adversarial_message(make_traces(), changed(divides_by_zero))
 
 
-def test_pay_for_an_empty_text_is_caught_and_negative_pay_too() -> None:
-    for pay in (0.01, -0.5):
-        scorer = changed(lambda terms, text, _, pay=pay: terms if text else {**terms, "iou": pay})
-        assert "'empty'" in paid_garbage(make_boxes(LARGE), scorer)
+def test_a_positive_or_negative_reward_for_an_empty_text_is_an_issue() -> None:
+    for reward in (0.01, -0.5):
+        scorer = changed(
+            lambda terms, text, _, reward=reward: terms if text else {**terms, "iou": reward}
+        )
+        assert "'empty'" in adversarial_message(make_boxes(LARGE), scorer)
 
 
 @pytest.mark.parametrize("frame", ["pixels", "qwen3_vl", "unit", "gemini_er", "embedded"])
 @pytest.mark.parametrize("samples", [make_boxes(LARGE, 8), make_boxes(TINY, 8), make_traces(8)])
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_no_preset_pays_for_garbage(samples: list[Sample], preset: str, frame: str) -> None:
+def test_no_preset_rewards_adversarial_answers(
+    samples: list[Sample], preset: str, frame: str
+) -> None:
     frames = [resolve_frame(frame, sample.image_size) for sample in samples]
-    for probe in garbage_probes(samples, frames):
-        owners = [samples[owner] for owner in probe.owners]
-        for score in score_batch(probe.texts, owners, preset, frame):
+    for probe in adversarial_probes(samples, frames):
+        batch = [samples[index] for index in probe.sample_indices]
+        for score in score_batch(probe.texts, batch, preset, frame):
             assert math.isfinite(score.total)
-            earned = score.total - score.terms["format"]
-            if probe.allowed == 0.0:
-                assert earned == 0.0, probe.name
+            task_reward = score.total - score.terms["format"]
+            if probe.max_share == 0.0:
+                assert task_reward == 0.0, probe.name
                 assert score.terms["format"] == 0.0, probe.name
             else:
-                assert earned <= probe.allowed * PRESETS[preset].highest(samples[0].task)
+                assert task_reward <= probe.max_share * PRESETS[preset].max_reward(samples[0].task)

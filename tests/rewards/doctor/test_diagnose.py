@@ -1,4 +1,4 @@
-"""The reward doctor: sound rewards are healthy, and a diagnosis is complete."""
+"""The reward doctor as a whole: correct rewards pass, and the result is complete."""
 
 import json
 import subprocess
@@ -9,22 +9,22 @@ import pytest
 
 from maniplvm.rewards import PRESETS, Preset
 from maniplvm.rewards.doctor.diagnose import diagnose
-from maniplvm.rewards.doctor.diagnostics import Ailment
+from maniplvm.rewards.doctor.diagnostics import IssueKind
 from maniplvm.tasks import BoxTarget, Sample, Task, TraceTarget
 from tests.rewards.doctor.fixtures import (
     LARGE,
     PUBLISHED,
     REPOSITORY,
     TINY,
-    ailments,
-    examine,
+    issue_kinds,
     make_boxes,
     make_traces,
+    run_doctor,
 )
 
 SHAREROBOT = REPOSITORY.parent / "shared" / "data" / "real" / "sharerobot"
 
-SOUND = [
+PASSING = [
     (make_boxes(TINY), "dense"),
     (make_boxes(LARGE), "dense"),
     (make_boxes(LARGE), "paper"),
@@ -38,57 +38,55 @@ SOUND = [
 ]
 
 
-@pytest.mark.parametrize(("samples", "preset"), SOUND)
-def test_a_sound_preset_is_healthy(samples: list[Sample], preset: str) -> None:
-    diagnosis = examine(samples, preset)
-    assert diagnosis.findings == ()
-    assert diagnosis.healthy
+@pytest.mark.parametrize(("samples", "preset"), PASSING)
+def test_a_suitable_preset_passes(samples: list[Sample], preset: str) -> None:
+    diagnosis = run_doctor(samples, preset)
+    assert diagnosis.issues == ()
+    assert diagnosis.passed
     assert diagnosis.notes == ()
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_no_draw_of_samples_and_directions_makes_a_sound_preset_look_ill(seed: int) -> None:
-    assert examine(make_boxes(TINY, 24, seed), "dense", seed).healthy
-    assert examine(make_boxes(LARGE, 24, seed), "paper", seed).healthy
-    assert examine(make_traces(24, seed), "weighted", seed).healthy
+def test_a_suitable_preset_passes_with_every_seed(seed: int) -> None:
+    assert run_doctor(make_boxes(TINY, 24, seed), "dense", seed).passed
+    assert run_doctor(make_boxes(LARGE, 24, seed), "paper", seed).passed
+    assert run_doctor(make_traces(24, seed), "weighted", seed).passed
 
 
 @pytest.mark.parametrize("frame", ["qwen2_5_vl", "qwen3_vl", "unit", "gemini_er", "molmoact"])
 @pytest.mark.parametrize("samples", [make_boxes(LARGE, 16), make_traces(16)])
-def test_the_rounding_of_a_frame_alone_makes_no_reward_ill(
-    frame: str, samples: list[Sample]
-) -> None:
+def test_the_rounding_of_a_frame_alone_causes_no_issue(frame: str, samples: list[Sample]) -> None:
     diagnosis = diagnose(samples, PRESETS["dense"], np.random.default_rng(0), frame)
-    assert diagnosis.findings == ()
+    assert diagnosis.issues == ()
     assert diagnosis.frame == frame
 
 
 @pytest.mark.parametrize("samples", [make_boxes(TINY, 1), make_traces(1), make_traces(2)])
 def test_one_or_two_samples_are_enough_for_a_diagnosis(samples: list[Sample]) -> None:
-    diagnosis = examine(samples, "dense")
+    diagnosis = run_doctor(samples, "dense")
     assert diagnosis.samples == len(samples)
     assert any(f"only {len(samples)} samples" in note for note in diagnosis.notes)
 
 
-def test_samples_of_both_tasks_or_none_are_refused() -> None:
+def test_samples_of_both_tasks_or_no_samples_are_an_error() -> None:
     with pytest.raises(ValueError, match="one task, got affordance, trajectory"):
-        examine([*make_boxes(TINY, 1), *make_traces(1)], "paper")
+        run_doctor([*make_boxes(TINY, 1), *make_traces(1)], "paper")
     with pytest.raises(ValueError, match="got none"):
-        examine([], "paper")
+        run_doctor([], "paper")
 
 
-def test_a_preset_without_terms_for_the_task_is_refused() -> None:
+def test_a_preset_without_terms_for_the_task_is_an_error() -> None:
     preset = Preset.from_mapping({"name": "boxes", "affordance": {"iou": {}}})
     with pytest.raises(ValueError, match="boxes has no terms for trajectory"):
-        examine(make_traces(2), preset)
+        run_doctor(make_traces(2), preset)
 
 
-def test_a_scorer_that_loses_texts_or_changes_its_terms_is_refused() -> None:
+def test_a_scorer_with_missing_scores_or_varying_terms_is_an_error() -> None:
     samples = make_boxes(LARGE, 2)
     with pytest.raises(ValueError, match="1 scores for 2 texts"):
-        examine(samples, lambda texts, _: [{"iou": 0.0}] * (len(texts) - 1))
-    with pytest.raises(ValueError, match="change from text to text"):
-        examine(samples, lambda texts, _: [{str(i): 0.0} for i in range(len(texts))])
+        run_doctor(samples, lambda texts, _: [{"iou": 0.0}] * (len(texts) - 1))
+    with pytest.raises(ValueError, match="terms differ between texts"):
+        run_doctor(samples, lambda texts, _: [{str(i): 0.0} for i in range(len(texts))])
 
 
 def test_importing_the_rewards_does_not_import_the_doctor() -> None:
@@ -98,27 +96,25 @@ def test_importing_the_rewards_does_not_import_the_doctor() -> None:
 
 
 def test_the_page_states_the_thresholds_that_the_code_uses() -> None:
-    from maniplvm.rewards.doctor import adversarial as garbage
-    from maniplvm.rewards.doctor import diagnostics as findings
-    from maniplvm.rewards.doctor import probes
+    from maniplvm.rewards.doctor import adversarial, diagnostics, probes
 
     page = (REPOSITORY / "docs" / "doctor.md").read_text(encoding="utf-8")
-    for module in (findings, garbage, probes):
+    for module in (diagnostics, adversarial, probes):
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, int | float) and f"`{name}`" in page:
                 assert f"| `{name}` | {value:g} |" in page
     for name in ("SMALL_ERROR", "LARGE_ERROR", "MIN_SLOPE", "GOOD_ERROR", "TOLERANCE"):
         assert f"`{name}`" in page
-    assert all(str(ailment) in page for ailment in Ailment)
+    assert all(str(kind) in page for kind in IssueKind)
 
 
-@pytest.mark.skipif(not SHAREROBOT.is_dir(), reason="the real records are not here")
-def test_the_real_sharerobot_records_show_why_dense_exists() -> None:
+@pytest.mark.skipif(not SHAREROBOT.is_dir(), reason="needs the real ShareRobot records")
+def test_only_dense_passes_on_the_real_sharerobot_box() -> None:
     box = json.loads((SHAREROBOT / "affordance.json").read_text(encoding="utf-8"))[0]["affordance"]
     corners = [box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]]
     boxes = [Sample("real", Task.AFFORDANCE, "place it", (640, 480), BoxTarget(corners))]
-    assert Ailment.SATURATED in ailments(examine(boxes, "paper"))
-    assert examine(boxes, "dense").healthy
+    assert IssueKind.SATURATED in issue_kinds(run_doctor(boxes, "paper"))
+    assert run_doctor(boxes, "dense").passed
     records = json.loads((SHAREROBOT / "trajectory.json").read_text(encoding="utf-8"))
     traces = [
         Sample(f"real-{i}", Task.TRAJECTORY, "move it", (640, 480), TraceTarget(points))
@@ -126,5 +122,5 @@ def test_the_real_sharerobot_records_show_why_dense_exists() -> None:
         for points in [record.get("points") or record.get("trajectory")]
     ]
     for preset in ("paper", "weighted", "dense"):
-        assert examine(traces, preset).healthy
-    assert ailments(examine(traces, Preset.from_yaml(PUBLISHED))) == [Ailment.SATURATED]
+        assert run_doctor(traces, preset).passed
+    assert issue_kinds(run_doctor(traces, Preset.from_yaml(PUBLISHED))) == [IssueKind.SATURATED]

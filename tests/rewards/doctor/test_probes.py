@@ -1,4 +1,4 @@
-"""The probes are what they say, and are measured as they should be."""
+"""The probes match their descriptions, and their scores are aggregated correctly."""
 
 import math
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from maniplvm.geometry import resolve_frame
-from maniplvm.rewards.doctor.probe_scores import measure, paired_gain
+from maniplvm.rewards.doctor.probe_scores import paired_difference, score_probe
 from maniplvm.rewards.doctor.probes import LEVELS, Probe, ProbeKind, answer_probes
 from maniplvm.tasks import BoxTarget, Sample, Task, parse_answer
-from tests.rewards.doctor.fixtures import LARGE, TINY, examine, make_boxes, make_traces
+from tests.rewards.doctor.fixtures import LARGE, TINY, make_boxes, make_traces, run_doctor
 
 
 def probes_of(samples: list[Sample], kind: ProbeKind, seed: int = 0) -> list[Probe]:
@@ -19,10 +19,10 @@ def probes_of(samples: list[Sample], kind: ProbeKind, seed: int = 0) -> list[Pro
 
 
 def displacements(probe: Probe, samples: list[Sample]) -> np.ndarray:
-    """By how much each text's points are moved, `(K, N)` [% of the diagonal]."""
+    """Displacements of the points of each text, `(K, N)` [% of the diagonal]."""
     moved = list[np.ndarray]()
-    for text, owner in zip(probe.texts, probe.owners, strict=True):
-        sample = samples[owner]
+    for text, index in zip(probe.texts, probe.sample_indices, strict=True):
+        sample = samples[index]
         frame = resolve_frame("unit", sample.image_size)
         value = parse_answer(text, sample.task, frame).value
         assert value is not None
@@ -34,14 +34,16 @@ def displacements(probe: Probe, samples: list[Sample]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("samples", [make_boxes(LARGE, 16), make_traces(16, points=5)])
-def test_offsets_are_as_large_as_they_say_and_stay_inside_the_image(samples: list[Sample]) -> None:
+def test_offsets_have_the_size_of_their_level_and_stay_inside_the_image(
+    samples: list[Sample],
+) -> None:
     probes = probes_of(samples, ProbeKind.OFFSET)
     assert tuple(probe.level for probe in probes) == LEVELS
     for probe in probes:
         assert displacements(probe, samples) == pytest.approx(probe.level, abs=0.11)
 
 
-def test_noise_is_as_large_as_it_says() -> None:
+def test_noise_has_the_size_of_its_level() -> None:
     samples = make_traces(40, points=8)
     for probe in probes_of(samples, ProbeKind.NOISE)[:4]:
         assert probe.level is not None
@@ -49,22 +51,22 @@ def test_noise_is_as_large_as_it_says() -> None:
         assert rms == pytest.approx(probe.level, rel=0.1, abs=0.05)
 
 
-def test_a_target_without_room_is_left_out_of_the_large_offsets_and_that_is_said() -> None:
+def test_a_note_reports_a_target_without_room_for_large_offsets() -> None:
     wall = BoxTarget([5, 5, 635, 475])
     samples = [Sample(f"w-{i}", Task.AFFORDANCE, "push", (640, 480), wall) for i in range(3)]
-    diagnosis = examine(samples, "paper")
+    diagnosis = run_doctor(samples, "paper")
     assert [probe.level for probe in diagnosis.of(ProbeKind.OFFSET)] == [0.5]
     assert any("20 % of the diagonal" in note for note in diagnosis.notes)
 
 
-def test_a_paper_term_pays_what_its_formula_says_at_each_offset() -> None:
-    for probe in examine(make_traces(), "paper").of(ProbeKind.OFFSET):
+def test_a_term_of_the_preset_paper_follows_its_formula_at_each_offset() -> None:
+    for probe in run_doctor(make_traces(), "paper").of(ProbeKind.OFFSET):
         assert probe.level is not None
         for name in ("dfd", "hd", "rmse", "end"):
             assert probe.terms[name] == pytest.approx(math.exp(-probe.level / 10), abs=0.01)
 
 
-def test_strangers_answers_belong_to_other_samples() -> None:
+def test_other_sample_targets_belong_to_other_samples() -> None:
     samples = make_boxes(LARGE, 5)
     (probe,) = probes_of(samples, ProbeKind.OTHER)
     assert (displacements(probe, samples) > 0.5).any(axis=1).all()
@@ -72,21 +74,21 @@ def test_strangers_answers_belong_to_other_samples() -> None:
 
 def test_the_same_seed_gives_the_same_diagnosis() -> None:
     samples = make_traces(20)
-    first, second = (examine(samples, "paper", seed=7).to_json() for _ in range(2))
+    first, second = (run_doctor(samples, "paper", seed=7).to_json() for _ in range(2))
     assert first == second
-    assert first != examine(samples, "paper", seed=8).to_json()
+    assert first != run_doctor(samples, "paper", seed=8).to_json()
 
 
-def test_a_gain_over_no_common_sample_is_zero() -> None:
-    assert paired_gain(np.array([1.0, np.nan]), np.array([np.nan, 2.0])) == (0.0, 0.0)
-    assert paired_gain(np.array([1.0, np.nan]), np.array([1.5, 2.0])) == (0.5, 0.0)
+def test_the_paired_difference_without_a_common_sample_is_zero() -> None:
+    assert paired_difference(np.array([1.0, np.nan]), np.array([np.nan, 2.0])) == (0.0, 0.0)
+    assert paired_difference(np.array([1.0, np.nan]), np.array([1.5, 2.0])) == (0.5, 0.0)
 
 
-def test_a_reward_without_a_format_term_or_with_nothing_else_can_be_measured() -> None:
+def test_a_reward_without_or_with_only_a_format_term_can_be_scored() -> None:
     probe = Probe(ProbeKind.TARGET, "target", ("a", "b"), (0, 0))
     samples = make_boxes(TINY, 2)
-    bare = measure(probe, samples, lambda texts, _: [{"iou": 0.5}, {"iou": 1.0}])
+    bare = score_probe(probe, samples, lambda texts, _: [{"iou": 0.5}, {"iou": 1.0}])
     assert bare.task[0] == bare.total[0] == 0.75
     assert np.isnan(bare.total[1])
-    only_format = measure(probe, samples, lambda texts, _: [{"format": 1.0}] * 2)
+    only_format = score_probe(probe, samples, lambda texts, _: [{"format": 1.0}] * 2)
     assert only_format.task[0] == 0.0

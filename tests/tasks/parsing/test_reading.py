@@ -35,7 +35,7 @@ def wrap(payload, reasoning="the handle"):
         '[{"bbox_2d": [10, 20, 30, 40], "label": "handle"}]',
     ],
 )
-def test_the_strict_forms_of_a_box_earn_the_format(payload):
+def test_the_strict_forms_of_a_box_get_the_format_reward(payload):
     answer = read(wrap(payload))
     assert answer.well_formed
     assert answer.parsed
@@ -52,7 +52,7 @@ def test_the_strict_forms_of_a_box_earn_the_format(payload):
         json.dumps([{"point_2d": point, "label": "x"} for point in TRACE]),
     ],
 )
-def test_the_strict_forms_of_a_trace_earn_the_format(payload):
+def test_the_strict_forms_of_a_trace_get_the_format_reward(payload):
     answer = read(wrap(payload), "trajectory")
     assert answer.well_formed
     assert answer.value.tolist() == TRACE
@@ -94,7 +94,7 @@ def test_the_strict_forms_of_a_trace_earn_the_format(payload):
         "<think>a</think><answer>[10, 20, 30, 40]</answer><think>[1, 1, 2, 2]</think>",
     ],
 )
-def test_every_box_format_is_read_but_earns_no_format(text):
+def test_every_box_format_is_parsed_without_the_format_reward(text):
     answer = read(text)
     assert answer.status is ParseStatus.OK
     assert answer.value.tolist() == BOX
@@ -119,7 +119,7 @@ def test_every_box_format_is_read_but_earns_no_format(text):
         "Start: [1, 2], [3, 4], [5, 6]. The path is [[137, 116], [169, 94], [208, 84], [228, 80]].",
     ],
 )
-def test_every_trace_format_is_read(text):
+def test_every_trace_format_is_parsed(text):
     answer = read(text, "trajectory")
     assert answer.status is ParseStatus.OK
     assert answer.value.tolist() == TRACE
@@ -137,7 +137,7 @@ POINTS = [[137.0, 116.0], [169.0, 94.0]]
         '[{"point": [137, 116], "label": "rim"}, {"point_2d": [169, 94]}]',
     ],
 )
-def test_the_strict_forms_of_points_earn_the_format(payload):
+def test_the_strict_forms_of_points_get_the_format_reward(payload):
     answer = read(wrap(payload), "pointing")
     assert answer.well_formed
     assert answer.value.tolist() == POINTS
@@ -164,7 +164,7 @@ def test_the_strict_forms_of_points_earn_the_format(payload):
         '<point x="137" y="116.0" alt="rim">rim</point> and <POINT y=" 94" x="169">',
     ],
 )
-def test_every_point_format_is_read_but_earns_no_format(text):
+def test_every_point_format_is_parsed_without_the_format_reward(text):
     answer = read(text, "pointing")
     assert answer.status is ParseStatus.OK
     assert answer.value.tolist() == POINTS
@@ -178,14 +178,14 @@ def test_one_bare_pair_is_one_point(text):
     assert read(text, "pointing").value.tolist() == POINTS[:1]
 
 
-def test_points_of_tags_are_percent_only_where_the_frame_says_so():
+def test_points_of_tags_are_percentages_only_in_a_frame_of_percentages():
     text = '<point x="50" y="25" alt="rim">rim</point>'
     assert read(text, "pointing").value.tolist() == [[50, 25]]
     molmo = FRAMES["molmo"].bind((640, 480))
     assert read(text, "pointing", molmo).value == pytest.approx(np.array([[320, 120]]))
 
 
-def test_a_frame_may_say_that_points_are_y_first():
+def test_a_frame_may_put_y_first():
     frame = FRAMES["gemini_er"].bind((640, 480))
     text = '[{"point": [250, 500], "label": "rim"}]'
     assert read(text, "pointing", frame).value == pytest.approx(np.array([[320, 120]]))
@@ -207,7 +207,7 @@ def test_a_frame_may_say_that_points_are_y_first():
         ('<points x1="1" y2="2">', "no_answer_tag"),
     ],
 )
-def test_what_is_no_point_answer_has_its_status(text, status):
+def test_an_invalid_point_answer_has_its_status(text, status):
     answer = read(text, "pointing")
     assert answer.status == status
     assert answer.value is None
@@ -259,7 +259,7 @@ def test_what_is_no_point_answer_has_its_status(text, status):
         (wrap("[[], []]"), "trajectory", "not_coordinates", "not_coordinates"),
     ],
 )
-def test_every_way_to_fail_has_its_status(text, task, status, format_status):
+def test_every_parse_error_has_its_status(text, task, status, format_status):
     answer = read(text, task)
     assert (answer.status, answer.format_status) == (status, format_status)
     assert answer.parsed == (status == "ok")
@@ -273,7 +273,7 @@ def test_an_answer_inside_the_reasoning_does_not_count():
     assert read(after).value.tolist() == BOX
 
 
-def test_the_frame_says_where_a_number_lies():
+def test_the_frame_converts_numbers_to_pixels():
     yx = FRAMES["gemini_er"].bind((640, 480))
     box = read(wrap("[250, 500, 500, 750]"), frame=yx)
     assert box.value == pytest.approx([320, 120, 480, 240])
@@ -284,7 +284,7 @@ def test_the_frame_says_where_a_number_lies():
     assert read(wrap("[0, 0, 645, 476]"), frame=resized).format_status == "out_of_range"
 
 
-def test_numbers_run_together_are_no_place_on_the_image():
+def test_concatenated_numbers_are_out_of_range():
     frame = FRAMES["embedded"].bind((160, 160))
     assert read(wrap("[10, 20, 4523, 60]"), frame=frame).status is ParseStatus.OUT_OF_RANGE
 
@@ -302,7 +302,7 @@ def test_a_task_may_allow_other_point_counts():
     assert parse_answer(text, "trajectory", PIXELS, point_range=(2, 2)).well_formed
 
 
-def test_an_unknown_task_is_refused():
+def test_an_unknown_task_is_an_error():
     with pytest.raises(ValueError, match="grasp"):
         read("", "grasp")
 
@@ -332,7 +332,7 @@ FRAGMENTS = st.lists(
 @given(
     text=FRAGMENTS | st.text(), task=st.sampled_from(list(Task)), name=st.sampled_from(list(FRAMES))
 )
-def test_no_text_raises_and_a_value_is_always_a_place(text, task, name):
+def test_no_text_raises_and_a_value_is_always_finite(text, task, name):
     frame = FRAMES[name].bind((640, 480))
     answer = parse_answer(text, task, frame)
     assert answer.parsed == (answer.status is ParseStatus.OK)
@@ -357,7 +357,7 @@ def test_the_tolerant_reading_agrees_with_the_strict_one(payload, task):
 @given(
     points=st.lists(st.tuples(st.integers(0, 640), st.integers(0, 480)), min_size=3, max_size=10)
 )
-def test_both_readings_see_the_same_points(points):
+def test_both_readings_give_the_same_points(points):
     payload = json.dumps(points)
     expected = [list(map(float, point)) for point in points]
     assert read(wrap(payload), "trajectory").value.tolist() == expected

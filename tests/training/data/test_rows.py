@@ -32,7 +32,7 @@ def evaluation_inputs(recipe, interface, samples):
     style = recipe_prompts(recipe, interface)
     questions = [
         ImageTextPrompt(
-            style.ask(s.instruction, s.task, interface.frame_for(s.image_size)), s.image
+            style.format(s.instruction, s.task, interface.frame_for(s.image_size)), s.image
         )
         for s in samples
     ]

@@ -109,7 +109,9 @@ def test_prompt_and_image_tokens_are_those_of_the_processor(sources, family):
     samples = [*open_dataset(DATA).samples("ood_robot")][:3]
     lengths = measure_lengths(samples, interface, prompts)
     for place, sample in enumerate(samples):
-        text = prompts.ask(sample.instruction, sample.task, interface.frame_for(sample.image_size))
+        text = prompts.format(
+            sample.instruction, sample.task, interface.frame_for(sample.image_size)
+        )
         inputs = encode_batch(interface, [ImageTextPrompt(text, sample.image)])
         assert lengths.prompt[place] == inputs["input_ids"].shape[1]
         image = interface.tokenizer.convert_tokens_to_ids("<|image_pad|>")
@@ -137,18 +139,16 @@ def test_sft_warns_about_sequences_longer_than_its_limit(recipe):
     assert "cuts off" not in warnings_of(check(replace(sft, trainer={}), "sft"))
 
 
-def test_an_unfit_reward_is_reported_with_the_messages_of_the_reward_doctor(recipe):
+def test_a_reward_with_issues_is_reported_with_the_messages_of_the_reward_doctor(recipe):
     preset = "docs/examples/published-constants.yaml"
     run = check(recipe(rewards={"preset": preset}, data={"task": "trajectory"}), "grpo")
-    assert any(not each.healthy for each in run.diagnoses)
-    assert all(
-        finding.message in warnings_of(run) for each in run.diagnoses for finding in each.findings
-    )
+    assert any(not each.passed for each in run.diagnoses)
+    assert all(issue.message in warnings_of(run) for each in run.diagnoses for issue in each.issues)
 
 
-def test_a_healthy_reward_gives_no_warning(recipe):
+def test_a_reward_that_passes_gives_no_warning(recipe):
     run = check(recipe(rewards={"preset": "dense"}), "grpo")
-    assert [each.healthy for each in run.diagnoses] == [True, True]
+    assert [each.passed for each in run.diagnoses] == [True, True]
     assert "reward" not in warnings_of(run)
 
 

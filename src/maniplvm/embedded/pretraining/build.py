@@ -77,7 +77,7 @@ def tokenizer_corpus(dataset: PretrainingDataset) -> Iterator[str]:
             yield f"assistant\n{write_completion(sample.target, frame, write_reasoning(sample))}\n"
         for instruction in dataset.instructions[category]:
             for task in (Task.AFFORDANCE, Task.TRAJECTORY):
-                yield f"user\n{_STYLE.ask(instruction, task, frame)}\n"
+                yield f"user\n{_STYLE.format(instruction, task, frame)}\n"
 
 
 def _pretrain_process(

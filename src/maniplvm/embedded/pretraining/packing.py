@@ -128,7 +128,7 @@ class Packer:
         return row
 
     def _prompt(self, instruction: str, task: Task) -> list[int]:
-        prompt = self._interface.prompt.ask(instruction, task, self._frame)
+        prompt = self._interface.prompt.format(instruction, task, self._frame)
         text = self._interface.processor.apply_chat_template(
             chat_messages(prompt), tokenize=False, add_generation_prompt=True
         )

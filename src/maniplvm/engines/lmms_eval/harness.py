@@ -83,7 +83,7 @@ class Harness:
     def text(self, doc: Doc) -> str:
         """`doc_to_text`: the prompt, the same as in `maniplvm evaluate`."""
         frame = self._frame((doc["width"], doc["height"]))
-        return self._prompt.ask(doc["instruction"], doc["task"], frame)
+        return self._prompt.format(doc["instruction"], doc["task"], frame)
 
     def target(self, doc: Doc) -> str:
         """`doc_to_target`: the target in the family's frame, for the log."""

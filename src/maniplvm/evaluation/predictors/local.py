@@ -142,7 +142,7 @@ class ModelPredictor:
                 "samples"
             )
         frame = _frame(self.loaded, sample.image_size, f"sample {sample.id}")
-        prompt = self.loaded.prompt.ask(sample.instruction, sample.task, frame)
+        prompt = self.loaded.prompt.format(sample.instruction, sample.task, frame)
         return ImageTextPrompt(prompt, sample.image)
 
 
@@ -173,7 +173,7 @@ def answer_question(
         UserError: the model does not accept the image.
     """
     frame = _frame(loaded, image_size, "the image")
-    prompt = ImageTextPrompt(loaded.prompt.ask(instruction, task, frame), image)
+    prompt = ImageTextPrompt(loaded.prompt.format(instruction, task, frame), image)
     inputs = encode_batch(loaded, [prompt])
     (completion,) = generate(loaded, inputs, decoding, [(seed,)])
     return completion.text, parse_answer(completion.text, task, frame)

@@ -35,7 +35,7 @@ from maniplvm.experiments.pages.evidence_values import (
     holm,
     level,
     read_tiers,
-    rerun_remark,
+    rerun_note,
     shown,
     spread,
 )
@@ -85,8 +85,8 @@ def level_rows(
             cells = [level(tasks, task, measure) for task, measure, _ in columns]
             for key, scale in (COSTS["samples"], COSTS["minutes"]) * costs:
                 cells.append(average(arm["cost"].get(key), scale))
-            remark = fewer_seeds(tier, arm["seeds"]) if arm["method"] else ""
-            label = f"`{name}`: {arm['about']}{remark}"
+            note = fewer_seeds(tier, arm["seeds"]) if arm["method"] else ""
+            label = f"`{name}`: {arm['about']}{note}"
             yield f"| {label} | {' | '.join(cells)} |"
 
 
@@ -104,8 +104,8 @@ def pair_rows(tier: Tier, splits: tuple[str, ...]) -> Iterator[str]:
                     for task, name, _ in HEADLINES
                 ]
                 (first, *_) = (own for measures in tasks.values() for own in measures.values())
-                remark = fewer_seeds(tier, first["seeds"]) + rerun_remark(tier, pair, split)
-                label = f"`{pair['after']}` - `{pair['before']}`{remark}"
+                note = fewer_seeds(tier, first["seeds"]) + rerun_note(tier, pair, split)
+                label = f"`{pair['after']}` - `{pair['before']}`{note}"
                 yield f"| {label} | `{split}` | {' | '.join(cells)} |"
 
 

@@ -90,14 +90,14 @@ def change(tasks: dict[str, Any], task: str, name: str) -> str:
 
 
 def fewer_seeds(tier: Tier, seeds: Sequence[Any]) -> str:
-    """A remark if an arm has fewer seeds than the grid; else an empty string."""
+    """A note if an arm has fewer seeds than the grid; else an empty string."""
     if len(seeds) == len(tier["seed"]):
         return ""
     return f" ({len(seeds)} seed{'s' * (len(seeds) > 1)})"
 
 
-def rerun_remark(tier: Tier, pair: dict[str, Any], split: str) -> str:
-    """A remark if a pair compares other runs of an arm than those in the arm's own entry."""
+def rerun_note(tier: Tier, pair: dict[str, Any], split: str) -> str:
+    """A note if a pair compares other runs of an arm than those in the arm's own entry."""
     names = list[str]()
     for side in ("before", "after"):
         arm = tier["arms"].get(pair[side], {"seeds": (), "splits": {}})

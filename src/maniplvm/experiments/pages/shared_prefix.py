@@ -81,7 +81,7 @@ def real_batch(root: Path, folder: Path) -> PackedRows:
     chosen = [sample for _, sample in sorted(by_points.items())][:4]
     first = chosen[0]
     frame = loaded.frame_for(first.image_size)
-    prompt = loaded.prompt.ask(first.instruction, first.task, frame)
+    prompt = loaded.prompt.format(first.instruction, first.task, frame)
     image = Image.open(io.BytesIO(first.image or b""))
     prompts = build_inputs(loaded, [chat_messages(prompt)], [image])
     texts = [write_completion(each.target, frame, write_reasoning(each)) for each in chosen]

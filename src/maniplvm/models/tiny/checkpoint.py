@@ -143,7 +143,7 @@ def _corpus() -> Iterator[str]:
     for style in PROMPTS.values():
         for task in (Task.AFFORDANCE, Task.TRAJECTORY):
             frame = FRAMES[style.family].bind((640, 480))
-            yield f"user\n{style.ask('pick up the red mug', task, frame)}\nassistant\n"
+            yield f"user\n{style.format('pick up the red mug', task, frame)}\nassistant\n"
 
 
 def _random_model(architecture: _Architecture, tokenizer: Any, seed: int) -> Any:

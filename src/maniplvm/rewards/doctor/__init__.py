@@ -1,1 +1,1 @@
-"""The reward doctor: checks whether a reward is fit to train on a data set."""
+"""The reward doctor: checks a reward function on a data set before training."""

@@ -1,7 +1,7 @@
-"""The reward doctor: is this reward fit to train on this data set?
+"""The reward doctor: checks a reward function on a data set before training.
 
-It scores answers whose quality is known (see `probes` and `garbage`) and judges what they earn
-(see `findings`). Nothing is trained, and no image is opened.
+It scores answers of known quality (see `probes` and `adversarial`) and checks the scores (see
+`diagnostics`). It trains nothing and opens no image.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
-from maniplvm.rewards.doctor.adversarial import garbage_probes
-from maniplvm.rewards.doctor.diagnostics import Finding, find_ailments, unjudged
+from maniplvm.rewards.doctor.adversarial import adversarial_probes
+from maniplvm.rewards.doctor.diagnostics import Issue, find_issues, untested
 from maniplvm.rewards.doctor.probe_scores import (
     FORMAT_TERM,
-    Evidence,
-    Measurement,
+    ProbeScores,
     Scorer,
+    ScoreTable,
     mean,
-    measure,
+    score_probe,
 )
-from maniplvm.rewards.doctor.probes import ONE_FOR_ALL, ProbeKind, answer_probes
+from maniplvm.rewards.doctor.probes import BEST_SINGLE_TARGET, ProbeKind, answer_probes
 from maniplvm.rewards.doctor.resolution import resolution_probes
 from maniplvm.rewards.presets import Preset
 from maniplvm.rewards.scoring import score_batch
@@ -33,15 +33,16 @@ from maniplvm.tasks.sample import Sample, Task
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What one kind of answer earned on average.
+    """Mean scores of one probe.
 
     Attributes:
-        kind: What is known about these answers.
-        name: For tables.
-        level: Size of the error [% of the image's diagonal], of `offset` and `noise`.
-        total: Mean reward.
-        terms: Mean of each weighted term by name.
-        samples: How many samples it covers: fewer than all where an offset fits few images.
+        kind: The kind of the probe's answers.
+        name: The probe's name in tables.
+        level: The size of the error [% of the image diagonal]; None unless `offset` or `noise`.
+        total: The mean reward.
+        terms: The mean of each weighted term, by name.
+        samples: The number of samples with a score. It is lower than the number of all samples if
+            an offset would leave the image.
     """
 
     kind: ProbeKind
@@ -54,16 +55,16 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The doctor's report on one reward, one task and one data set.
+    """The result of the doctor for one reward, one task and one data set.
 
     Attributes:
         reward: The preset's name.
         task: The task of the samples.
-        frame: The frame in which the answers were written.
-        samples: How many samples were used.
-        probes: What each kind of answer earned, the target first.
-        findings: What is wrong, the gravest first.
-        notes: What these samples do not suffice to judge.
+        frame: The name of the coordinate frame of the answers.
+        samples: The number of samples.
+        probes: The mean scores of each probe; the target comes first.
+        issues: The issues found, the most severe first.
+        notes: Checks that were not possible on these samples, with the reason.
     """
 
     reward: str
@@ -71,33 +72,33 @@ class Diagnosis:
     frame: str
     samples: int
     probes: tuple[ProbeResult, ...]
-    findings: tuple[Finding, ...]
+    issues: tuple[Issue, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def healthy(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings
+    def passed(self) -> bool:
+        """Whether the doctor found no issue."""
+        return not self.issues
 
     def of(self, kind: ProbeKind) -> tuple[ProbeResult, ...]:
-        """The probes of one kind, in order."""
+        """The results of one kind of probe, in order."""
         return tuple(probe for probe in self.probes if probe.kind is kind)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain JSON values; a number that does not exist is None."""
+        """The result as plain JSON values; None replaces numbers that are not finite."""
         return {
             "reward": self.reward,
             "task": str(self.task),
             "frame": self.frame,
             "samples": self.samples,
-            "healthy": self.healthy,
-            "findings": [
+            "passed": self.passed,
+            "issues": [
                 {
-                    "ailment": str(finding.ailment),
-                    "message": finding.message,
-                    "measured": _json_number(finding.measured),
+                    "kind": str(issue.kind),
+                    "message": issue.message,
+                    "measured": _json_number(issue.measured),
                 }
-                for finding in self.findings
+                for issue in self.issues
             ],
             "notes": list(self.notes),
             "probes": [
@@ -120,29 +121,32 @@ def diagnose(
     rng: np.random.Generator,
     frame: str | FrameSpec = "pixels",
 ) -> Diagnosis:
-    """Examine a preset on samples of one task.
+    """Check a preset on samples of one task.
 
     Args:
-        samples: What the policy would be asked; a few hundred are plenty.
+        samples: Samples of the training data; a few hundred are enough.
         preset: The reward.
-        rng: Draws offsets, noise and the pairing of samples: same seed, same diagnosis.
-        frame: The frame in which answers are written and read.
+        rng: The generator for offsets, noise and other-sample targets. The same seed gives the
+            same result.
+        frame: The coordinate frame of the answers.
 
     Raises:
-        ValueError: no samples, samples of both tasks, a preset without terms for the task, or an
-            unknown frame.
+        ValueError: no samples, samples of more than one task, a preset without terms for the
+            task, or an unknown frame.
     """
     task = _only_task(samples)
     terms = preset.terms(task)
     if not any(name != FORMAT_TERM for name in terms):
         raise ValueError(f"preset {preset.name} has no terms for {task}")
 
-    def scorer(texts: Sequence[str], owners: Sequence[Sample]) -> list[dict[str, float]]:
-        return [score.terms for score in score_batch(texts, owners, preset, frame)]
+    def scorer(texts: Sequence[str], batch: Sequence[Sample]) -> list[dict[str, float]]:
+        return [score.terms for score in score_batch(texts, batch, preset, frame)]
 
-    paid_for_format = terms[FORMAT_TERM].weight if FORMAT_TERM in terms else 0.0
-    highest = preset.highest(task) - paid_for_format
-    return diagnose_scorer(samples, scorer, rng, frame, name=preset.name, highest=highest)
+    format_weight = terms[FORMAT_TERM].weight if FORMAT_TERM in terms else 0.0
+    max_task_reward = preset.max_reward(task) - format_weight
+    return diagnose_scorer(
+        samples, scorer, rng, frame, name=preset.name, max_task_reward=max_task_reward
+    )
 
 
 def diagnose_scorer(
@@ -152,42 +156,40 @@ def diagnose_scorer(
     frame: str | FrameSpec = "pixels",
     *,
     name: str = "custom",
-    highest: float | None = None,
+    max_task_reward: float | None = None,
 ) -> Diagnosis:
-    """Examine any reward function; `diagnose` for what is no preset.
+    """Check any reward function. `diagnose` does the same for a preset.
 
     Args:
         samples: As in `diagnose`.
-        scorer: The reward (see `Scorer`); it reads answers in `frame`.
+        scorer: The reward function (see `Scorer`); it parses answers in `frame`.
         rng: As in `diagnose`.
         frame: As in `diagnose`.
-        name: What to call the reward.
-        highest: The highest possible sum of the task terms, if known.
+        name: The name of the reward in the result.
+        max_task_reward: The maximum of the sum of the task terms, if known.
 
     Raises:
-        ValueError: no samples, samples of both tasks, an unknown frame, or a scorer that returns
-            too few scores or changing terms.
+        ValueError: no samples, samples of more than one task, an unknown frame, or a scorer that
+            returns a wrong number of scores or different terms for different texts.
     """
     task = _only_task(samples)
     frames = [_bound(frame, sample) for sample in samples]
-    measurements = [
-        measure(probe, samples, scorer) for probe in answer_probes(samples, frames, rng)
-    ]
-    measurements = _best_constant_only(measurements)
-    measurements += [measure(probe, samples, scorer) for probe in garbage_probes(samples, frames)]
-    usual, enlarged = (
-        measure(probe, owners, scorer)
-        for probe, owners in resolution_probes(samples, lambda sample: _bound(frame, sample))
+    probes = [score_probe(probe, samples, scorer) for probe in answer_probes(samples, frames, rng)]
+    probes = _best_constant_only(probes)
+    probes += [score_probe(probe, samples, scorer) for probe in adversarial_probes(samples, frames)]
+    original, enlarged = (
+        score_probe(probe, resized, scorer)
+        for probe, resized in resolution_probes(samples, lambda sample: _bound(frame, sample))
     )
-    evidence = Evidence(samples, measurements, highest, frames[0].name, (usual, enlarged))
+    table = ScoreTable(samples, probes, max_task_reward, frames[0].name, (original, enlarged))
     return Diagnosis(
         name,
         task,
         frames[0].name,
         len(samples),
-        probes=tuple(_result(measurement) for measurement in measurements),
-        findings=find_ailments(evidence),
-        notes=unjudged(evidence),
+        probes=tuple(_result(scores) for scores in probes),
+        issues=find_issues(table),
+        notes=untested(table),
     )
 
 
@@ -197,7 +199,7 @@ def _only_task(samples: Sequence[Sample]) -> Task:
         raise ValueError(f"expected samples of one task, got {', '.join(sorted(tasks)) or 'none'}")
     task = tasks.pop()
     if task is Task.POINTING:
-        raise ValueError("the doctor covers boxes and traces, not pointing")
+        raise ValueError("the doctor checks rewards for boxes and traces, not for pointing")
     return task
 
 
@@ -205,22 +207,22 @@ def _bound(frame: str | FrameSpec, sample: Sample) -> Frame:
     return resolve_frame(frame, sample.image_size)
 
 
-def _best_constant_only(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Of the targets that were tried as the answer to everything, the one that earns most."""
-    tried = [found for found in measurements if found.probe.name == ONE_FOR_ALL]
-    others = [found for found in measurements if found.probe.name != ONE_FOR_ALL]
-    return [*others, max(tried, key=lambda found: mean(found.task))] if tried else others
+def _best_constant_only(probes: Sequence[ProbeScores]) -> list[ProbeScores]:
+    """Keep only the best of the probes that use one target for every sample."""
+    single = [each for each in probes if each.probe.name == BEST_SINGLE_TARGET]
+    others = [each for each in probes if each.probe.name != BEST_SINGLE_TARGET]
+    return [*others, max(single, key=lambda each: mean(each.task))] if single else others
 
 
-def _result(measurement: Measurement) -> ProbeResult:
-    probe = measurement.probe
+def _result(scores: ProbeScores) -> ProbeResult:
+    probe = scores.probe
     return ProbeResult(
         kind=probe.kind,
         name=probe.name,
         level=probe.level,
-        total=mean(measurement.total),
-        terms={name: mean(values) for name, values in measurement.terms.items()},
-        samples=int((~np.isnan(measurement.total)).sum()),
+        total=mean(scores.total),
+        terms={name: mean(values) for name, values in scores.terms.items()},
+        samples=int((~np.isnan(scores.total)).sum()),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a reward pays for the doctor's probes."""
+"""The scores that a reward function gives to the probes of the doctor."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from maniplvm.rewards.doctor.probes import Probe, ProbeKind
 from maniplvm.tasks.sample import Sample
 
 Scorer: TypeAlias = Callable[[Sequence[str], Sequence[Sample]], Sequence[Mapping[str, float]]]
-"""Completions and their samples in; for each, its weighted terms by name, which add up to the
-reward; each is at least 0. A term named `format` pays for the form of the text; all others are
-task terms."""
+"""A reward function: from completions and their samples to weighted terms by name.
+
+Each term is at least 0, and their sum is the reward. A term named `format` scores the form of the
+text. All other terms are task terms."""
 
 FORMAT_TERM = "format"
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
-    """What a probe earned, sample by sample.
+class ProbeScores:
+    """The scores of one probe for each sample.
 
     Attributes:
-        probe: The texts.
-        terms: Each term by name, `(N,)` for all N samples: the mean over the sample's texts; NaN
-            for a sample that the probe leaves out.
-        not_finite: The first text whose reward was NaN or infinite, or None; such a text is left
-            out of `terms`.
+        probe: The probe with its texts.
+        terms: Each term by name, `(N,)` for all N samples: the mean over the texts of a sample.
+            It is NaN for a sample without a text in this probe.
+        not_finite: The first text with a NaN or infinite reward, or None. `terms` leaves out such
+            texts.
     """
 
     probe: Probe
@@ -50,94 +51,95 @@ class Measurement:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """All that a reward paid: what the doctor's rules look at.
+class ScoreTable:
+    """The scores of all probes: the input of the doctor's checks.
 
     Attributes:
         samples: N samples of one task.
-        measurements: Every probe's rewards, the target's first.
-        highest: The highest possible task reward, or None if unknown.
-        frame: The name of the frame in which the answers were written.
-        sizes: The same answers on images as they are, and on larger ones.
+        probes: The scores of each probe; the target comes first.
+        max_task_reward: The maximum of the sum of the task terms, or None if unknown.
+        frame: The name of the coordinate frame of the answers.
+        resolutions: The scores of the same answers on the original and on enlarged images.
     """
 
     samples: Sequence[Sample]
-    measurements: Sequence[Measurement]
-    highest: float | None
+    probes: Sequence[ProbeScores]
+    max_task_reward: float | None
     frame: str
-    sizes: tuple[Measurement, Measurement] | None = None
+    resolutions: tuple[ProbeScores, ProbeScores] | None = None
 
     @property
-    def target(self) -> Measurement:
-        """The target's own rewards."""
-        return self.measurements[0]
+    def target(self) -> ProbeScores:
+        """The scores of the target itself."""
+        return self.probes[0]
 
     @cached_property
-    def scale(self) -> float:
-        """What the target earns in the task terms, on average: the unit of every threshold."""
+    def target_reward(self) -> float:
+        """The mean task reward of the target: the unit of the thresholds."""
         return mean(self.target.task)
 
     @property
-    def readable(self) -> list[Measurement]:
-        """All probes but garbage."""
-        return [each for each in self.measurements if each.probe.kind is not ProbeKind.GARBAGE]
+    def readable(self) -> list[ProbeScores]:
+        """All probes except the adversarial ones."""
+        return [each for each in self.probes if each.probe.kind is not ProbeKind.ADVERSARIAL]
 
-    def of(self, kind: ProbeKind) -> list[Measurement]:
+    def of(self, kind: ProbeKind) -> list[ProbeScores]:
         """The probes of a kind, in order of their level."""
-        return [each for each in self.measurements if each.probe.kind is kind]
+        return [each for each in self.probes if each.probe.kind is kind]
 
-    def offset(self, level: float) -> Measurement | None:
-        """The target moved by `level` [% of the diagonal]; None when nothing fits the image."""
+    def offset(self, level: float) -> ProbeScores | None:
+        """The target moved by `level` [% of the diagonal]; None if no image has room for it."""
         found = (each for each in self.of(ProbeKind.OFFSET) if each.probe.level == level)
         return next(found, None)
 
 
-def measure(probe: Probe, samples: Sequence[Sample], scorer: Scorer) -> Measurement:
+def score_probe(probe: Probe, samples: Sequence[Sample], scorer: Scorer) -> ProbeScores:
     """Score a probe.
 
     Raises:
-        ValueError: the scorer returns another number of scores than it was given texts, or names
-            other terms for one text than for another.
+        ValueError: the numbers of scores and texts differ, or the terms differ between texts.
     """
-    scores = scorer(probe.texts, [samples[owner] for owner in probe.owners])
+    scores = scorer(probe.texts, [samples[index] for index in probe.sample_indices])
     if len(scores) != len(probe.texts):
-        raise ValueError(f"the scorer gave {len(scores)} scores for {len(probe.texts)} texts")
+        raise ValueError(f"the scorer returned {len(scores)} scores for {len(probe.texts)} texts")
     names = tuple(scores[0])
     if any(score.keys() != scores[0].keys() for score in scores):
-        raise ValueError(f"the scorer's terms change from text to text; first: {', '.join(names)}")
+        first = ", ".join(names)
+        raise ValueError(f"the scorer's terms differ between texts; the first text has {first}")
     values = np.array([[score[name] for name in names] for score in scores], dtype=np.float64)
     values = values.reshape(len(scores), len(names))
     finite = np.isfinite(values).all(axis=1) & np.isfinite(values.sum(axis=1))
-    owners = np.array(probe.owners)[finite]
-    counts = np.bincount(owners, minlength=len(samples))
+    sample_indices = np.array(probe.sample_indices)[finite]
+    counts = np.bincount(sample_indices, minlength=len(samples))
     terms = dict[str, FloatArray]()
     for column, name in enumerate(names):
-        sums = np.bincount(owners, weights=values[finite, column], minlength=len(samples))
+        sums = np.bincount(sample_indices, weights=values[finite, column], minlength=len(samples))
         terms[name] = np.divide(sums, counts, out=np.full(len(samples), np.nan), where=counts > 0)
     not_finite = None if finite.all() else probe.texts[int(finite.argmin())]
-    return Measurement(probe, terms, not_finite)
+    return ProbeScores(probe, terms, not_finite)
 
 
 def mean(values: FloatArray) -> float:
-    """Mean over the samples that a probe covers; NaN when it covers none."""
+    """Mean over the samples with a score; NaN if there are none."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if len(present) else float("nan")
 
 
-def paired_gain(first: FloatArray, second: FloatArray) -> tuple[float, float]:
-    """How much more `second` earns than `first` on the samples that both cover.
+def paired_difference(first: FloatArray, second: FloatArray) -> tuple[float, float]:
+    """Mean of `second - first` over the samples that have both scores.
 
     Args:
-        first: `(N,)` with NaN for samples that are left out.
-        second: `(N,)`, likewise.
+        first: Scores, `(N,)`; NaN for samples without a score.
+        second: Scores, `(N,)`; NaN for samples without a score.
 
     Returns:
-        The mean gain and its standard error; `(0, 0)` when they share no sample, and an error of
-        0 when they share one.
+        The mean and its standard error. Both are 0 without a common sample. The error is 0 with
+        one common sample.
     """
-    gains = second - first
-    gains = gains[~np.isnan(gains)]
-    if not len(gains):
+    differences = second - first
+    differences = differences[~np.isnan(differences)]
+    if not len(differences):
         return 0.0, 0.0
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
-    return float(gains.mean()), error
+    count = len(differences)
+    error = float(differences.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    return float(differences.mean()), error

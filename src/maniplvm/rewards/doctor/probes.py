@@ -1,6 +1,6 @@
-"""What the reward doctor asks a reward to score: answers whose quality is known beforehand.
+"""The probes of the reward doctor: answers of known quality.
 
-Every answer is written as a model would write it, through the frame, so that rounding counts.
+Each answer is written in the model's coordinate frame, with its rounding.
 """
 
 from __future__ import annotations
@@ -18,64 +18,69 @@ from maniplvm.tasks.prompts import answerable_trace, write_answer
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 LEVELS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
-"""How far answers are moved [% of the image's diagonal]: from a pixel or two to a plain miss."""
+"""Sizes of the errors [% of the image diagonal], from one or two pixels to a clear miss."""
 
 REPEATS = 4
-"""Directions, noises and strangers drawn for each sample: enough to see past one lucky draw."""
+"""Random draws for each sample: of directions, of noise and of other samples."""
 
-TURNS = 64
-"""Directions that are tried until a moved answer lies inside the image."""
+DIRECTIONS = 64
+"""Number of directions to try until a moved answer lies inside the image."""
 
 MEAN_TRACE_POINTS = 8
-"""Points at equal arc length of the data set's mean trace."""
+"""Number of points of the mean trace, at equal arc length."""
 
 MIN_FOR_DATA_CONSTANTS = 16
-"""Fewer samples make a mean, or the best of the targets, the answer to most of them."""
+"""Minimum number of samples for the mean target and the best single target.
+
+With fewer samples, these constants are correct answers for most of them."""
 
 CANDIDATES = 16
-"""Targets that are tried as the one answer to everything."""
+"""Number of targets that are tried as the answer to every sample."""
 
 CANDIDATE_SAMPLES = 64
-"""Samples on which each of these is tried."""
+"""Number of samples for each of these targets."""
 
-ONE_FOR_ALL = "one target for all"
-"""Name of the probes of which only the best counts: what a policy that ignores its input finds."""
+BEST_SINGLE_TARGET = "best single target"
+"""Name of the probes that give one target as the answer to every sample.
+
+Only the best of them is reported. A policy that ignores its input can learn it."""
 
 
 class ProbeKind(StrEnum):
-    """What is known about the answers of a probe."""
+    """The kinds of answers in a probe."""
 
     TARGET = "target"
     OFFSET = "offset"
     NOISE = "noise"
     OTHER = "other"
     CONSTANT = "constant"
-    GARBAGE = "garbage"
+    ADVERSARIAL = "adversarial"
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """Completions of one kind, each for one of the samples.
+    """Completions of one kind for some of the samples.
 
     Attributes:
-        kind: What is known about them.
-        name: For tables and findings.
+        kind: The kind of the completions.
+        name: The name in tables and messages.
         texts: K completions.
-        owners: K indices of the samples that they answer; a sample may have several.
-        level: Size of the error [% of the image's diagonal], of `offset` and `noise`.
-        allowed: What garbage may earn, as a share of what the target earns.
+        sample_indices: The index of the sample of each completion (K). A sample may have several
+            completions.
+        level: The size of the error [% of the image diagonal]; None unless `offset` or `noise`.
+        max_share: The maximum reward of an adversarial answer, as a share of the target's reward.
     """
 
     kind: ProbeKind
     name: str
     texts: tuple[str, ...]
-    owners: tuple[int, ...]
+    sample_indices: tuple[int, ...]
     level: float | None = None
-    allowed: float = 0.0
+    max_share: float = 0.0
 
 
 def write_points(points: FloatArray, task: Task, frame: Frame) -> str:
-    """Coordinates as a model of this frame writes them: rounded, in its order, as JSON.
+    """Write points as JSON in a coordinate frame, with its rounding and its axis order.
 
     Args:
         points: `(2, 2)` ordered corners or `(N, 2)` waypoints [px of the original image].
@@ -87,12 +92,12 @@ def write_points(points: FloatArray, task: Task, frame: Frame) -> str:
 
 
 def wrap(payload: str, reasoning: str = "The part to reach is in view.") -> str:
-    """A completion of the form asked for around any payload, good or bad."""
+    """A completion in the required format around any payload."""
     return f"<think>{reasoning}</think><answer>{payload}</answer>"
 
 
 def answerable(sample: Sample) -> FloatArray:
-    """The target as an answer can give it, `(N, 2)` [px]: a trace gets a valid number of points."""
+    """The target as a valid answer, `(N, 2)` [px]: a trace is resampled if it has too many points."""
     target = sample.target
     return (answerable_trace(target) if isinstance(target, TraceTarget) else target).points
 
@@ -100,12 +105,12 @@ def answerable(sample: Sample) -> FloatArray:
 def answer_probes(
     samples: Sequence[Sample], frames: Sequence[Frame], rng: np.random.Generator
 ) -> Iterator[Probe]:
-    """Readable answers, from the target itself to answers that ignore the sample.
+    """Answers that can be parsed, from the target itself to answers that ignore the sample.
 
     Args:
         samples: N samples of one task.
         frames: N frames, each bound to its sample's image.
-        rng: Draws the directions, the noise and the strangers.
+        rng: The generator for directions, noise and other samples.
     """
     writer = _Writer(samples, frames)
     targets = [answerable(sample) for sample in samples]
@@ -113,12 +118,12 @@ def answer_probes(
     yield from _offsets(writer, targets, rng)
     yield from _noises(writer, targets, rng)
     if len(samples) > 1:
-        yield _strangers(writer, targets, rng)
+        yield _other_targets(writer, targets, rng)
     yield from _constants(writer, targets, rng)
 
 
 class _Writer:
-    """Writes points for the samples that own them."""
+    """Writes answers in the frames of their samples."""
 
     def __init__(self, samples: Sequence[Sample], frames: Sequence[Frame]) -> None:
         self.samples = samples
@@ -132,40 +137,42 @@ class _Writer:
         kind: ProbeKind,
         name: str,
         answers: Sequence[FloatArray],
-        owners: Sequence[int],
+        sample_indices: Sequence[int],
         level: float | None = None,
     ) -> Probe:
         texts = tuple(
-            wrap(write_points(points, self.task, self.frames[owner]))
-            for points, owner in zip(answers, owners, strict=True)
+            wrap(write_points(points, self.task, self.frames[index]))
+            for points, index in zip(answers, sample_indices, strict=True)
         )
-        return Probe(kind, name, texts, tuple(owners), level)
+        return Probe(kind, name, texts, tuple(sample_indices), level)
 
 
 def _offsets(
     writer: _Writer, targets: Sequence[FloatArray], rng: np.random.Generator
 ) -> Iterator[Probe]:
-    """The target moved as a whole, kept inside the image.
+    """The whole target moved by a fixed distance inside the image.
 
-    Where it would leave it, it goes another way, the one nearest to its own; a sample without
-    any way is left out at that level.
+    If it would leave the image, the nearest direction inside the image is used. A sample without
+    such a direction is left out at that level.
     """
     low = np.stack([points.min(axis=0) for points in targets])
     high = np.stack([points.max(axis=0) for points in targets])
-    shifts_back, shifts_on = np.minimum(-low, 0.0), np.maximum(writer.sizes - high, 0.0)
+    min_shift, max_shift = np.minimum(-low, 0.0), np.maximum(writer.sizes - high, 0.0)
     angles = rng.uniform(0.0, 2.0 * np.pi, (len(targets), REPEATS))
-    steps = np.array(sorted(range(-TURNS // 2, TURNS // 2), key=abs))
-    turned = angles[:, :, None] + 2.0 * np.pi * steps / TURNS
+    steps = np.array(sorted(range(-DIRECTIONS // 2, DIRECTIONS // 2), key=abs))
+    turned = angles[:, :, None] + 2.0 * np.pi * steps / DIRECTIONS
     directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
     for level in LEVELS:
         moves = directions * (writer.diagonals * level / 100.0)[:, None, None, None]
-        fits = (moves >= shifts_back[:, None, None]) & (moves <= shifts_on[:, None, None])
+        fits = (moves >= min_shift[:, None, None]) & (moves <= max_shift[:, None, None])
         inside = fits.all(axis=-1)
-        way = inside.argmax(axis=-1)
-        owners, draws = np.nonzero(inside.any(axis=-1))
-        rows: list[tuple[int, int]] = list(zip(owners.tolist(), draws.tolist(), strict=True))
+        chosen = inside.argmax(axis=-1)
+        sample_indices, draws = np.nonzero(inside.any(axis=-1))
+        rows: list[tuple[int, int]] = list(
+            zip(sample_indices.tolist(), draws.tolist(), strict=True)
+        )
         answers: list[FloatArray] = [
-            targets[owner] + moves[owner, draw, way[owner, draw]] for owner, draw in rows
+            targets[index] + moves[index, draw, chosen[index, draw]] for index, draw in rows
         ]
         if rows:
             yield writer.probe(
@@ -176,21 +183,21 @@ def _offsets(
 def _noises(
     writer: _Writer, targets: Sequence[FloatArray], rng: np.random.Generator
 ) -> Iterator[Probe]:
-    """Every point moved on its own by a normal draw whose root mean square is the level.
+    """Every point moved by normal noise with the level as root mean square, clipped to the image.
 
-    It is then clipped to the image. The draws are the same at all levels.
+    The random draws are the same at all levels.
     """
-    owners = [owner for owner in range(len(targets)) for _ in range(REPEATS)]
-    draws = [rng.standard_normal(targets[owner].shape) / np.sqrt(2.0) for owner in owners]
+    sample_indices = [index for index in range(len(targets)) for _ in range(REPEATS)]
+    draws = [rng.standard_normal(targets[index].shape) / np.sqrt(2.0) for index in sample_indices]
     for level in LEVELS:
         answers = list[FloatArray]()
-        for owner, draw in zip(owners, draws, strict=True):
-            moved = targets[owner] + draw * writer.diagonals[owner] * level / 100.0
-            moved = np.clip(moved, 0.0, writer.sizes[owner])
+        for index, draw in zip(sample_indices, draws, strict=True):
+            moved = targets[index] + draw * writer.diagonals[index] * level / 100.0
+            moved = np.clip(moved, 0.0, writer.sizes[index])
             if writer.task is Task.AFFORDANCE:
                 moved = _with_area(moved)
             answers.append(moved)
-        yield writer.probe(ProbeKind.NOISE, f"noise {level:g} %", answers, owners, level)
+        yield writer.probe(ProbeKind.NOISE, f"noise {level:g} %", answers, sample_indices, level)
 
 
 def _with_area(corners: FloatArray) -> FloatArray:
@@ -198,28 +205,30 @@ def _with_area(corners: FloatArray) -> FloatArray:
     return np.stack([low, np.maximum(high, low + 1e-3)])
 
 
-def _strangers(writer: _Writer, targets: Sequence[FloatArray], rng: np.random.Generator) -> Probe:
-    """Other samples' targets, at the same place of the image in units of its sides."""
+def _other_targets(
+    writer: _Writer, targets: Sequence[FloatArray], rng: np.random.Generator
+) -> Probe:
+    """Targets of other samples, in fractions of the image sides."""
     count = len(targets)
-    owners = [owner for owner in range(count) for _ in range(REPEATS)]
-    strangers = [(owner + 1 + int(rng.random() * (count - 1))) % count for owner in owners]
+    sample_indices = [index for index in range(count) for _ in range(REPEATS)]
+    others = [(index + 1 + int(rng.random() * (count - 1))) % count for index in sample_indices]
     answers = [
-        targets[stranger] / writer.sizes[stranger] * writer.sizes[owner]
-        for owner, stranger in zip(owners, strangers, strict=True)
+        targets[other] / writer.sizes[other] * writer.sizes[index]
+        for index, other in zip(sample_indices, others, strict=True)
     ]
-    return writer.probe(ProbeKind.OTHER, "another sample's target", answers, owners)
+    return writer.probe(ProbeKind.OTHER, "another sample's target", answers, sample_indices)
 
 
 def _constants(
     writer: _Writer, targets: Sequence[FloatArray], rng: np.random.Generator
 ) -> Iterator[Probe]:
-    """Answers that do not look at the sample, given in units of the image's sides."""
+    """Answers that ignore the sample, in fractions of the image sides."""
     units = [points / size for points, size in zip(targets, writer.sizes, strict=True)]
-    everyone = list(range(len(targets)))
+    every_index = list(range(len(targets)))
     fixed = (
         {"centre box": [[1 / 3, 1 / 3], [2 / 3, 2 / 3]], "whole image": [[0, 0], [1, 1]]}
         if writer.task is Task.AFFORDANCE
-        else {"rest at centre": [[0.5, 0.5]] * 3, "corner to corner": [[0, 0], [0.5, 0.5], [1, 1]]}
+        else {"centre point": [[0.5, 0.5]] * 3, "corner to corner": [[0, 0], [0.5, 0.5], [1, 1]]}
     )
     answers = {name: np.array(points, dtype=np.float64) for name, points in fixed.items()}
     has_enough = len(targets) >= MIN_FOR_DATA_CONSTANTS
@@ -228,11 +237,13 @@ def _constants(
     elif has_enough:
         answers["mean trace"] = resample(units, MEAN_TRACE_POINTS).mean(axis=0)
     for name, points in answers.items():
-        scaled = [points * writer.sizes[owner] for owner in everyone]
-        yield writer.probe(ProbeKind.CONSTANT, name, scaled, everyone)
+        scaled = [points * writer.sizes[index] for index in every_index]
+        yield writer.probe(ProbeKind.CONSTANT, name, scaled, every_index)
     if has_enough:
         chosen = rng.permutation(len(targets))
         for candidate in chosen[:CANDIDATES].tolist():
-            owners = [owner for owner in chosen[:CANDIDATE_SAMPLES].tolist() if owner != candidate]
-            scaled = [units[candidate] * writer.sizes[owner] for owner in owners]
-            yield writer.probe(ProbeKind.CONSTANT, ONE_FOR_ALL, scaled, owners)
+            sample_indices = [
+                index for index in chosen[:CANDIDATE_SAMPLES].tolist() if index != candidate
+            ]
+            scaled = [units[candidate] * writer.sizes[index] for index in sample_indices]
+            yield writer.probe(ProbeKind.CONSTANT, BEST_SINGLE_TARGET, scaled, sample_indices)

@@ -1,4 +1,4 @@
-"""The same answers on the same images, larger: a reward in pixels gives itself away."""
+"""Probes that detect rewards in pixels: the same answers on the same images, enlarged."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from maniplvm.rewards.doctor.probes import Probe, ProbeKind, answerable, wrap, w
 from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
 
 ENLARGED = 4
-"""How many times larger the images are made: from a thumbnail to a camera's image."""
+"""Scale factor of the enlarged images: from a thumbnail to a camera image."""
 
 SIZE_ERROR = 2.0
-"""Error of the answers [% of the diagonal]: small, so that rewards of either size still pay."""
+"""Error of the answers [% of the diagonal]: small, so that both rewards are well above 0."""
 
 
 def resolution_probes(
     samples: Sequence[Sample], bind: Callable[[Sample], Frame]
 ) -> Iterator[tuple[Probe, list[Sample]]]:
-    """The targets moved by `SIZE_ERROR` towards the middle, as they are and `ENLARGED` times larger.
+    """The targets moved by `SIZE_ERROR`, on the original and on the enlarged images.
 
     Args:
         samples: N samples of one task.
-        bind: Gives the frame of a sample's image.
+        bind: A function from a sample to the frame of its image.
 
-    Returns:
-        Two pairs: the answers, and the samples that they belong to.
+    Yields:
+        Two pairs of a probe and its N samples.
     """
     for factor in (1, ENLARGED):
-        owners = [_enlarged(sample, factor) for sample in samples]
-        texts = [wrap(write_points(_moved(owner), owner.task, bind(owner))) for owner in owners]
+        resized = [_enlarged(sample, factor) for sample in samples]
+        texts = [wrap(write_points(_moved(each), each.task, bind(each))) for each in resized]
         name = f"offset {SIZE_ERROR:g} %, {factor} times the size"
         yield (
-            Probe(ProbeKind.OFFSET, name, tuple(texts), tuple(range(len(owners))), SIZE_ERROR),
-            owners,
+            Probe(ProbeKind.OFFSET, name, tuple(texts), tuple(range(len(resized))), SIZE_ERROR),
+            resized,
         )
 
 
@@ -53,9 +53,9 @@ def _enlarged(sample: Sample, factor: int) -> Sample:
 
 
 def _moved(sample: Sample) -> FloatArray:
-    """The target's points moved towards the image's middle; to the right from the middle."""
+    """The target's points moved towards the image centre, or right if they are at the centre."""
     points = answerable(sample)
-    towards = np.array(sample.image_size) / 2.0 - (points.min(axis=0) + points.max(axis=0)) / 2.0
-    distance = float(np.hypot(*towards))
-    way = towards / distance if distance > 1e-6 * sample.diagonal else np.array([1.0, 0.0])
-    return points + way * sample.diagonal * SIZE_ERROR / 100.0
+    to_centre = np.array(sample.image_size) / 2.0 - (points.min(axis=0) + points.max(axis=0)) / 2.0
+    distance = float(np.hypot(*to_centre))
+    direction = to_centre / distance if distance > 1e-6 * sample.diagonal else np.array([1.0, 0.0])
+    return points + direction * sample.diagonal * SIZE_ERROR / 100.0

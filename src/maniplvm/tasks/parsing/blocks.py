@@ -12,7 +12,7 @@ _TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks of a completion of any form.
+    """The blocks of a completion in any form.
 
     Attributes:
         reasoning: Content of the first think block, closed or not. None without one.
@@ -29,7 +29,7 @@ def strict_blocks(text: str) -> tuple[str, str] | None:
     """The reasoning and the payload of a completion of the exact form.
 
     The form is one think block, then one answer block, with only white space around them. None for
-    any other text; `strict_blocks_error` says why.
+    any other text; `strict_blocks_error` gives the reason.
     """
     match = _FORM.fullmatch(text)
     return (match[1], match[2]) if match else None
@@ -60,7 +60,8 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
 
     Args:
         text: The completion.
-        max_payload: Greatest length of the payload. A block keeps its start, other text its end.
+        max_payload: Maximum length of the payload. An answer block is cut at its end, other text
+            at its start.
     """
     tags = [
         (match.start(), match.end(), match[2].lower(), bool(match[1]))

@@ -14,7 +14,7 @@ tokens are skipped. From an unclosed bracket, the complete groups inside it are 
 | named points | `[{"x": 1, "y": 2}, ...]` |
 | adjacent tuples | `(10, 20), (30, 40)`: the corners of a box, a trace, or points |
 | one pair | `(10, 20)`, `{"point_2d": [10, 20]}`: a point |
-| Gemini points | `[{"point": [2, 1], "label": "mug"}]` (y first, as its frame says) |
+| Gemini points | `[{"point": [2, 1], "label": "mug"}]` (y first, as in the frame `gemini_er`) |
 | Molmo points | `<point x="1" y="2" alt="mug">`, `<points x1="1" y1="2" x2="3" y2="4">` |
 """
 
@@ -29,10 +29,10 @@ from maniplvm.tasks.parsing.point_tags import tagged_points
 from maniplvm.tasks.sample import Task
 
 MAX_NUMBER_LENGTH = 40
-"""Greatest length of a number in characters. A longer number is treated as a word."""
+"""Maximum length of a number in characters. A longer number is treated as a word."""
 
 MAX_DEPTH = 16
-"""Greatest depth of nested brackets. Deeper brackets are skipped."""
+"""Maximum depth of nested brackets. Deeper brackets are skipped."""
 
 _TOKEN = re.compile(
     r"""
@@ -58,7 +58,7 @@ _TRACE_KEYS = ("trajectory", "trace", "points", "path", "waypoints", "answer")
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Numbers as the model wrote them.
+    """Numbers in the notation of the model.
 
     Attributes:
         points: Pairs in the written order. A box has two corners.
@@ -79,7 +79,7 @@ class _Group:
         bracket: The opening bracket.
         items: Numbers and inner groups, in order.
         names: The items that follow a key, by key.
-        has_words: Whether words stand between the items. It is then prose and no list of numbers.
+        has_words: Whether there are words between the items. The group is then prose.
     """
 
     bracket: str
@@ -100,8 +100,8 @@ def find_coordinates(payload: str, task: Task) -> Coordinates | None:
 
     Returns:
         The coordinates in the model's own numbers and order, or None if nothing has the shape. They
-        may be infinite or NaN, and their count may be wrong. A list of numbers that is no box gives
-        coordinates without points.
+        may be infinite or NaN, and their count may be wrong. A list of numbers that is not a box
+        gives coordinates without points.
     """
     groups = _groups(payload)
     if task is Task.AFFORDANCE:
@@ -118,7 +118,7 @@ def _groups(text: str) -> list[_Group | None]:
     stack = list[_Group]()
     name: str | None = None
 
-    def place(item: _Item) -> None:
+    def append(item: _Item) -> None:
         nonlocal name
         if not stack:
             found.append(item if isinstance(item, _Group) else None)
@@ -142,7 +142,7 @@ def _groups(text: str) -> list[_Group | None]:
         elif kind == "close":
             name = None
             if stack and stack[-1].bracket == _PARTNER[token]:
-                place(stack.pop())
+                append(stack.pop())
             else:
                 found.extend(_complete_groups(stack))
                 stack.clear()
@@ -150,7 +150,7 @@ def _groups(text: str) -> list[_Group | None]:
             if len(token) > MAX_NUMBER_LENGTH:
                 _add_word(stack, found)
             else:
-                place(float(token))
+                append(float(token))
         elif kind == "name":
             name = token.rstrip(":").strip().strip("\"'").lower() if stack else None
             if not stack:
@@ -165,7 +165,7 @@ def _groups(text: str) -> list[_Group | None]:
 
 
 def _add_word(stack: list[_Group], found: list[_Group | None]) -> None:
-    """Note a word. It marks the open group as prose, or separates two groups."""
+    """Record a word. It marks the open group as prose, or separates two groups."""
     if stack:
         stack[-1].has_words = True
     else:

@@ -23,17 +23,18 @@ from maniplvm.tasks.parsing.formats import find_coordinates
 from maniplvm.tasks.sample import Task
 
 POINT_RANGE = (3, 10)
-"""Least and greatest number of points of a trace answer."""
+"""Minimum and maximum number of points of a trace answer."""
 
 POINTING_RANGE = (1, 100)
-"""Least and greatest number of points of a pointing answer."""
+"""Minimum and maximum number of points of a pointing answer."""
 
 MAX_PAYLOAD = 8192
-"""Greatest length of an answer in characters. A normal answer has a few hundred."""
+"""Maximum length of an answer in characters. A normal answer has a few hundred."""
 
 MAX_OVERSHOOT = 1.0
-"""Greatest distance of a number outside its range, as a multiple of the range. A point somewhat
-outside the image is scored. A number far outside is a writing error and is not."""
+"""Maximum distance of a number outside its range, as a multiple of the range.
+
+A point slightly outside the image is scored. A number far outside is an error."""
 
 _JSON = json.JSONDecoder(parse_int=float)
 _PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
@@ -62,17 +63,17 @@ class ParseStatus(StrEnum):
     TOO_LONG = "too_long"
 
 
-@dataclass(eq=False, slots=True)  # not frozen: that alone would cost 3 % of a batch
+@dataclass(eq=False, slots=True)  # not frozen, because a frozen class makes a batch 3 % slower
 class Answer:
     """The parsed content of a completion.
 
     Attributes:
-        task: The task that it was read for.
+        task: The task of the answer.
         value: Value of the tolerant reading [px of the original image, float64, read-only], or None
             if it failed. Shape `(4,)` `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory and
             pointing.
         status: Outcome of the tolerant reading: `ok` exactly if there is a `value`.
-        format_status: Outcome of the strict reading. `ok` earns the format reward.
+        format_status: Outcome of the strict reading. With `ok` the completion gets the format reward.
         reasoning: Stripped content of the `<think>` block, or None without one.
     """
 
@@ -89,7 +90,7 @@ class Answer:
 
     @property
     def well_formed(self) -> bool:
-        """Whether the completion has the exact form that was asked for."""
+        """Whether the completion has the exact form of the prompt."""
         return self.format_status is ParseStatus.OK
 
 
@@ -104,9 +105,9 @@ def parse_answer(
     Args:
         text: The completion; any string.
         task: `affordance`, `trajectory` or `pointing`.
-        frame: The model's coordinate frame, bound to the image. None takes the numbers as pixels of
-            an image of unknown size.
-        point_range: Least and greatest number of points of a trace.
+        frame: The model's coordinate frame, bound to the image. None means pixels of an image of
+            unknown size.
+        point_range: Minimum and maximum number of points of a trace.
 
     Returns:
         The answer. A text that cannot be parsed gives a status and never an exception.
@@ -207,7 +208,7 @@ def _is_gemini_point(item: Any) -> bool:
 
 
 def _floats(value: Any, key: str) -> _List:
-    """A list of numbers, bare or in an object. Booleans, null and strings are no numbers."""
+    """A list of numbers, bare or in an object. Booleans, null and strings are not numbers."""
     numbers: Any = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else value
     if not isinstance(numbers, list):
         raise TypeError("not a list")
@@ -232,7 +233,7 @@ def _tolerant_value(
         numbers = numbers[:, ::-1]
     if not np.isfinite(numbers).all():
         return None, ParseStatus.NON_FINITE
-    if frame.reach(numbers) > MAX_OVERSHOOT:
+    if frame.overshoot(numbers) > MAX_OVERSHOOT:
         return None, ParseStatus.OUT_OF_RANGE
     if task is Task.AFFORDANCE:
         numbers = np.sort(numbers, axis=0)

@@ -71,7 +71,7 @@ class PromptRows:
 
     def _build(self, sample: Sample) -> dict[str, Any]:
         frame = self._frame_spec.bind(sample.image_size)
-        prompt = self._prompts.ask(sample.instruction, sample.task, frame)
+        prompt = self._prompts.format(sample.instruction, sample.task, frame)
         row: dict[str, Any] = {
             "prompt": [{"role": "user", "content": prompt}],
             "image": _decode_image(sample),

@@ -96,7 +96,7 @@ class DryRun:
             "tokens": lengths,
             "longest_allowed": self.limits,
             "memory_gib": self.memory.to_json(),
-            "rewards": {str(each.task): each.healthy for each in self.diagnoses},
+            "rewards": {str(each.task): each.passed for each in self.diagnoses},
             "writes": list(self.writes),
             "warnings": list(self.warnings),
         }

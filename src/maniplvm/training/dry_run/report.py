@@ -76,7 +76,7 @@ def _facts(run: DryRun) -> Table:
         (f"{limited} limit", limit),
     ]
     rows += [
-        (f"reward, {each.task}", f"{each.reward}: {'healthy' if each.healthy else 'unfit'}")
+        (f"reward, {each.task}", f"{each.reward}: {'passes' if each.passed else 'issues found'}")
         for each in run.diagnoses
     ]
     rows += [("files" if place == 0 else "", text) for place, text in enumerate(run.writes)]

@@ -72,7 +72,7 @@ def measure_lengths(
     image = [interface.image_tokens(sample.image_size) for sample in samples]
     texts = [
         interface.processor.apply_chat_template(
-            chat_messages(prompts.ask(sample.instruction, sample.task, frame)),
+            chat_messages(prompts.format(sample.instruction, sample.task, frame)),
             tokenize=False,
             add_generation_prompt=True,
         )

@@ -61,8 +61,8 @@ def _rewards(run: PlannedRun) -> Iterator[str]:
                 "reward format only"
             )
     for diagnosis in run.diagnoses:
-        for finding in diagnosis.findings:
-            yield f"reward {diagnosis.reward} on {diagnosis.task}: {finding.message}"
+        for issue in diagnosis.issues:
+            yield f"reward {diagnosis.reward} on {diagnosis.task}: {issue.message}"
 
 
 def _completions(run: PlannedRun) -> Iterator[str]:

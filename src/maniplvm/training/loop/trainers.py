@@ -109,7 +109,7 @@ def _build_sft(
         frames = [loaded.frame_for(sample.image_size) for sample in samples]
         asked = [
             ImageTextPrompt(
-                prompts.ask(sample.instruction, sample.task, frame), sample.image or b""
+                prompts.format(sample.instruction, sample.task, frame), sample.image or b""
             )
             for sample, frame in zip(samples, frames, strict=True)
         ]

@@ -121,7 +121,7 @@ class RequestBuilder:
         Raises:
             UserError: an image that cannot be decoded, has another size, or is not accepted.
         """
-        prompt = self.family.prompt.ask(instruction, task, self.frame(size, where))
+        prompt = self.family.prompt.format(instruction, task, self.frame(size, where))
         sent = sent_size(self.family, self.max_pixels, size)
         content = [
             {"type": "image_url", "image_url": {"url": _data_url(image, size, sent, where)}},

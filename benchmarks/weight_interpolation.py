@@ -1,6 +1,6 @@
 """Interpolate the weights of a trained model and its starting model, and evaluate several alphas.
 
-Run: python benchmarks/blend.py --out results/blend.json
+Run: python benchmarks/weight_interpolation.py --out results/blend.json
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
             }
             print(name, {split: own["iou"]["mean"] for split, own in measured[name].items()})
     content = {
-        "command": "python " + " ".join(["benchmarks/blend.py", *sys.argv[1:]]),
+        "command": "python " + " ".join(["benchmarks/weight_interpolation.py", *sys.argv[1:]]),
         "seed": 0,
         "versions": versions,
         "protocol": "maniplvm, strict, greedy; share_N: alpha is N percent",
