@@ -117,7 +117,7 @@ def test_the_old_name_of_an_option_is_hidden_from_help():
         (["qwen3-vl", "--timeout", "0"], "--timeout and --connect-timeout must be above 0"),
         (["qwen3-vl", "--key-env", "NO_SUCH_KEY"], "that environment variable is not set"),
         (["qwen3-vl"], "check that the server runs at this address"),
-        (["--predictions", "p.jsonl"], "--server needs the model's name on the server"),
+        (["--predictions", "p.jsonl"], "--server needs the name of the model on the server"),
     ],
 )
 def test_invalid_settings_are_a_one_line_error(

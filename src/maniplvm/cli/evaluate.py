@@ -92,7 +92,7 @@ def evaluate_model(
     if (model is None) == (predictions is None):
         raise UserError("give either a model or --predictions")
     if server is not None and model is None:
-        raise UserError("--server needs the model's name on the server")
+        raise UserError("--server needs the name of the model on the server")
     if server is None:
         refuse_served_options(
             {

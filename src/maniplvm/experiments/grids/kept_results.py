@@ -69,10 +69,10 @@ def keep_earlier(
 ) -> list[str]:
     """Add entries of an earlier results file to new results.
 
-    An earlier arm is kept if the grid still has it with the same settings and the new results have
-    fewer seeds of it, or as many seeds of other runs: a rerun does not replace the first run. A pair
-    is kept with its arms, unless the new results have more of its seeds. Kept entries of other
-    package versions store these versions.
+    An earlier arm is kept if the grid still has it with the same settings, and if the new results
+    have fewer seeds of it. With as many seeds it is kept if the runs differ: a rerun does not
+    replace the first run. A pair is kept with its arms, unless the new results have more of its
+    seeds. Kept entries of other package versions store these versions.
 
     Args:
         grid: From `read_grid`.
