@@ -95,7 +95,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     names = [(name, t) for name in ("metaworld", "robosuite") for t in described_tasks(name)]
     tasks_sheet(names).save(options.out / "simulation-tasks.jpg", quality=80)
-    randomization_sheet().save(options.out / "simulation-variety.jpg", quality=80)
+    randomization_sheet().save(options.out / "simulation-randomization.jpg", quality=80)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,6 @@ def test_the_page_states_the_thresholds_of_the_rule():
 
 
 def test_the_images_of_the_page_exist():
-    for name in ("simulation-tasks.jpg", "simulation-variety.jpg"):
+    for name in ("simulation-tasks.jpg", "simulation-randomization.jpg"):
         assert f"images/{name}" in PAGE
         assert (ROOT / "docs" / "images" / name).stat().st_size < 600_000

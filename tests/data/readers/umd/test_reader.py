@@ -176,11 +176,11 @@ def test_the_parent_folder_and_the_tools_folder_are_accepted(download, tmp_path,
 
 def test_images_may_be_in_another_folder(download, tmp_path):
     download.add("hammer_01", HAMMER)
-    elsewhere = tmp_path / "pictures" / "hammer_01"
+    elsewhere = tmp_path / "images" / "hammer_01"
     elsewhere.mkdir(parents=True)
     source = download.path("hammer_01", kind="rgb.jpg")
     source.rename(elsewhere / source.name)
-    assert len(samples_of(umd.read(download.root, tmp_path / "pictures"))) == 2
+    assert len(samples_of(umd.read(download.root, tmp_path / "images"))) == 2
 
 
 # Drawing
