@@ -219,6 +219,7 @@ STATUS_DESCRIPTIONS: Mapping[str, str] = {
     "no_answer_tag": "no answer block",
     "repeated_tag": "a repeated block",
     "text_outside_tags": "text outside of the blocks",
+    "unsupported_format": "coordinate tokens that only the model's own processor can decode",
     "not_coordinates": "an answer without coordinates",
     "wrong_count": "the wrong number of coordinates",
     "non_finite": "a number that is not finite",

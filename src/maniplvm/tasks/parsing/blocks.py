@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 _CONTENT = r"[^<]*+(?:<(?!/?(?:think|answer)>)[^<]*+)*+"
 _FORM = re.compile(rf"\s*+<think>({_CONTENT})</think>\s*+<answer>({_CONTENT})</answer>\s*+")
-_TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE)
+_TAG = re.compile(
+    r"<(/?)(think|answer)>|<(/?)(?:thinking|thought|reasoning|seed:think|\|think\|)>"
+    r"|◁(/?)think▷|\[(/?)think\]",
+    re.IGNORECASE,
+)
+"""Tags of blocks. Other families mark their reasoning with another word or other brackets: Claude and
+Gemini prompts (`<thinking>`, `<thought>`), Seed (`<seed:think>`), Kimi-VL (`◁think▷`), Magistral
+(`[THINK]`). The strict reading accepts `<think>` alone."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,12 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
             at its start.
     """
     tags = [
-        (match.start(), match.end(), match[2].lower(), bool(match[1]))
+        (
+            match.start(),
+            match.end(),
+            (match[2] or "think").lower(),
+            any(match.group(1, 3, 4, 5)),
+        )
         for match in _TAG.finditer(text)
     ]
     spans = _reasoning_spans(text, tags)

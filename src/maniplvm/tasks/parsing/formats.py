@@ -16,12 +16,19 @@ tokens are skipped. From an unclosed bracket, the complete groups inside it are 
 | one pair | `(10, 20)`, `{"point_2d": [10, 20]}`: a point |
 | Gemini points | `[{"point": [2, 1], "label": "mug"}]` (y first, as in the frame `gemini_er`) |
 | Molmo points | `<point x="1" y="2" alt="mug">`, `<points x1="1" y1="2" x2="3" y2="4">` |
+| Molmo 2 points | `<points coords="1 1 100 200 2 300 400">`: image, then id, x, y of each point |
+| Molmo 2 tracks | `<tracks coords="0.0 1 100 200;0.5 1 300 400">`: time, then id, x, y |
+| lists of points | `1. (10, 20)`, `- (10, 20)`, `Point 1: (10, 20)`, one on each line |
+| tagged points | `<point>[10, 20]</point><point>[30, 40]</point>` |
+| location tokens | PaliGemma `<loc0123>` (y first), Florence-2 `<loc_123>` |
+
+A trace of three or more points is preferred to a single point or pair after it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -34,10 +41,17 @@ MAX_NUMBER_LENGTH = 40
 MAX_DEPTH = 16
 """Maximum depth of nested brackets. Deeper brackets are skipped."""
 
+UNSUPPORTED = re.compile(r"<patch_index_\d{1,4}>|<\|?(?:sub)?patch_\d", re.IGNORECASE)
+"""Tokens that give coordinates only with the model's own processor: those of Kosmos-2 and MolmoPoint."""
+
 _TOKEN = re.compile(
     r"""
       (?P<open>[\[({])
     | (?P<close>[\])}])
+    | (?P<marker>^[ \t]{0,16}+(?:[-*•‣–]|\d{1,3}+[.):])[ \t]{1,8}+)
+    | (?P<location><loc_?\d{1,4}>)
+    | (?P<neutral></?(?:points?|box|trace|trajectory)>)
+    | (?P<label>\b(?:point|pt|p|step|waypoint)[ \t_]{0,4}+\#?\d{1,3}+[ \t]{0,4}+[:=.)-])
     | (?P<number>[-+]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:e[-+]?\d++)?+(?![\w.]))
     | (?P<infinite>[-+]?(?:nan|inf|infinity)\b)
     | (?P<joint>,|;|->|=>|→|(?:and|to|then)\b)
@@ -45,9 +59,12 @@ _TOKEN = re.compile(
     | (?P<string>(?<!\w)(?:"[^"\n\[\](){}]{0,200}"|'[^'\n\[\](){}]{0,200}')(?!\w))
     | (?P<other>[\w.+-]++|\S)
     """,
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 """Every quantifier is bounded or possessive, so the regular expression never backtracks."""
+
+MIN_TRACE_POINTS = 3
+"""Number of points from which on a list is a complete trace."""
 
 _PARTNER = {"]": "[", ")": "(", "}": "{"}
 
@@ -128,9 +145,20 @@ def _groups(text: str) -> list[_Group | None]:
             stack[-1].names[name] = item
         name = None
 
+    locations: _Group | None = None
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match[0]
-        if kind == "open":
+        if kind == "location":
+            if locations is None:
+                locations = _Group("[")
+                append(locations)
+            locations.items.append(float(token.strip("<>").lower().removeprefix("loc").strip("_")))
+            continue
+        locations = None
+        if kind in ("marker", "label", "neutral"):
+            if stack:
+                _add_inside(kind, token, stack, append)
+        elif kind == "open":
             if len(stack) < MAX_DEPTH:
                 pending = _Group(token)
                 if stack and name is not None:
@@ -162,6 +190,17 @@ def _groups(text: str) -> list[_Group | None]:
             name = None
     found.extend(_complete_groups(stack))
     return found
+
+
+def _add_inside(
+    kind: str, token: str, stack: list[_Group], append: Callable[[_Item], None]
+) -> None:
+    """Handle a list marker, label or tag inside brackets, where it separates no points."""
+    number = token.strip().rstrip(".):")
+    if kind == "marker" and number.isdecimal():
+        append(float(number))
+    else:
+        stack[-1].has_words = True
 
 
 def _add_word(stack: list[_Group], found: list[_Group | None]) -> None:
@@ -239,17 +278,22 @@ def _object_box(group: _Group) -> Coordinates | None:
 
 
 def _last_trace(groups: Sequence[_Group | None]) -> Coordinates | None:
-    """The last trace. Adjacent points form a trace."""
-    for index in range(len(groups) - 1, -1, -1):
+    """The last trace of three or more points, or else the last shorter list. Adjacent points form one."""
+    fragment: Coordinates | None = None
+    index = len(groups) - 1
+    while index >= 0:
         group = groups[index]
-        if group is None:
-            continue
-        trace = _trace(group)
-        if trace:
-            return trace
-        if _point(group):
-            return _adjacent_points(groups, index)
-    return None
+        found, used = None, 1
+        if group is not None:
+            found = _trace(group)
+            if found is None and _point(group):
+                found = _adjacent_points(groups, index)
+                used = len(found.points)
+        if found is not None and len(found.points) >= MIN_TRACE_POINTS:
+            return found
+        fragment = fragment or found
+        index -= used
+    return fragment
 
 
 def _last_points(groups: Sequence[_Group | None]) -> Coordinates | None:

@@ -19,7 +19,7 @@ import numpy as np
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, View
 from maniplvm.tasks.parsing.blocks import read_blocks, strict_blocks, strict_blocks_error
-from maniplvm.tasks.parsing.formats import find_coordinates
+from maniplvm.tasks.parsing.formats import UNSUPPORTED, find_coordinates
 from maniplvm.tasks.sample import Task
 
 POINT_RANGE = (3, 10)
@@ -61,6 +61,7 @@ class ParseStatus(StrEnum):
     SWAPPED_CORNERS = "swapped_corners"
     EMPTY_BOX = "empty_box"
     TOO_LONG = "too_long"
+    UNSUPPORTED_FORMAT = "unsupported_format"
 
 
 @dataclass(eq=False, slots=True)  # not frozen, because a frozen class makes a batch 3 % slower
@@ -222,7 +223,8 @@ def _tolerant_value(
 ) -> tuple[FloatArray | None, ParseStatus]:
     found = find_coordinates(payload, task)
     if found is None:
-        return None, ParseStatus.NOT_COORDINATES
+        unsupported = UNSUPPORTED.search(payload) is not None
+        return None, ParseStatus.UNSUPPORTED_FORMAT if unsupported else ParseStatus.NOT_COORDINATES
     status = _count_status(len(found.points), task, point_range)
     if status is not ParseStatus.OK:
         return None, status
