@@ -248,7 +248,7 @@ def test_the_command_prints_the_report_for_the_given_launch(sources, tmp_path):
 def test_a_launch_without_a_dry_run_is_refused():
     result = run_command("--launch", "recipes/accelerate/ddp-8gpu.yaml")
     assert isinstance(result.exception, UserError)
-    assert "accelerate launch itself" in str(result.exception)
+    assert "to train, use accelerate launch" in str(result.exception)
 
 
 @pytest.mark.parametrize(

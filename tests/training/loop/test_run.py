@@ -161,15 +161,14 @@ def test_warnings_are_shown_and_recorded(tiny_setup, tmp_path):
     assert "! step 10" in output
 
 
-def test_a_loss_that_is_not_finite_is_a_warning_and_the_log_stays_json(
-    tiny_setup, tmp_path, monkeypatch
-):
-    settings = {"max_steps": 3, "learning_rate": 1e30, "max_grad_norm": 0.0}
-    record, _ = train_with_output(tiny_setup.recipe("sft", settings), "sft", tmp_path / "run")
-    assert any("not finite" in text for text in record["warnings"])
+def test_the_log_of_a_run_that_diverged_holds_only_finite_numbers(tiny_setup, tmp_path):
+    settings = {"max_steps": 3, "learning_rate": 1e30, "max_grad_norm": 0.0, "logging_steps": 1}
+    with pytest.raises(UserError, match="is not finite"):
+        train_with_output(tiny_setup.recipe("sft", settings), "sft", tmp_path / "run")
     text = (tmp_path / "run" / "log.jsonl").read_text()
     assert "NaN" not in text
-    assert text.count("\n") == 3
+    assert "Infinity" not in text
+    assert text.count("\n") == 1
 
 
 def test_an_unknown_method_is_one_line(tiny_setup, tmp_path):
