@@ -52,16 +52,39 @@ def completes(monkeypatch):
     return complete
 
 
-def run(*arguments):
+def run(*arguments, status=0):
     result = CliRunner().invoke(app, ["predict", *map(str, arguments)])
-    assert result.exit_code == 0, result.output
-    return result.output
+    assert result.exit_code == status, result.output
+    return result.stdout if status == 0 else result.output
 
 
-def test_a_real_model_gives_a_completion(tiny, image):
+def test_a_completion_without_an_answer_ends_with_status_1_and_no_image(tiny, image, tmp_path):
     asked = (tiny, image, "open it", "--task", "trajectory", "--max-new-tokens", "4")
-    assert "no answer could be parsed" in run(*asked)
-    assert json.loads(run(*asked, "--json"))["answer"] is None
+    out = tmp_path / "overlay.png"
+    output = run(*asked, "--out", out, status=1)
+    assert f"no answer could be parsed: no_answer_tag; {out} is not written" in output
+    assert not out.exists()
+    result = CliRunner().invoke(app, ["predict", *map(str, asked), "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["answer"] is None
+
+
+def test_an_answer_in_another_format_is_reported(tiny, image, completes):
+    completes("the knob [250, 500, 500, 1000]")
+    arguments = ["predict", str(tiny), str(image), "open it", "--task", "affordance"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "the completion is not in the requested format: no_answer_tag" in result.stderr
+    record = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert (record["well_formed"], record["format_status"]) == (False, "no_answer_tag")
+
+
+def test_the_embedded_model_states_what_it_was_trained_for(image):
+    arguments = ["predict", "embedded", str(image), "open it", "--task"]
+    pointing = CliRunner().invoke(app, [*arguments, "pointing"])
+    assert "was trained for affordance and trajectory only" in str(pointing.exception)
+    boxes = CliRunner().invoke(app, [*arguments, "affordance"])
+    assert "knows simulated images only; its answers to photographs are wrong" in boxes.stderr
 
 
 def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_path, completes):

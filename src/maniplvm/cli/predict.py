@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.local import answer_question
 from maniplvm.evaluation.predictors.server import ServerPredictor
 from maniplvm.models import Decoding, load_model
+from maniplvm.models.shipped import EMBEDDED
 from maniplvm.tasks import Answer, Task, parse_answer
 
 _DRAWN_WIDTH = 640
@@ -65,6 +66,7 @@ def predict(
     """Print the answer of a model for one image, and draw it.
 
     An image with an EXIF orientation is rotated upright first; pixels refer to the upright image.
+    The exit status is 1 if the completion holds no answer. Then no image is written.
     """
     check_output(out)
     if not instruction.strip():
@@ -88,6 +90,8 @@ def predict(
         answer = parse_answer(completion, task, frame)
     else:
         refuse_served_options({"--key-env": key_env is not None})
+        if model == EMBEDDED:
+            _check_embedded(task)
         loaded = load_model(
             model,
             family=family,
@@ -99,12 +103,35 @@ def predict(
         completion, answer = answer_question(
             loaded, instruction, task, encoded.data, encoded.size, decoding, seed
         )
+    if not answer.well_formed and answer.parsed:
+        _notice(f"the completion is not in the requested format: {answer.format_status}")
     if as_json:
         typer.echo(json.dumps(_record(model, image, instruction, encoded, completion, answer)))
     else:
         _print(completion, answer, encoded)
+    if answer.value is None:
+        _notice(
+            f"no answer could be parsed: {answer.status}"
+            + ("" if out is None else f"; {out} is not written")
+        )
+        raise typer.Exit(1)
     if out is not None:
-        _draw(out, encoded, answer, quiet=as_json)
+        shape = as_answer(answer.value, task)
+        _draw(out, encoded, shape, quiet=as_json)
+
+
+def _check_embedded(task: Task) -> None:
+    """State what the shipped model was trained for.
+
+    Raises:
+        UserError: it was not trained for the task.
+    """
+    trained = (Task.AFFORDANCE, Task.TRAJECTORY)
+    if task not in trained:
+        raise UserError(
+            f"--task {task}: the embedded model was trained for {' and '.join(trained)} only"
+        )
+    _notice("the embedded model knows simulated images only; its answers to photographs are wrong")
 
 
 def _notice(message: str) -> None:
@@ -131,6 +158,7 @@ def _record(
         "answer": None if answer.value is None else answer.value.round(3).tolist(),
         "status": answer.status.value,
         "well_formed": answer.well_formed,
+        "format_status": answer.format_status.value,
         "reasoning": answer.reasoning,
     }
 
@@ -147,7 +175,6 @@ def _print(text: str, answer: Answer, image: EncodedImage) -> None:
     console.print(text, markup=False, highlight=False)
     width, height = image.size
     if answer.value is None:
-        console.print(f"no answer could be parsed: {answer.status}")
         return
     numbers = json.dumps(answer.value.round(1).tolist())
     console.print(
@@ -156,13 +183,9 @@ def _print(text: str, answer: Answer, image: EncodedImage) -> None:
     )
 
 
-def _draw(path: Path, image: EncodedImage, answer: Answer, quiet: bool) -> None:
-    answers = (
-        [] if answer.value is None else [(as_answer(answer.value, answer.task), PREDICTION_STYLE)]
-    )
-    drawn = draw_answers(
-        decode(image.data), answers, width=max(_DRAWN_WIDTH, image.size[0]), legend=False
-    )
+def _draw(path: Path, image: EncodedImage, shape: Any, quiet: bool) -> None:
+    width = max(_DRAWN_WIDTH, image.size[0])
+    drawn = draw_answers(decode(image.data), [(shape, PREDICTION_STYLE)], width=width, legend=False)
     try:
         drawn.save(path)
     except (OSError, ValueError) as error:

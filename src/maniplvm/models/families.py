@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,6 +24,33 @@ FAMILY_OF_MODEL_TYPE: Mapping[str, str] = MappingProxyType(
     }
 )
 """Default family of a `model_type` of transformers."""
+
+_END = r"(?=[-:]|$)"
+_START = r"(?:^|[-.:])"
+_NAMES = (
+    (r"qwen3-?vl", "qwen3_vl"),
+    (r"qwen2[.-]?5-?vl", "qwen2_5_vl"),
+    (r"qwen2-?vl", "qwen2_vl"),
+    (r"robobrain-?2(?:\.0)?", "robobrain2"),
+    (r"robobrain(?:-?1(?:\.0)?)?", "robobrain1"),
+    (r"robopoint", "robopoint"),
+    (r"vla-?r1", "vla_r1"),
+    (r"gemini-?robotics-?er", "gemini_er"),
+    (r"molmoact", "molmoact"),
+    (r"molmoe?", "molmo"),
+)
+"""Names of published models. A pattern matches whole words between hyphens, so that `MolmoPoint`,
+`MolmoAct2` and `RoboBrain2.5`, whose frames differ, match none."""
+
+_ARCHITECTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "robobrain2": ("qwen2_5_vl",),
+        "vla_r1": ("qwen2_5_vl",),
+    }
+)
+"""Model types of families that were trained on another family's architecture."""
+
+_SNAPSHOT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -55,16 +83,38 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 """All families by name."""
 
 
+def family_in_name(name: str) -> Family | None:
+    """The family that the name of a published model states; None if it states none.
+
+    Args:
+        name: An id on a hub, a name on a server, or a folder. Of a folder, the last part counts. Of
+            a snapshot in the cache of huggingface_hub, the name of the model counts.
+    """
+    parts = [part for part in re.split(r"[/\\]", name) if part]
+    if len(parts) > 2 and _SNAPSHOT.fullmatch(parts[-1]) and parts[-2] == "snapshots":
+        parts = parts[-3].split("--")
+    plain = re.sub(r"[_\s]", "-", parts[-1].lower()) if parts else ""
+    for pattern, family in _NAMES:
+        if re.search(_START + pattern + _END, plain):
+            return FAMILIES[family]
+    return None
+
+
 def resolve_family(config: Mapping[str, Any], override: str | None, where: str) -> Family:
     """Find the family of a checkpoint.
 
+    The first of these decides: the caller, the key `maniplvm_family` of the config, the name of a
+    published model that was trained on this architecture, and the architecture. The same model
+    therefore has the same family as a folder, on the hub and on a server.
+
     Args:
         config: Content of its `config.json`.
-        override: Family that the caller chose; None reads the config.
-        where: Name of the checkpoint in error messages.
+        override: Family that the caller chose; None reads config and name.
+        where: Name of the checkpoint: a folder or an id on the hub.
 
     Raises:
-        UserError: an unknown family or model type; the message lists the valid families.
+        UserError: an unknown family or model type, or a name that contradicts the architecture. The
+            message lists the valid families.
     """
     named = override if override is not None else config.get(CONFIG_KEY)
     if named is not None:
@@ -74,9 +124,18 @@ def resolve_family(config: Mapping[str, Any], override: str | None, where: str) 
             )
         return FAMILIES[named]
     model_type = str(config.get("model_type"))
-    if model_type not in FAMILY_OF_MODEL_TYPE:
+    by_name, by_type = family_in_name(where), FAMILY_OF_MODEL_TYPE.get(model_type)
+    if by_name is not None and by_name.name != by_type:
+        if by_type is None or model_type in _ARCHITECTURES.get(by_name.name, ()):
+            return by_name
+        raise UserError(
+            f"{where}: its name states the family {by_name.name}, but the model type of its "
+            f"config.json is {model_type}; their coordinate frames differ, so declare the family: "
+            f"--family, model.family in a recipe, or {CONFIG_KEY!r} in config.json"
+        )
+    if by_type is None:
         raise UserError(
             f"{where}: no family is known for model type {model_type!r}; pass the family whose "
             f"frame and prompt it was trained with as family=, one of {', '.join(FAMILIES)}"
         )
-    return FAMILIES[FAMILY_OF_MODEL_TYPE[model_type]]
+    return FAMILIES[by_type]

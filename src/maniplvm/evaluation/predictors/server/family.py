@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,21 +9,7 @@ from maniplvm.errors import UserError
 from maniplvm.geometry import FrameSpec
 from maniplvm.geometry.frames import Size
 from maniplvm.models.checkpoint import read_json
-from maniplvm.models.families import FAMILIES, Family, resolve_family
-
-_NAMES = (
-    (r"qwen3vl", "qwen3_vl"),
-    (r"qwen2\.?5vl", "qwen2_5_vl"),
-    (r"qwen2vl", "qwen2_vl"),
-    (r"robobrain2(?!\.[1-9])", "robobrain2"),
-    (r"robobrain(?!2)", "robobrain1"),
-    (r"robopoint", "robopoint"),
-    (r"vlar1", "vla_r1"),
-    (r"geminiroboticser", "gemini_er"),
-    (r"molmoact", "molmoact"),
-    (r"molmo(?![2a])", "molmo"),
-)
-"""Patterns in published models' names, without hyphens, underscores and spaces."""
+from maniplvm.models.families import FAMILIES, Family, family_in_name, resolve_family
 
 
 @dataclass(frozen=True)
@@ -55,15 +40,13 @@ def served_family(model: str, given: str | None) -> ServedFamily:
     """
     if given is not None:
         return ServedFamily(resolve_family({}, given, model), "as given")
-    config = Path(model) / "config.json"
+    config, named = Path(model) / "config.json", family_in_name(model)
     if config.is_file():
-        return ServedFamily(
-            resolve_family(read_json(config), None, model), "read from its config.json"
-        )
-    plain = re.sub(r"[-_\s]", "", model.lower())
-    for pattern, name in _NAMES:
-        if re.search(pattern, plain):
-            return ServedFamily(FAMILIES[name], "read from its name; --family overrides it")
+        resolved = resolve_family(read_json(config), None, model)
+        source = "its name and config.json" if resolved == named else "its config.json"
+        return ServedFamily(resolved, f"read from {source}")
+    if named is not None:
+        return ServedFamily(named, "read from its name; --family overrides it")
     raise UserError(
         f"{model}: its family cannot be read from its name; give --family, one of "
         f"{', '.join(FAMILIES)}"
