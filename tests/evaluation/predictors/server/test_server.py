@@ -241,6 +241,17 @@ def test_backoff_grows_and_differs_between_requests():
         (completion([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), "ab", "stop"),
         (completion("b", reasoning_content="a"), "<think>a</think>b", "stop"),
         (completion("<think>a</think>b", reasoning="x"), "<think>a</think>b", "stop"),
+        (completion(None, reasoning_content="a"), "<think>a</think>", "stop"),
+        (
+            completion(None, reasoning_content="<answer>[1, 2, 3, 4]</answer>"),
+            "<answer>[1, 2, 3, 4]</answer>",
+            "stop",
+        ),
+        (
+            completion("", reasoning="<think>a</think><answer>[1, 2, 3, 4]</answer>"),
+            "<think>a</think><answer>[1, 2, 3, 4]</answer>",
+            "stop",
+        ),
     ],
 )
 def test_an_unusual_completion_is_kept(body, text, finish):
@@ -553,3 +564,56 @@ def test_another_frame_of_the_same_model_is_another_evaluation(tmp_path):
         other = predictor(server, family="unit")
         with pytest.raises(UserError, match=r'decoding\.family was "qwen3_vl", now "unit"'):
             evaluate(other, data, tmp_path / "out", selection=some)
+
+
+def embedded_error(code, **more):
+    return saying({"error": {"message": "upstream said no", "code": code, **more}})
+
+
+@pytest.mark.parametrize("code", [401, 402, "403"])
+def test_a_fatal_error_inside_status_200_stops_at_once_with_its_code(code):
+    for _ in range(5):
+        with serving(default=embedded_error(code)) as server:
+            with pytest.raises(UserError, match=f"HTTP {code}, upstream said no"):
+                list(predictor(server, concurrency=1).predict(small_set()))
+            assert len(server.requests) == 1
+
+
+def test_after_a_fatal_error_no_thread_sends_a_new_request():
+    with serving(default=status(401, "no key"), delay=0.05) as server:
+        with pytest.raises(UserError, match="HTTP 401, no key"):
+            list(predictor(server, concurrency=4).predict(small_set()))
+        assert len(server.requests) <= 4
+
+
+def test_a_transient_error_inside_status_200_is_retried(tmp_path):
+    notices = []
+    with serving(script={0: embedded_error(429)}) as server:
+        found = list(predictor(server, notice=notices.append).predict(small_set()[:1]))
+    assert len(found) == 1
+    assert notices == ["HTTP 429, upstream said no; retrying"]
+
+
+def test_an_error_inside_a_choice_has_its_code():
+    body = completion("", finish="error")
+    body["choices"][0]["error"] = {"message": "provider is down", "code": 502}
+    notices = []
+    with serving(script={0: saying(body)}) as server:
+        list(predictor(server, notice=notices.append).predict(small_set()[:1]))
+    assert notices == ["HTTP 502, provider is down; retrying"]
+
+
+def test_an_error_without_a_code_claims_no_status():
+    notices = []
+    with serving(script={0: saying({"error": "overloaded"})}) as server:
+        list(predictor(server, notice=notices.append).predict(small_set()[:1]))
+    assert notices == ["the response holds an error: overloaded; retrying"]
+
+
+@pytest.mark.parametrize(("finish", "expected"), [("stop", 1), ("length", 0)])
+def test_reasoning_without_an_answer_is_reported_once(finish, expected):
+    notices = []
+    body = completion(None, finish=finish, reasoning_content="the knob is left")
+    with serving(default=saying(body)) as server:
+        list(predictor(server, notice=notices.append).predict(small_set()[:3]))
+    assert len([text for text in notices if "reasoning and no answer" in text]) == expected

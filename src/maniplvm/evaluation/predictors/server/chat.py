@@ -203,10 +203,16 @@ def _text(content: Any) -> str:
 
 
 def _with_reasoning(content: str, message: Mapping[str, Any]) -> str:
-    """The whole completion, if the server moved the reasoning into a field of its own."""
+    """The whole completion, if the server moved the reasoning into a field of its own.
+
+    A reasoning parser of a server may put a whole completion into that field if the model does not
+    reason. Then an `<answer>` block shows that the field holds the completion.
+    """
     for name in ("reasoning_content", "reasoning"):
         reasoning = message.get(name)
         if isinstance(reasoning, str) and reasoning and "<think>" not in content:
+            if not content and "<answer>" in reasoning:
+                return reasoning
             return f"<think>{reasoning}</think>{content}"
     return content
 

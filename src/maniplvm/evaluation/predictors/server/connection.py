@@ -17,6 +17,7 @@ from maniplvm.evaluation.predictors.server.chat import (
 )
 from maniplvm.evaluation.predictors.server.errors import (
     AttemptError,
+    error_in_response,
     http_error,
     retry_after,
 )
@@ -88,8 +89,10 @@ class Connection:
         try:
             return parse_completion(content)
         except ValueError as error:
-            if isinstance(content, dict) and content.get("error"):
-                raise http_error(500, content, None) from error
+            failure = error_in_response(content)
+            if failure is not None:
+                failure.message = self._clean(failure.message)
+                raise failure from error
             raise AttemptError(f"the response has no completion: {error}") from error
 
     def model_names(self) -> list[str]:

@@ -30,6 +30,7 @@ class AttemptError(Exception):
         retry_after_s: The wait that the server requested [s], if any.
         unreachable: Whether no connection could be opened.
         filtered: Whether the service's content filter rejected this request.
+        cancelled: Whether the run ended before the request was sent.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class AttemptError(Exception):
         retry_after_s: float | None = None,
         unreachable: bool = False,
         filtered: bool = False,
+        cancelled: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -49,6 +51,7 @@ class AttemptError(Exception):
         self.retry_after_s = retry_after_s
         self.unreachable = unreachable
         self.filtered = filtered
+        self.cancelled = cancelled
 
 
 _TRANSIENT = {408, 409, 425, 429}
@@ -90,6 +93,46 @@ def http_error(status: int, body: Any, retry_after_s: float | None) -> AttemptEr
     return AttemptError(message, FailureAction.SKIP_REQUEST, status=status)
 
 
+def error_in_response(body: Any) -> AttemptError | None:
+    """The error that a body with status 200 holds; None if it holds none.
+
+    Routers such as OpenRouter answer with status 200 and put the real error into the body: at its
+    top, or into the first choice.
+
+    Args:
+        body: Parsed JSON.
+    """
+    if not isinstance(body, dict):
+        return None
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    for holder in (body, choice):
+        error = holder.get("error") if isinstance(holder, dict) else None
+        if not error:
+            continue
+        status = _status_in(error)
+        if status is not None:
+            return http_error(status, {"error": error}, None)
+        detail = _detail({"error": error})
+        failure = http_error(500, {"error": error}, None)
+        failure.message, failure.status = f"the response holds an error: {detail}", None
+        return failure
+    return None
+
+
+def _status_in(error: Any) -> int | None:
+    """The HTTP status that an error states as `code` or `status`."""
+    if not isinstance(error, dict):
+        return None
+    for name in ("code", "status"):
+        value = error.get(name)
+        if isinstance(value, str) and value.isdecimal() and len(value) == 3:
+            value = int(value)
+        if type(value) is int and 400 <= value < 600:
+            return value
+    return None
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The wait that a server requests by `Retry-After` (seconds, or a date), RFC 9110 [s].
 
@@ -121,4 +164,7 @@ def _detail(body: Any) -> str:
 
 def _code(body: Any) -> str | None:
     error = body.get("error") if isinstance(body, dict) else None
-    return error.get("code") or error.get("type") if isinstance(error, dict) else None
+    if not isinstance(error, dict):
+        return None
+    names = [error.get("code"), error.get("type")]
+    return next((name for name in names if isinstance(name, str) and name), None)

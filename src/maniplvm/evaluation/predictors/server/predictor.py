@@ -211,12 +211,20 @@ class ServerPredictor:
         connection: Connection,
     ) -> Iterator[Prediction]:
         failures: list[_Failure] = []
-        completed, in_a_row, stopped = 0, 0, False
+        completed, in_a_row, stopped, has_warned = 0, 0, False, False
         try:
             for result in pool.map(requests):
                 if isinstance(result, Prediction):
                     completed, in_a_row = completed + 1, 0
+                    if not has_warned and _holds_only_reasoning(result):
+                        has_warned = True
+                        self._notice(
+                            f"sample {result.id}: the server returned reasoning and no answer; if "
+                            "the model does not reason, start the server without a reasoning parser"
+                        )
                     yield result
+                    continue
+                if result.error.cancelled:
                     continue
                 failures.append(result)
                 in_a_row += 1
@@ -294,6 +302,12 @@ class ServerPredictor:
         models = connection.model_names()[:_MAX_NAMES] if error.status == 404 else []
         served = f"; it serves {', '.join(models)}" if models else ""
         return f"{connection.shown}, model {self.name}: {error.message}{served}"
+
+
+def _holds_only_reasoning(prediction: Prediction) -> bool:
+    """Whether a completion that was not cut off ends with its reasoning."""
+    is_complete = prediction.finish not in ("length", "content_filter")
+    return is_complete and prediction.text.rstrip().endswith("</think>")
 
 
 def _only_predictions(results: Iterator[_Result]) -> Iterator[Prediction]:

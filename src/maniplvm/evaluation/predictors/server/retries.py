@@ -134,13 +134,19 @@ class RetryingClient:
         while True:
             attempt += 1
             if not self._limiter.acquire():
-                raise AttemptError("the run stopped before this request was sent")
+                message = "the run stopped before this request was sent"
+                raise AttemptError(message, cancelled=True)
             try:
                 completion = self._connection.complete(body)
             except AttemptError as error:
                 if error.filtered:
                     return ChatCompletion("", FILTERED, None, None)
-                self._wait_after(error, attempt, key)
+                try:
+                    self._wait_after(error, attempt, key)
+                except AttemptError as final:
+                    if final.action is FailureAction.STOP:
+                        self._limiter.stop()  # no thread sends another request
+                    raise
                 continue
             self._reached, self._last_message = True, None
             return completion
