@@ -55,15 +55,24 @@ def read_columns(path: Path, columns: Sequence[str]) -> Any:
         return file.read(columns=list(columns)).select(list(columns))
 
 
-def stream_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def stream_columns(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file as mappings of these columns.
+
+    Args:
+        path: The file.
+        columns: Columns that the file must have.
+        optional: Columns that the rows hold if the file has them.
 
     Raises:
         RecordError: see `open_parquet`; it may come after some rows.
     """
     with open_parquet(path, columns) as file:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
-            yield from batch.select(list(columns)).to_pylist()
+        existing = set(file.schema_arrow.names)
+        names = [*columns, *(name for name in optional if name in existing)]
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names):
+            yield from batch.select(names).to_pylist()
 
 
 def read_cell(path: Path, row: int, column: str) -> Any:

@@ -335,6 +335,50 @@ def test_the_camera_is_selected_by_its_key_or_the_end_of_its_key(tmp_path, calib
     assert the_sample(lerobot.read(root, None, front)).provenance["camera"] == CAMERA
 
 
+DEPTH_MAPS = {
+    "flag in info": {"shape": [48, 64, 3], "info": {"video.is_depth_map": True}},
+    "flag in video_info": {"shape": [48, 64, 3], "video_info": {"video.is_depth_map": True}},
+    "flag without prefix": {"shape": [48, 64, 3], "info": {"is_depth_map": True}},
+    "flag of the feature": {"shape": [48, 64, 3], "is_depth_map": True},
+    "one channel, last": {"shape": [48, 64, 1], "names": ["height", "width", "channels"]},
+    "one channel, first": {
+        "shape": [1, 48, 64],
+        "names": ["channel", "height", "width"],
+        "info": {"video.is_depth_map": False},
+    },
+    "one channel without names": {"shape": [1, 48, 64]},
+}
+
+
+@pytest.mark.parametrize("form", DEPTH_MAPS)
+def test_a_depth_map_beside_one_camera_is_not_a_second_camera(form, tmp_path, calibration):
+    root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
+    path = root / "meta" / "info.json"
+    content = json.loads(path.read_text())
+    content["features"]["observation.depths.front_depth"] = {"dtype": "video", **DEPTH_MAPS[form]}
+    path.write_text(json.dumps(content))
+    assert the_sample(lerobot.read(root, None, calibration)).provenance["camera"] == CAMERA
+
+
+@pytest.mark.parametrize("shape", [[48, 64, 3], [3, 48, 64]])
+def test_a_colour_camera_is_a_camera_in_both_orders_of_its_axes(shape, tmp_path, calibration):
+    root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
+    path = root / "meta" / "info.json"
+    content = json.loads(path.read_text())
+    content["features"]["observation.images.wrist"] = {"dtype": "video", "shape": shape}
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"no camera is selected; .*observation.images.wrist"):
+        read_all(root, calibration)
+
+
+def test_episodes_of_version_3_need_no_list_of_tasks(tmp_path, calibration):
+    root = write_lerobot_v3(tmp_path / "set", EPISODES)
+    path = root / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["tasks"]), path)
+    samples = list(lerobot.read(root, None, calibration))
+    assert [each.instruction for each in samples] == [each.task for each in EPISODES]
+
+
 def test_a_calibration_for_another_size_is_refused_with_the_factors(tmp_path):
     root = write_lerobot_v2(tmp_path / "set", EPISODES[:1])
     calibration = write_calibration(tmp_path / "large.yaml", image_size=[640, 480])

@@ -17,6 +17,7 @@ from maniplvm.errors import UserError
 INFO = "meta/info.json"
 VERSIONS = ("v2.0", "v2.1", "v3.0")
 
+_DEPTH_FLAGS = ("video.is_depth_map", "is_depth_map")
 _RANGE = re.compile(r"(\d+):(\d+)")
 
 
@@ -38,7 +39,7 @@ class LeRobotInfo:
 
     @property
     def cameras(self) -> dict[str, str]:
-        """The cameras by key, each with its size as text. Depth maps are left out."""
+        """The colour cameras by key, each with its size as text. Depth maps are skipped."""
         return {
             key: _size_text(feature)
             for key, feature in self.features.items()
@@ -108,12 +109,30 @@ def _names(value: object, count: int) -> list[str] | None:
 
 
 def _is_depth(feature: Mapping[str, Any]) -> bool:
-    abouts = [feature.get("info"), feature.get("video_info")]
-    return any(
-        cast("dict[str, Any]", about).get("video.is_depth_map") is True
-        for about in abouts
-        if isinstance(about, dict)
+    """Whether a feature is a depth map: by a flag of any LeRobot version, or by one channel.
+
+    GR00T writes depth as a video with one channel and leaves the flag false.
+    """
+    holders = [feature, feature.get("info"), feature.get("video_info")]
+    flagged = any(
+        cast("dict[str, Any]", holder).get(flag) is True
+        for holder in holders
+        if isinstance(holder, dict)
+        for flag in _DEPTH_FLAGS
     )
+    return flagged or _channels(feature) == 1
+
+
+def _channels(feature: Mapping[str, Any]) -> int | None:
+    """The number of channels, from the names of the axes or from a shape with one or three."""
+    shape, names = feature.get("shape"), feature.get("names")
+    if not isinstance(shape, list) or len(cast("list[Any]", shape)) != 3:
+        return None
+    sides = cast("list[Any]", shape)
+    for axis, name in enumerate(cast("list[Any]", names) if isinstance(names, list) else []):
+        if str(name).startswith("channel") and axis < len(sides):
+            return sides[axis]
+    return next((side for side in (sides[2], sides[0]) if side in (1, 3)), None)
 
 
 def _size_text(feature: Mapping[str, Any]) -> str:

@@ -139,13 +139,13 @@ def _episodes_v3(info: LeRobotInfo, camera: str) -> Iterator[EpisodeEntry | BadR
     if info.features[camera]["dtype"] == "video":
         parts = ("chunk_index", "file_index", "from_timestamp")
         keys += [f"videos/{camera}/{part}" for part in parts]
-    columns = [*keys, "length", "tasks"]
+    columns = [*keys, "length"]
     paths = sorted((info.root / "meta" / "episodes").rglob("*.parquet"))
     if not paths:
         raise UserError(f"{info.root}: holds no meta/episodes/*/*.parquet; download them")
     for path in paths:
         try:
-            for row in stream_columns(path, columns):
+            for row in stream_columns(path, columns, optional=("tasks",)):
                 invalid = [key for key in keys if not _is_valid(row[key])]
                 if invalid:
                     value = short_repr(row[invalid[0]])
@@ -170,7 +170,7 @@ def _episode_v3(
     return EpisodeEntry(
         index=row["episode_index"],
         length=_length(row["length"]),
-        tasks=_strings(row["tasks"]),
+        tasks=_strings(row.get("tasks")),
         data=_fill_templates((data, _DATA_V3), data_values, info),
         video=_fill_templates((video, _VIDEO_V3), video_values, info),
         seconds=float(row.get(f"videos/{camera}/from_timestamp", 0.0)),
