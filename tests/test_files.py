@@ -63,3 +63,13 @@ def test_the_unfinished_result_of_a_killed_process_is_removed(tmp_path, is_folde
 def test_an_unwritable_file_is_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match=r"nowhere/x.json: cannot be written \(No such file"):
         write_json(tmp_path / "nowhere" / "x.json", {})
+
+
+def test_a_folder_is_restored_if_the_process_was_killed_between_the_two_steps(tmp_path):
+    folder = tmp_path / "model"
+    (tmp_path / "model.old.unfinished").mkdir()
+    (tmp_path / "model.old.unfinished" / "weights").write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(folder):
+        pass  # nothing is written
+    assert (folder / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -31,7 +31,8 @@ def replacing(path: Path) -> Generator[Path]:
 
     The block writes to the yielded path. If it ends without an error, the result replaces `path`.
     After an error the result is removed. The unfinished result of a killed process is removed
-    first.
+    first. An old folder stays until the new one is in place. If a process is killed between these
+    two steps, the next call restores it.
 
     Args:
         path: The file or folder to write. Its parent folder must exist.
@@ -39,16 +40,21 @@ def replacing(path: Path) -> Generator[Path]:
     Yields:
         The path to write to: `unfinished_path(path)`.
     """
-    unfinished = unfinished_path(path)
+    unfinished, old = unfinished_path(path), unfinished_path(path.with_name(path.name + ".old"))
+    if old.exists() and not path.exists():
+        old.replace(path)
     remove(unfinished)
     try:
         yield unfinished
         if unfinished.is_dir():
-            remove(path)
+            remove(old)
+            if path.exists():
+                path.replace(old)
         else:
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
         unfinished.replace(path)
+        remove(old)
     except BaseException:
         remove(unfinished)
         raise

@@ -1,11 +1,12 @@
 import hashlib
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 import maniplvm
-from maniplvm.data import DatasetWriter, open_dataset, write_dataset
+from maniplvm.data import DatasetWriter, open_dataset, replacement, write_dataset, writer
 from maniplvm.errors import UserError
 from tests.data.conftest import box_sample, encoded, trace_sample
 
@@ -262,3 +263,47 @@ def test_a_provenance_that_samples_share_is_stored_once(tmp_path):
     texts = [json.dumps(sample.provenance) for sample in samples]
     assert stored.total_uncompressed_size < 1.2 * sum(map(len, set(texts)))
     assert stored.total_uncompressed_size < 0.4 * sum(map(len, texts))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of the package runs."""
+
+
+MOVES = ["commit", "first file", "last file", "description", "clean-up"]
+
+
+@pytest.mark.parametrize("moment", MOVES)
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_process_killed_while_files_move_loses_no_data_set(
+    tmp_path, monkeypatch, moment, overwrite
+):
+    out = tmp_path / "set"
+    if overwrite:
+        write_dataset(out, [box_sample("old", split="old"), box_sample("a")], name="old")
+    new = [box_sample("a"), box_sample("b", split="val"), box_sample("c", split="test")]
+    calls, real = [], Path.replace
+
+    def replace(self, target):
+        calls.append(self.name)
+        if len(calls) == MOVES.index(moment) + 1 and moment != "clean-up":
+            raise Killed
+        return real(self, target)
+
+    def remove(path):
+        if path.name == "dataset.committed":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        if moment == "clean-up":
+            patch.setattr(replacement, "remove", remove)
+        patch.setattr(writer, "remove", lambda path: None)  # a killed process cleans up nothing
+        with pytest.raises(Killed):
+            write_dataset(out, new, name="new", overwrite=overwrite)
+    if moment == "commit":
+        if overwrite:
+            assert [each.id for each in open_dataset(out).samples()] == ["old", "a"]
+        write_dataset(out, new, name="new", overwrite=overwrite)
+    assert sorted(each.id for each in open_dataset(out).samples()) == ["a", "b", "c"]
+    names = {path.name for path in out.iterdir()}
+    assert names == {"dataset.json", "train.parquet", "val.parquet", "test.parquet"}

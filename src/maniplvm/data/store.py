@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.data.manifest import DatasetInfo, read_manifest
+from maniplvm.data.replacement import complete
 from maniplvm.data.schema import COLUMNS, COLUMNS_WITHOUT_IMAGE, row_of, sample_of, table_of
 from maniplvm.data.split_file import Row, read_table, row_at, stream_rows
 from maniplvm.data.writer import DatasetWriter, write_dataset
@@ -121,10 +122,13 @@ class Dataset:
 def open_dataset(folder: Path) -> Dataset:
     """Open a stored data set. Only `dataset.json` is read.
 
+    A write that was killed while its files moved into place is completed first.
+
     Raises:
         UserError: the folder holds no data set, or one from a newer version of this package.
     """
     folder = Path(folder)
+    complete(folder)
     return Dataset(folder, read_manifest(folder))
 
 

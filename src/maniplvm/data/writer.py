@@ -19,6 +19,7 @@ from maniplvm.data.manifest import (
     DatasetInfo,
     read_manifest,
 )
+from maniplvm.data.replacement import commit, complete
 from maniplvm.data.schema import (
     IMAGE_LEAF,
     LEAVES,
@@ -47,8 +48,9 @@ class DatasetWriter:
     """Writes `<split>.parquet` files and `dataset.json` into a folder, sample by sample.
 
     Use it as a context manager. The files are written into `out_dir / "dataset.unfinished"`. When
-    the block ends without an error, they move into place, `dataset.json` last. After an error,
-    they are removed. The same samples in the same order give the same bytes.
+    the block ends without an error, they replace the old data set (see `data.replacement`). After
+    an error, they are removed. A killed process loses neither the old nor the new data set. The same
+    samples in the same order give the same bytes.
 
     Samples of one split that share an image should be added one after the other. The image is then
     stored once; so is the provenance. (Exactly: a row group stores each value once. It has 1,024
@@ -162,11 +164,7 @@ class DatasetWriter:
             counts={split: dict(tasks) for split, tasks in self._counts.items()},
             versions={"maniplvm": maniplvm.__version__, "pyarrow": str(arrow().__version__)},
         ).write(self._unfinished)
-        if self._overwrite:
-            _remove_dataset(self._out_dir)
-        for split in self._files:
-            (self._unfinished / f"{split}.parquet").replace(self._out_dir / f"{split}.parquet")
-        (self._unfinished / MANIFEST_NAME).replace(self._out_dir / MANIFEST_NAME)
+        commit(self._unfinished, self._out_dir)
 
 
 def write_dataset(
@@ -287,6 +285,7 @@ def _require_free(out_dir: Path, overwrite: bool) -> None:
         return
     if not out_dir.is_dir():
         raise UserError(f"{out_dir}: is a file; a data set needs its own folder")
+    complete(out_dir)
     if (out_dir / MANIFEST_NAME).exists():
         if not overwrite:
             raise UserError(
@@ -297,11 +296,3 @@ def _require_free(out_dir: Path, overwrite: bool) -> None:
         return
     if not all(map(is_unfinished, out_dir.iterdir())):
         raise UserError(f"{out_dir}: is not empty and holds no data set; choose another folder")
-
-
-def _remove_dataset(out_dir: Path) -> None:
-    if (out_dir / MANIFEST_NAME).exists():
-        splits = read_manifest(out_dir).counts
-        (out_dir / MANIFEST_NAME).unlink()
-        for split in splits:
-            (out_dir / f"{split}.parquet").unlink(missing_ok=True)

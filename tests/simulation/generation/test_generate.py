@@ -1,5 +1,6 @@
 import hashlib
 import io
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.simulation.generation import generate as generation
 from maniplvm.simulation.generation.generate import generate
+from maniplvm.simulation.generation.jobs import JobStore
 from maniplvm.simulation.generation.plan import SPLITS, Plan, shard_of
 from maniplvm.simulation.labels.instructions import instructions
 from maniplvm.simulation.provenance import Provenance
@@ -147,6 +149,31 @@ def test_an_interrupted_run_resumes_without_repeating_jobs(made, tmp_path, monke
     generate(PLAN, out, name="made")
     assert len(done) == len(set(done)) == len(PLAN.jobs())
     assert digests(out) == digests(made[0])
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_run_killed_after_its_last_job_is_finished_by_the_next_call(
+    made, tmp_path, monkeypatch, is_moved
+):
+    out, report = tmp_path / "data", made[1]
+    shutil.copytree(made[0], out)
+    JobStore(out, PLAN)  # the folder of the jobs, which a finished run removes last
+    if not is_moved:  # killed before the files moved into place
+        (out / "dataset.committed").mkdir()
+        for path in [each for each in out.iterdir() if each.is_file()]:
+            path.rename(out / "dataset.committed" / path.name)
+    monkeypatch.setattr(generation, "generate_job", None)
+    assert generate(PLAN, out, name="made") == report
+    assert digests(out) == digests(made[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_the_leftovers_of_a_killed_write_do_not_stop_the_next_run(tmp_path, monkeypatch):
+    out = tmp_path / "data"
+    (out / "dataset.unfinished").mkdir(parents=True)
+    monkeypatch.setattr(generation, "generate_job", lambda job, plan: ([], {}))
+    with pytest.raises(UserError, match="no sample was added"):
+        generate(PLAN, out, name="made")
 
 
 def test_dropped_images_are_counted_by_cause(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from collections import Counter, defaultdict
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maniplvm.data import DatasetWriter, open_dataset
+from maniplvm.data.manifest import MANIFEST_NAME
+from maniplvm.data.replacement import complete
 from maniplvm.errors import UserError
+from maniplvm.files import is_unfinished
 from maniplvm.simulation.generation.jobs import Drops, JobStore
 from maniplvm.simulation.generation.plan import SPLITS, GenerationJob, Plan, shard_of
 from maniplvm.simulation.generation.sampler import SceneSampler
@@ -88,7 +92,11 @@ def generate(
             OpenGL is missing.
     """
     if out.exists():
-        raise UserError(f"{out}: already exists; choose another folder or remove it")
+        report = _finish_interrupted(out, plan)
+        if report is not None:
+            return report
+        if not out.is_dir() or not all(map(is_unfinished, out.iterdir())):
+            raise UserError(f"{out}: already exists; choose another folder or remove it")
     if workers < 1:
         raise UserError(f"--workers must be at least 1, got {workers}")
     jobs = plan.jobs()
@@ -116,6 +124,20 @@ def generate(
             writer.add_table(split, table)
     store.remove()
     return GenerationReport(len(open_dataset(out)), drops, 0)
+
+
+def _finish_interrupted(out: Path, plan: Plan) -> GenerationReport | None:
+    """Finish a run that was killed after its data set was complete; None if there is none."""
+    if not JobStore.folder_of(out).is_dir() or not out.is_dir():
+        return None
+    complete(out)
+    if not (out / MANIFEST_NAME).is_file():
+        return None
+    dataset = open_dataset(out)
+    if dataset.info.extra.get("plan") != json.loads(json.dumps(plan.to_json())):
+        return None
+    JobStore(out, plan).remove()
+    return GenerationReport(len(dataset), dataset.info.extra["drops"], 0)
 
 
 def _run_jobs(

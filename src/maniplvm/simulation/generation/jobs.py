@@ -33,7 +33,7 @@ class JobStore:
     """
 
     def __init__(self, out: Path, plan: Plan) -> None:
-        self.folder = out.with_name(out.name + ".parts")
+        self.folder = self.folder_of(out)
         wanted = json.loads(json.dumps(plan.to_json()))
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / _PLAN
@@ -44,6 +44,11 @@ class JobStore:
                 f"{self.folder}: holds an unfinished run with other settings; resume that run with "
                 "its own settings, or remove the folder"
             )
+
+    @staticmethod
+    def folder_of(out: Path) -> Path:
+        """The folder of the jobs of a future data set."""
+        return out.with_name(out.name + ".parts")
 
     def has(self, job: GenerationJob) -> bool:
         """Whether a job is finished."""
