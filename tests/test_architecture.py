@@ -1,4 +1,4 @@
-"""The floors of the house: arrows point down only (docs/architecture.md)."""
+"""Levels, imports, folder sizes and other rules of docs/architecture.md."""
 
 import ast
 from functools import cache
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "maniplvm"
-FLOORS = {
+LEVELS = {
     "errors": 0,
     "files": 0,
     "process": 0,
@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "engines/lmms_eval": {"errors", "geometry", "tasks", "rewards", "data", "evaluation"},
 }
 HEAVY = {"torch", "transformers", "trl", "datasets", "pyarrow", "mujoco", "metaworld", "matplotlib"}
-LIGHT_ROOMS = ("geometry", "tasks", "rewards")
+LIGHT_FOLDERS = ("geometry", "tasks", "rewards")
 OUTSIDE_OF_GEOMETRY = {"numpy"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -52,24 +52,24 @@ def imported(tree):
             yield node.module
 
 
-def room(name):
+def folder_of(name):
     parts = name.split(".")
     return parts[1] if parts[0] == "maniplvm" and len(parts) > 1 else None
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_floors_below(path):
+def test_a_module_imports_only_from_lower_levels(path):
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     own, folder = parts[0], "/".join(parts[:2])
     if own in ("__init__", "__main__"):
         return
-    assert own in FLOORS, f"{own} has no floor in the house"
+    assert own in LEVELS, f"{own} has no level in docs/architecture.md"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for name in imported(tree):
-        other = room(name)
+        other = folder_of(name)
         if other is None or other == own:
             continue
-        assert FLOORS[other] < FLOORS[own] or other == "errors", f"{own} must not import {name}"
+        assert LEVELS[other] < LEVELS[own] or other == "errors", f"{own} must not import {name}"
         allowed = MAY_IMPORT.get(folder, MAY_IMPORT.get(own))
         if allowed is not None:
             assert other in allowed, f"{own} must not import {name}"
@@ -107,23 +107,23 @@ def reachable(graph, start):
     return seen
 
 
-def test_no_modules_import_each_other_in_a_circle():
+def test_no_modules_import_each_other_in_a_cycle():
     graph = import_graph()
     assert "maniplvm.training.loop.trainers" in graph["maniplvm.training.loop.run"]
     reached = {name: reachable(graph, name) for name in graph}
-    circles = {
+    cycles = {
         tuple(sorted(other for other in reached[name] if name in reached[other]))
         for name in graph
         if name in reached[name]
     }
-    assert circles == set()
+    assert cycles == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_core_needs_no_heavy_package(path):
     own = path.relative_to(PACKAGE).parts[0]
     roots = {name.split(".")[0] for name in imported(ast.parse(path.read_text(encoding="utf-8")))}
-    if own in LIGHT_ROOMS:
+    if own in LIGHT_FOLDERS:
         lazily = {"matplotlib"} if path.parent.name == "cli" else set()
         assert not roots & (HEAVY - lazily)
     if own == "geometry":
@@ -133,22 +133,43 @@ def test_the_core_needs_no_heavy_package(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_module_runs_text_or_swallows_errors(path):
+def test_no_module_executes_text_or_ignores_errors(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in ("eval", "exec"), f"line {node.lineno} runs text"
+            assert node.func.id not in ("eval", "exec"), f"line {node.lineno} executes text"
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, f"line {node.lineno} catches everything"
             silent = len(node.body) == 1 and isinstance(node.body[0], ast.Pass)
-            assert not silent, f"line {node.lineno} swallows an error"
+            assert not silent, f"line {node.lineno} ignores an error"
 
 
-def test_no_module_has_a_name_that_says_nothing():
+def test_no_module_has_a_generic_name():
     assert not {path.stem for path in MODULES} & {"utils", "helpers", "common", "misc"}
 
 
+MANY_MODULES = {"cli", "data/readers"}
+"""Folders with one module a command, or one a format."""
+
+
+def test_no_folder_has_more_than_16_modules():
+    counts = {}
+    for path in MODULES:
+        if path.stem not in ("__init__", "__main__"):
+            name = path.parent.relative_to(PACKAGE).as_posix()
+            counts[name] = counts.get(name, 0) + 1
+    assert {name: n for name, n in counts.items() if n > 16 and name not in MANY_MODULES} == {}
+    training = [path for path in (PACKAGE / "training").iterdir() if path.name != "__pycache__"]
+    assert len(training) <= 8
+
+
+def test_every_level_is_in_the_table_of_the_architecture_page():
+    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for name in LEVELS.keys() - {"serving"}:
+        assert f"`{name}/`" in page or f"`{name}`" in page, name
+
+
 MIGRATION = "data/schema.py"
-CORE = [path for path in MODULES if FLOORS.get(path.relative_to(PACKAGE).parts[0], 9) <= 2]
+CORE = [path for path in MODULES if LEVELS.get(path.relative_to(PACKAGE).parts[0], 9) <= 2]
 
 
 def reads_a_key(node):
