@@ -2,17 +2,61 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 from maniplvm.errors import UserError
 
 
 def main() -> None:
-    """Run the command line. A `UserError` is one line on standard error and exit status 2."""
+    """Run the command line.
+
+    Exit status 0 is success and 1 a negative result, such as issues that the doctor found. Status 2
+    means that the command could not do its work: a `UserError`, an error of the operating system
+    (such as a full disk), or no memory. It is one line on standard error.
+    """
     from maniplvm.cli.app import app
 
+    if sys.stdout is None:
+        _fail("standard output is closed; redirect it, for example to /dev/null")
     try:
-        app(prog_name="maniplvm")
+        try:
+            app(prog_name="maniplvm")
+        finally:
+            sys.stdout.flush()
     except UserError as error:
-        print(f"maniplvm: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _fail(str(error))
+    except BrokenPipeError:
+        _drop_output()
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        place = error.filename if error.filename is not None else "standard output or a file"
+        _fail(f"{place}: {error.strerror}; earlier files are kept, so fix this and run it again")
+    except MemoryError:
+        _fail("not enough memory; use smaller batches or images, or a machine with more memory")
+
+
+def _fail(message: str) -> NoReturn:
+    """Print one line and end with status 2.
+
+    Raises:
+        SystemExit: always.
+    """
+    print(f"maniplvm: {' '.join(message.split())}", file=sys.stderr)
+    _drop_output()
+    raise SystemExit(2) from None
+
+
+def _drop_output() -> None:
+    """Send what is left in the buffer of standard output nowhere: writing it would fail again."""
+    if sys.stdout is not None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, sys.stdout.fileno())
+        except (OSError, ValueError):  # a replaced standard output has no file descriptor
+            sys.stdout = None
+        finally:
+            os.close(null)
