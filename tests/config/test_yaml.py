@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from maniplvm.config.yaml import parse_yaml, read_yaml, write_yaml
@@ -50,3 +52,32 @@ def test_a_byte_order_mark_is_ignored(tmp_path):
 def test_written_yaml_is_read_back():
     content = {"name": "a", "rates": [1e-06, 1.0], "on": True, "none": None}
     assert parse_yaml(write_yaml(content)) == content
+
+
+def test_many_keys_take_linear_time(tmp_path):
+    def seconds(count):
+        path = tmp_path / "many.yaml"
+        path.write_text("".join(f"k{i}: 1\n" for i in range(count)))
+        start = time.perf_counter()
+        assert len(read_yaml(path, "recipe")) == count
+        return time.perf_counter() - start
+
+    seconds(100)
+    assert seconds(16_000) < 40 * max(seconds(1000), 0.005)  # quadratic: 256 times
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("? [1, 2]\n: 3\n", "line 1: a key must be a string or a number"),
+        ("a: " + "[" * 3000 + "]" * 3000, "recursion"),
+        ("a: 2026-13-45", "month must be in"),
+        ("a: " + "9" * 5000, "digits"),
+    ],
+)
+def test_odd_yaml_is_a_one_line_error(tmp_path, text, cause):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=cause) as error:
+        read_yaml(path, "recipe")
+    assert "\n" not in str(error.value)

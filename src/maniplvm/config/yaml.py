@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,17 @@ class _Loader(yaml.SafeLoader):
 def _mapping_with_unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
-    for index, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
-        if key in keys[:index]:
+    known = set[Any]()
+    for key, (key_node, _) in zip(keys, node.value, strict=True):
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be a string or a number", key_node.start_mark
+            )
+        if key in known:
             raise yaml.constructor.ConstructorError(
                 None, None, f"key {key!r} appears twice", key_node.start_mark
             )
+        known.add(key)
     return loader.construct_mapping(node, deep=True)
 
 
@@ -76,11 +83,12 @@ def _parse_json(text: str) -> Any:
 
 
 def _object_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
+    content = dict[str, Any]()
+    for key, value in pairs:
+        if key in content:
             raise ValueError(f"key {key!r} appears twice")
-    return dict(pairs)
+        content[key] = value
+    return content
 
 
 def _cause(error: Exception) -> str:
