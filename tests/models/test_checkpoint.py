@@ -7,6 +7,7 @@ from transformers import dynamic_module_utils
 
 from maniplvm.errors import UserError
 from maniplvm.models import load_interface, load_model
+from maniplvm.models.checkpoint import open_checkpoint, read_json
 
 OWN_CODE = """
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
@@ -178,3 +179,41 @@ def test_weights_that_are_not_all_there_are_refused_instead_of_invented(copied):
     content["text_config"]["num_hidden_layers"] += 1
     message = refused(write_config(folder, content))
     assert "weights are missing, such as model.language_model.layers.2." in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../model.safetensors",
+        "/etc/passwd",
+        "sub/model.safetensors",
+        "pytorch_model.bin",
+        "model.safetensors.bin",
+        "model.ckpt",
+        "..\\model.safetensors",
+        "",
+        7,
+        None,
+    ],
+)
+def test_an_index_lists_only_plain_names_of_safetensors_files(copied, name):
+    folder = copied()
+    index = {"weight_map": {"lm_head.weight": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(UserError, match=r"is not the plain name of a \.safetensors file"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("index", [{}, {"weight_map": {}}, {"weight_map": ["a.safetensors"]}])
+def test_an_index_without_files_is_an_error(copied, index):
+    folder = copied()
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(UserError, match="'weight_map' must be an object"):
+        open_checkpoint(folder)
+
+
+def test_deeply_nested_json_is_a_one_line_error(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        read_json(path)

@@ -19,6 +19,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _DESCRIPTIONS = ("*.json", "*.txt", "*.jinja", "*.model")
 _WEIGHTS = "*.safetensors"
 _INDEX = "model.safetensors.index.json"
+_SHARD_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*\.safetensors", re.ASCII)
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "consolidated*.pth", "*.ckpt")
 
 
@@ -78,7 +79,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object")
@@ -164,10 +165,30 @@ def _read_config(
     return config
 
 
+def _shard_names(index: Path) -> set[str]:
+    """The weight files that an index lists: plain names of safetensors files in its own folder.
+
+    transformers would load a file of another kind with pickle, which can execute code.
+
+    Raises:
+        UserError: the index lists no file, or one that is not a plain name of a safetensors file.
+    """
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise UserError(f"{index}: 'weight_map' must be an object that maps weights to files")
+    for name in weight_map.values():
+        if not isinstance(name, str) or not _SHARD_NAME.fullmatch(name):
+            raise UserError(
+                f"{index}: {name!r:.80} is not the plain name of a .safetensors file; use the "
+                "checkpoint as its author published it"
+            )
+    return set(weight_map.values())
+
+
 def _check_weights(folder: Path, source: str | Path) -> None:
     index = folder / _INDEX
     if index.is_file():
-        shards = set(read_json(index).get("weight_map", {}).values())
+        shards = _shard_names(index)
         missing = sorted(name for name in shards if not (folder / name).is_file())
         if missing:
             raise UserError(
