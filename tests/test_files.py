@@ -1,9 +1,19 @@
 """Atomic writes of files and folders."""
 
+import subprocess
+import sys
+
 import pytest
 
 from maniplvm.errors import UserError
-from maniplvm.files import is_unfinished, replacing, unfinished_path, write_json, write_whole
+from maniplvm.files import (
+    is_unfinished,
+    locked,
+    replacing,
+    unfinished_path,
+    write_json,
+    write_whole,
+)
 
 
 def names(folder):
@@ -73,3 +83,42 @@ def test_a_folder_is_restored_if_the_process_was_killed_between_the_two_steps(tm
         pass  # nothing is written
     assert (folder / "weights").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_is_locked_for_other_processes_until_the_block_ends(tmp_path):
+    code = f"""
+from pathlib import Path
+from maniplvm.errors import UserError
+from maniplvm.files import locked
+try:
+    with locked(Path({str(tmp_path)!r})):
+        print("free")
+except UserError as error:
+    print(error)
+"""
+
+    def other_process():
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    with locked(tmp_path):
+        assert other_process().startswith(f"{tmp_path}: another process writes to this folder")
+    assert other_process() == "free"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_killed_process_is_released(tmp_path):
+    code = f"""
+import os, signal
+from pathlib import Path
+from maniplvm.files import locked
+with locked(Path({str(tmp_path)!r})):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -9
+    with locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from maniplvm.errors import UserError
 
@@ -58,6 +60,43 @@ def replacing(path: Path) -> Generator[Path]:
     except BaseException:
         remove(unfinished)
         raise
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Hold a folder, so that no other process writes to it at the same time.
+
+    The system releases the lock of a killed process.
+
+    Args:
+        folder: An existing folder. During the block it holds a file `lock.unfinished`.
+
+    Raises:
+        UserError: another process holds the folder.
+    """
+    path = unfinished_path(folder / "lock")
+    with path.open("ab") as file:
+        if is_locked(file):
+            raise UserError(
+                f"{folder}: another process writes to this folder; wait for it to end, or choose "
+                "another folder"
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def is_locked(file: IO[bytes]) -> bool:
+    """Whether another process holds a lock on a file; otherwise this process holds it until it closes.
+
+    On a file system without locks nothing is locked.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES)
+    return False
 
 
 def remove(path: Path) -> None:

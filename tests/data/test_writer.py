@@ -307,3 +307,13 @@ def test_a_process_killed_while_files_move_loses_no_data_set(
     assert sorted(each.id for each in open_dataset(out).samples()) == ["a", "b", "c"]
     names = {path.name for path in out.iterdir()}
     assert names == {"dataset.json", "train.parquet", "val.parquet", "test.parquet"}
+
+
+def test_two_writers_on_one_folder_give_one_data_set_and_one_error(tmp_path):
+    out = tmp_path / "set"
+    with DatasetWriter(out, name="first") as first:
+        first.add(box_sample("a"))
+        with pytest.raises(UserError, match="another process writes to this folder"):
+            write_dataset(out, [box_sample("b")], name="second")
+    assert [each.id for each in open_dataset(out).samples()] == ["a"]
+    assert {path.name for path in out.iterdir()} == {"dataset.json", "train.parquet"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -28,7 +29,7 @@ from maniplvm.data.schema import (
     table_of,
 )
 from maniplvm.errors import UserError
-from maniplvm.files import is_unfinished, remove, unfinished_path
+from maniplvm.files import is_unfinished, locked, remove, unfinished_path
 from maniplvm.optional import arrow, parquet
 from maniplvm.tasks.sample import Sample
 
@@ -68,7 +69,8 @@ class DatasetWriter:
 
     Raises:
         UserError: `out_dir` is a file, holds other files, or holds a data set without `overwrite`;
-            two samples have the same id; a split's name is no file name; or no sample was added.
+            another process writes to it; two samples have the same id; a split's name is no file
+            name; or no sample was added.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class DatasetWriter:
         self._unfinished = unfinished_path(self._out_dir / "dataset")
         self._is_open = False
         self._made_folder = False
+        self._lock = ExitStack()
         self._files: dict[str, _SplitFile] = {}
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._ids: set[str] = set()
@@ -97,8 +100,10 @@ class DatasetWriter:
         _require_free(self._out_dir, self._overwrite)
         arrow()
         self._made_folder = not self._out_dir.exists()
+        self._out_dir.mkdir(parents=True, exist_ok=True)
+        self._lock.enter_context(locked(self._out_dir))
         remove(self._unfinished)
-        self._unfinished.mkdir(parents=True)
+        self._unfinished.mkdir()
         self._is_open = True
         return self
 
@@ -153,6 +158,7 @@ class DatasetWriter:
                 self._finish()
         finally:
             remove(self._unfinished)
+            self._lock.close()
             if self._made_folder and not any(self._out_dir.iterdir()):
                 self._out_dir.rmdir()
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction, read_predictions
 from maniplvm.evaluation.protocols import Outcome
-from maniplvm.files import unwritable, write_json
+from maniplvm.files import is_locked, unwritable, write_json
 
 PREDICTIONS_FILE = "predictions.jsonl"
 EXECUTIONS_FILE = "executions.jsonl"
@@ -39,7 +37,7 @@ class AppendOnlyFile:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise unwritable(path, error) from error
-        if _is_locked(self._file):
+        if is_locked(self._file):
             self._file.close()
             raise UserError(
                 f"{path}: another process is writing it; wait for it, or choose another --out"
@@ -186,15 +184,6 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         for line in path.read_text(encoding="utf-8").split("\n"):
             if line:
                 yield json.loads(line)
-
-
-def _is_locked(file: IO[bytes]) -> bool:
-    """Whether another process holds the lock; otherwise this process holds it until the file closes."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:  # on a file system without locks the file is written without one
-        return error.errno in (errno.EAGAIN, errno.EACCES)
-    return False
 
 
 def _remove_partial_line(path: Path) -> None:

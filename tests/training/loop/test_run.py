@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from maniplvm.errors import UserError
+from maniplvm.files import locked
 from maniplvm.models import load_model
 from maniplvm.training import read_recipe, train
 from maniplvm.training.loop.run_folder import RunFolder
@@ -174,3 +175,13 @@ def test_the_log_of_a_run_that_diverged_holds_only_finite_numbers(tiny_setup, tm
 def test_an_unknown_method_is_one_line(tiny_setup, tmp_path):
     with pytest.raises(UserError, match="choose from sft, grpo"):
         train(tiny_setup.recipe("sft"), "ppo", tmp_path / "run")
+
+
+def test_a_folder_in_which_a_run_is_training_is_refused(tiny_setup, tmp_path):
+    recipe, run = tiny_setup.recipe("sft", {"max_steps": 2}), tmp_path / "run"
+    run.mkdir()
+    with locked(run), pytest.raises(UserError, match="another process writes to this folder"):
+        train_with_output(recipe, "sft", run)
+    record, _ = train_with_output(recipe, "sft", run)
+    assert record["finished"]
+    assert not list(run.glob("*.unfinished"))

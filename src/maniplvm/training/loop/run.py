@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from maniplvm.errors import UserError
+from maniplvm.files import locked
 from maniplvm.models import LoadedModel, load_model
 from maniplvm.optional import transformers
 from maniplvm.training.config.launch import is_sharded
@@ -90,7 +92,9 @@ def train(
     with warnings.catch_warnings():
         # transformers has renamed activation checkpointing and still uses the old name itself
         warnings.filterwarnings("ignore", r"`is_gradient_checkpointing`", FutureWarning)
-        return _Run(recipe, method, folder, config, list(command), output).execute()
+        run = _Run(recipe, method, folder, config, list(command), output)
+        with run.lock:
+            return run.execute()
 
 
 class _Run:
@@ -116,6 +120,8 @@ class _Run:
         self._first_step = 0 if self._checkpoint is None else self._checkpoint.step
         self._clock = Clock(0.0 if self._checkpoint is None else self._checkpoint.seconds)
         self._facts: dict[str, Any] = {}
+        self.lock = ExitStack()
+        self._is_locked = False
 
     def execute(self) -> dict[str, Any]:
         """Train, save, and return the record of the run."""
@@ -123,6 +129,7 @@ class _Run:
         from maniplvm.training.loop.trainers import build_trainer
 
         folder, config = self._folder, self._config
+        self._lock_folder()
         self._clean_folder()
         pool = open_pool(self._recipe)
         schedule = compute_schedule(config, self._method, pool.order.epoch_length)
@@ -160,6 +167,12 @@ class _Run:
         config.distributed_state.wait_for_everyone()
         return read_record(folder.root)
 
+    def _lock_folder(self) -> None:
+        """Keep other runs out of the folder, as soon as it exists."""
+        if self._is_main and not self._is_locked and self._folder.root.is_dir():
+            self.lock.enter_context(locked(self._folder.root))
+            self._is_locked = True
+
     def _clean_folder(self) -> None:
         """Remove checkpoints and log lines after the step at which the run resumes."""
         self._config.distributed_state.wait_for_everyone()
@@ -177,6 +190,7 @@ class _Run:
         loaded = load_model(settings.source, **arguments)
         if self._is_main:
             self._folder.claim(self._recipe)  # only now are data and model known to be readable
+            self._lock_folder()
         self._config.distributed_state.wait_for_everyone()
         needs_reference = self._method == "grpo" and self._config.beta != 0
         if needs_reference and settings.adapter is not None and settings.lora is None:
