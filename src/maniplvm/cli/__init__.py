@@ -33,6 +33,7 @@ def main() -> None:
     except OSError as error:
         if error.strerror is None:
             raise
+        _drop_output()
         place = error.filename if error.filename is not None else "standard output or a file"
         _fail(f"{place}: {error.strerror}; earlier files are kept, so fix this and run it again")
     except MemoryError:
@@ -46,17 +47,11 @@ def _fail(message: str) -> NoReturn:
         SystemExit: always.
     """
     print(f"maniplvm: {' '.join(message.split())}", file=sys.stderr)
-    _drop_output()
     raise SystemExit(2) from None
 
 
 def _drop_output() -> None:
     """Send what is left in the buffer of standard output nowhere: writing it would fail again."""
-    if sys.stdout is not None:
-        null = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(null, sys.stdout.fileno())
-        except (OSError, ValueError):  # a replaced standard output has no file descriptor
-            sys.stdout = None
-        finally:
-            os.close(null)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
