@@ -14,9 +14,10 @@ from maniplvm.geometry.arrays import BoolArray
 LOSSY_FORMATS = ("JPEG", "MPO")
 """Formats whose compression changes the pixels of a mask."""
 LOSSY_THRESHOLD = 127
-"""Grey value above which a pixel of a lossy mask is set. The area above it equals the sum of
-`value / 255`, the weights of RoboPoint's Where2Place evaluation (Yuan et al. 2024), within 0.1 % on
-the JPEG masks of RoboAfford-Eval."""
+"""Grey value above which a pixel of a lossy mask is set.
+
+The area above it nearly equals the sum of `value / 255`, the weights of RoboPoint's Where2Place
+evaluation (Yuan et al. 2024)."""
 
 
 def read_mask(root: Path, name: str) -> BoolArray:
