@@ -1,12 +1,17 @@
-"""Versions and memory of this process, which results store."""
+"""Versions and memory of this process, which results store; and the end of child processes."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import resource
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+
+_PR_SET_PDEATHSIG = 1
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
@@ -30,3 +35,18 @@ def peak_rss_mb(of: int = resource.RUSAGE_SELF) -> float:
     """
     largest = resource.getrusage(of).ru_maxrss
     return round(largest / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the system kill this process when its parent ends, in whatever way it ends.
+
+    Only Linux offers this (`prctl` with `PR_SET_PDEATHSIG`). Elsewhere nothing happens.
+
+    Args:
+        parent: Process id of the parent, to notice that it has ended already.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        os._exit(1)

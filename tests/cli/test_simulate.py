@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +75,49 @@ def test_the_deprecated_option_still_works_with_a_notice_and_is_hidden(capfd):
     help_text = run("--help").output
     assert "--disable-randomization" in help_text
     assert "--plain" not in help_text
+
+
+def children_of(pid):
+    """The running child processes that work for a simulation."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            command = (path.parent / "cmdline").read_text()
+        except OSError:  # it ended meanwhile
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z" and "spawn_main" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.sim
+@pytest.mark.gl
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_a_signal_ends_the_command_and_its_workers(tmp_path, number, status):
+    command = [sys.executable, "-m", "maniplvm", "simulate", "--out", str(tmp_path / "set")]
+    command += ["--per-task", "500", "--tasks", "push-v3,drawer-open-v3", "--size", "64"]
+    log = tmp_path / "log.txt"
+    with log.open("wb") as file:
+        process = subprocess.Popen([*command, "--workers", "2"], stderr=file)
+    deadline = time.monotonic() + 60
+    while len(workers := children_of(process.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(workers) == 2
+    process.send_signal(number)
+    assert process.wait(60) == status
+    assert "Traceback" not in log.read_text()
+    deadline = time.monotonic() + 30
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_running, workers))

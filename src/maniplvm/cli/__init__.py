@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -14,12 +15,14 @@ def main() -> None:
 
     Exit status 0 is success and 1 a negative result, such as issues that the doctor found. Status 2
     means that the command could not do its work: a `UserError`, an error of the operating system
-    (such as a full disk), or no memory. It is one line on standard error.
+    (such as a full disk), or no memory. It is one line on standard error. SIGTERM ends with status
+    143.
     """
     from maniplvm.cli.app import app
 
     if sys.stdout is None:
         _fail("standard output is closed; redirect it, for example to /dev/null")
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         try:
             app(prog_name="maniplvm")
@@ -38,6 +41,15 @@ def main() -> None:
         _fail(f"{place}: {error.strerror}; earlier files are kept, so fix this and run it again")
     except MemoryError:
         _fail("not enough memory; use smaller batches or images, or a machine with more memory")
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    """End as after Ctrl-C, so that files are closed and worker processes end.
+
+    Raises:
+        SystemExit: always, with the status that shells give to this signal.
+    """
+    raise SystemExit(128 + number)
 
 
 def _fail(message: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,6 +17,7 @@ from maniplvm.data.manifest import MANIFEST_NAME
 from maniplvm.data.replacement import complete
 from maniplvm.errors import UserError
 from maniplvm.files import is_unfinished
+from maniplvm.process import end_with_parent
 from maniplvm.simulation.generation.jobs import Drops, JobStore
 from maniplvm.simulation.generation.plan import SPLITS, GenerationJob, Plan, shard_of
 from maniplvm.simulation.generation.sampler import SceneSampler
@@ -149,17 +151,26 @@ def _run_jobs(
         return
     # A forked process would inherit the OpenGL context.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_limit_threads) as pool:
+    with ProcessPoolExecutor(
+        workers, context, initializer=_start_worker, initargs=(os.getpid(),)
+    ) as pool:
         running = {pool.submit(generate_job, job, plan): job for job in jobs}
         try:
             for future in as_completed(running):
                 yield running.pop(future), *future.result()  # free it, because images are large
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except (
+            BaseException
+        ):  # also a signal: the jobs that run are lost, the finished ones are kept
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
 
 
-def _limit_threads() -> None:
-    """Software rendering would start one thread per core in every worker."""
+def _start_worker(parent: int) -> None:
+    """End with the parent. Software rendering would start one thread per core in every worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
+    end_with_parent(parent)
     os.environ.setdefault("LP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
