@@ -109,15 +109,24 @@ def test_a_signal_ends_the_command_and_its_workers(tmp_path, number, status):
     command += ["--per-task", "500", "--tasks", "push-v3,drawer-open-v3", "--size", "64"]
     log = tmp_path / "log.txt"
     with log.open("wb") as file:
-        process = subprocess.Popen([*command, "--workers", "2"], stderr=file)
-    deadline = time.monotonic() + 60
-    while len(workers := children_of(process.pid)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert len(workers) == 2
-    process.send_signal(number)
-    assert process.wait(60) == status
+        process = subprocess.Popen(
+            [*command, "--workers", "2"],
+            stderr=file,
+            # a shell may have started the tests in the background, where SIGINT is ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while len(workers := children_of(process.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(workers) == 2
+        process.send_signal(number)
+        assert process.wait(120) == status
+    finally:
+        process.kill()
+        process.wait()
     assert "Traceback" not in log.read_text()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(is_running, workers))
