@@ -172,21 +172,21 @@ def parse_completion(body: Any) -> ChatCompletion:
 def _data_url(data: bytes, size: Size, sent: Size, where: str) -> str:
     """The image as a `data:` URL, resized to the size that is sent."""
     try:
-        image = decode(data, f"the image of {where}")
+        checked = check_image(data, f"the image of {where}")
     except RecordError as error:
         raise UserError(f"{error.code}: {error.detail}") from error
-    if image.size != size:
+    if checked.size != size:
         raise UserError(
-            f"{where}: its image is {image.size[0]}x{image.size[1]}, but the data set says "
+            f"{where}: its image is {checked.size[0]}x{checked.size[1]}, but the data set says "
             f"{size[0]}x{size[1]}; import the data again"
         )
     if sent == size:
-        checked = check_image(data, f"the image of {where}").data
-        with Image.open(io.BytesIO(checked)) as opened:
-            data, media_type = checked, Image.MIME[str(opened.format)]
+        data = checked.data
+        with Image.open(io.BytesIO(data)) as opened:
+            media_type = Image.MIME[str(opened.format)]
     else:
         buffer = io.BytesIO()
-        image.resize(sent, Image.Resampling.BICUBIC).save(buffer, "PNG")
+        decode(data).resize(sent, Image.Resampling.BICUBIC).save(buffer, "PNG")
         data, media_type = buffer.getvalue(), "image/png"
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
