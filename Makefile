@@ -11,7 +11,7 @@ THREADS ?= 2
 JOBS ?= 2
 
 .PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
-  bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence \
+  bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence chaos \
   data pages images coverage clean
 
 help:
@@ -64,6 +64,9 @@ embedded: env ## pretrain the shipped model from scratch in build/embedded (hour
 
 bench-embedded: env ## evaluate the shipped model and baselines -> results/embedded.json (8 min)
 	$(BIN)/python benchmarks/embedded.py --out results/embedded.json
+
+chaos: env ## interruptions, full disks, odd input and attacks -> results/reliability.json (30 min)
+	$(BIN)/python -m benchmarks.reliability --jobs $(JOBS)
 
 bench-quickstart: env ## the quickstart with an SFT control, three seeds -> results/quickstart.json (1 h)
 	$(BIN)/python benchmarks/quickstart.py --jobs 2 --controls 1 --out results/quickstart.json
