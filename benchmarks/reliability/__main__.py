@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.reliability.parts import PARTS, run_part
 from benchmarks.reliability.result import Settings
+
 from maniplvm.process import package_versions
 
 ROOT = Path(__file__).resolve().parents[2]
