@@ -15,6 +15,7 @@ LEVELS = {
     "config": 0,
     "metric_names": 0,
     "geometry": 0,
+    "cluster": 1,
     "tasks": 1,
     "rewards": 2,
     "data": 2,

@@ -19,6 +19,7 @@ from maniplvm.cli.server_options import (
     refuse_served_options,
     usage_line,
 )
+from maniplvm.cluster import ray_address
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     ExecutionOptions,
@@ -61,6 +62,7 @@ def evaluate_model(
     preset: options.PresetName = "paper",
     execute: options.Execute = True,
     execute_splits: options.ExecuteSplits = None,
+    ray: options.Ray = None,
     workers: options.Workers = 2,
     batch_size: options.BatchSize = BATCH_SIZE,
     adapter: options.Adapter = None,
@@ -168,7 +170,9 @@ def evaluate_model(
             selection=selection,
             protocol=protocol,
             preset=preset,
-            execution=ExecutionOptions(workers, _listed(execute_splits)) if execute else None,
+            execution=ExecutionOptions(workers, _listed(execute_splits), ray_address(ray))
+            if execute
+            else None,
             wrong_instruction=seed if wrong_instruction else None,
             command=["maniplvm", *sys.argv[1:]],
             progress=bar.advance,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from maniplvm.cli import ray_option
 from maniplvm.tasks import Task
 
 
@@ -76,6 +77,7 @@ PresetName = Annotated[
     _option(_SCORING, "--preset", help="Reward preset: paper, weighted, dense, or a YAML file."),
 ]
 Execute = Annotated[bool, _option(_SCORING, help="Execute traces of simulated samples in physics.")]
+Ray = Annotated[str | None, _option(_SCORING, help=ray_option.HELP, metavar="ADDRESS")]
 ExecuteSplits = Annotated[
     str | None, _option(_SCORING, help="Execute only traces of these splits.")
 ]

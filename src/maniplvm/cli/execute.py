@@ -15,6 +15,8 @@ from rich.table import Table
 
 from maniplvm.cli.output import check_output, write_output
 from maniplvm.cli.progress import progress_bar
+from maniplvm.cli.ray_option import Ray
+from maniplvm.cluster import ray_address
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     MatchedPredictions,
@@ -37,7 +39,8 @@ def execute(
     frame: Annotated[
         str | None, typer.Option(help="Coordinate frame of the answers; default: original pixels.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Number of worker processes.")] = 2,
+    workers: Annotated[int, typer.Option(help="Number of worker processes, on each node.")] = 2,
+    ray: Ray = None,
     timeout: Annotated[float, typer.Option(help="Time limit of one execution, in seconds.")] = 20.0,
     out: Annotated[
         Path | None, typer.Option(help="Output JSONL file with the result of every sample.")
@@ -64,7 +67,12 @@ def execute(
         outcome_of = {
             prediction.key: execution
             for prediction, execution in execute_answers(
-                framed, samples, workers, timeout, lambda count: bar.advance(done, count)
+                framed,
+                samples,
+                workers,
+                timeout,
+                lambda count: bar.advance(done, count),
+                ray_address(ray),
             )
         }
     executions = [outcome_of[prediction.key] for prediction in framed]

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from maniplvm.cli.deprecated import warn_deprecated
+from maniplvm.cli.ray_option import Ray
+from maniplvm.cluster import ray_address
 from maniplvm.experiments.grids.costs import RunStatus, forecast
 from maniplvm.experiments.grids.grid_file import read_grid
 from maniplvm.experiments.grids.kept_results import check_results
@@ -44,6 +46,7 @@ def experiment(
         Path | None,
         typer.Option(help="Folder of all runs; default: runs/ and the name of the grid."),
     ] = None,
+    ray: Ray = None,
     results: Annotated[Path, typer.Option(help="Folder of the results files.")] = Path(
         "results/evidence"
     ),
@@ -59,7 +62,14 @@ def experiment(
         return
     check_results(grid, results)
     try:
-        run_grid(grid, work, runs, parallel, lambda text: console.print(text, highlight=False))
+        run_grid(
+            grid,
+            work,
+            runs,
+            parallel,
+            lambda text: console.print(text, highlight=False),
+            ray_address(ray),
+        )
     finally:
         for path, kept in write_evidence(grid, work, results).items():
             earlier = f"; kept from earlier runs: {', '.join(kept)}" if kept else ""

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from maniplvm.cli.deprecated import renamed_option
 from maniplvm.cli.progress import progress_bar
+from maniplvm.cli.ray_option import Ray
+from maniplvm.cluster import ray_address
 from maniplvm.errors import UserError
 
 
@@ -39,7 +41,8 @@ def simulate(
         ),
     ] = "",
     plain: Annotated[str | None, typer.Option(hidden=True)] = None,
-    workers: Annotated[int, typer.Option(help="Number of worker processes.")] = 1,
+    workers: Annotated[int, typer.Option(help="Number of worker processes, on each node.")] = 1,
+    ray: Ray = None,
     shard: Annotated[str, typer.Option(help="Shard i/n: run only every n-th job.")] = "1/1",
     name: Annotated[str, typer.Option(help="Name of the data set.")] = "simulated manipulation",
 ) -> None:
@@ -72,6 +75,8 @@ def simulate(
             out,
             name=name,
             workers=workers,
+            ray=ray_address(ray),
+            report=lambda line: console.print(line, highlight=False),
             shard=shard,
             progress=lambda images: bar.advance(task, images),
         )

@@ -223,7 +223,7 @@ def _execute(
 
         own = [samples[prediction.id] for prediction in missing]
         for prediction, execution in execute_answers(
-            missing, own, options.workers, progress=advance
+            missing, own, options.workers, progress=advance, ray=options.ray
         ):
             outcome = Outcome(execution.success, str(execution.reason))
             outcomes[prediction.key] = outcome

@@ -26,12 +26,14 @@ class ExecutionOptions:
     """Which traces are executed in simulation, and how.
 
     Attributes:
-        workers: Number of processes.
+        workers: Number of processes, on each node.
         splits: Only traces of these splits; None executes all possible ones.
+        ray: Address of a Ray cluster; None for this machine.
     """
 
     workers: int = 2
     splits: tuple[str, ...] | None = None
+    ray: str | None = None
 
     def includes(self, sample: Sample) -> bool:
         """Whether answers to this sample are executed, and the verifier can check its task."""
@@ -53,22 +55,25 @@ def execute_answers(
     workers: int = 2,
     timeout: float = TIMEOUT,
     progress: Callable[[int], None] = lambda finished: None,
+    ray: str | None = None,
 ) -> Iterator[tuple[Prediction, Execution]]:
     """Execute predicted traces; this needs the simulator, but no OpenGL.
 
     Args:
         predictions: B predictions.
         samples: Their B samples, all of which can be executed.
-        workers: Number of processes.
+        workers: Number of processes, on each node.
         timeout: Time limit of one execution [s].
         progress: Called with the number of further finished executions.
+        ray: Address of a Ray cluster; None for this machine.
 
     Yields:
         Each prediction with its execution. Samples of one category come together, and a caller may
         store results as they come.
 
     Raises:
-        UserError: the simulator is missing, a sample is not simulated, or a frame is invalid.
+        UserError: the simulator is missing, a sample is not simulated, a frame is invalid, or the
+            cluster cannot be used.
     """
     for sample in samples:
         if not can_be_executed(sample):
@@ -76,7 +81,7 @@ def execute_answers(
                 f"sample {sample.id} does not come from simulation and cannot be executed"
             )
     require_mujoco()
-    from maniplvm.simulation.execution import ExecutionJob, ExecutionPool
+    from maniplvm.simulation.execution import ExecutionJob, open_execution_pool
 
     jobs = [
         (prediction, ExecutionJob(sample, read_answer(prediction, sample).value))
@@ -85,9 +90,10 @@ def execute_answers(
     jobs.sort(key=lambda pair: task_of(pair[1].sample))
     if not jobs:
         return
-    with ExecutionPool(workers, timeout) as pool:
-        for start in range(0, len(jobs), _BATCH):
-            batch = jobs[start : start + _BATCH]
+    batch_size = _BATCH if ray is None else len(jobs)  # nodes must not wait for each other
+    with open_execution_pool(workers, timeout, ray) as pool:
+        for start in range(0, len(jobs), batch_size):
+            batch = jobs[start : start + batch_size]
             executions = pool.run([job for _, job in batch], progress)
             for (prediction, _), execution in zip(batch, executions, strict=True):
                 yield prediction, execution

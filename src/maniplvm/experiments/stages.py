@@ -72,6 +72,7 @@ def run_stages(
     folder: Path,
     announce: Callable[[Stage], None],
     launch: Callable[[Stage], int] = run_in_foreground,
+    peak: Callable[[], float] = lambda: peak_rss_mb(resource.RUSAGE_CHILDREN),
 ) -> dict[str, StageRecord]:
     """Run the unfinished stages, and record time and memory in `stages.json`.
 
@@ -82,6 +83,7 @@ def run_stages(
         folder: The folder of the records.
         announce: Called with every stage before it runs.
         launch: Runs a stage and returns its exit status.
+        peak: Peak memory of the stages' processes so far [MB].
 
     Returns:
         The records by stage name.
@@ -100,13 +102,13 @@ def run_stages(
         announce(stage)
         started = time.monotonic()
         spent = 0.0 if known is None else known.seconds
-        _write_record(folder, records, stage, spent, finished=False)
+        _write_record(folder, records, stage, spent, peak(), finished=False)
         code = None
         try:
             code = launch(stage)
         finally:
             spent += time.monotonic() - started
-            _write_record(folder, records, stage, spent, finished=code == 0)
+            _write_record(folder, records, stage, spent, peak(), finished=code == 0)
         if code:
             raise UserError(
                 f"stage {stage.name} ended with status {code}; run the same command again to resume"
@@ -115,9 +117,14 @@ def run_stages(
 
 
 def _write_record(
-    folder: Path, records: dict[str, StageRecord], stage: Stage, seconds: float, *, finished: bool
+    folder: Path,
+    records: dict[str, StageRecord],
+    stage: Stage,
+    seconds: float,
+    peak: float,
+    *,
+    finished: bool,
 ) -> None:
-    peak = peak_rss_mb(resource.RUSAGE_CHILDREN)
     records[stage.name] = StageRecord(stage.command, round(seconds, 3), peak, finished)
     write_json(folder / RECORDS, {name: asdict(own) for name, own in records.items()})
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
-from maniplvm.simulation.generation import generate as generation
+from maniplvm.simulation.generation import runners
 from maniplvm.simulation.generation.generate import generate
 from maniplvm.simulation.generation.jobs import JobStore
 from maniplvm.simulation.generation.plan import SPLITS, Plan, shard_of
@@ -129,7 +129,7 @@ def test_workers_write_the_same_bytes_as_one_process(made, tmp_path):
 
 
 def test_an_interrupted_run_resumes_without_repeating_jobs(made, tmp_path, monkeypatch):
-    out, done, generate_job = tmp_path / "data", [], generation.generate_job
+    out, done, generate_job = tmp_path / "data", [], runners.generate_job
 
     def interrupted(job, plan):
         if len(done) == 2:
@@ -137,12 +137,12 @@ def test_an_interrupted_run_resumes_without_repeating_jobs(made, tmp_path, monke
         done.append(job.name)
         return generate_job(job, plan)
 
-    monkeypatch.setattr(generation, "generate_job", interrupted)
+    monkeypatch.setattr(runners, "generate_job", interrupted)
     with pytest.raises(KeyboardInterrupt):
         generate(PLAN, out, name="made")
     assert not out.exists()
     monkeypatch.setattr(
-        generation,
+        runners,
         "generate_job",
         lambda job, plan: done.append(job.name) or generate_job(job, plan),
     )
@@ -162,7 +162,7 @@ def test_a_run_killed_after_its_last_job_is_finished_by_the_next_call(
         (out / "dataset.committed").mkdir()
         for path in [each for each in out.iterdir() if each.is_file()]:
             path.rename(out / "dataset.committed" / path.name)
-    monkeypatch.setattr(generation, "generate_job", None)
+    monkeypatch.setattr(runners, "generate_job", None)
     assert generate(PLAN, out, name="made") == report
     assert digests(out) == digests(made[0])
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -171,7 +171,7 @@ def test_a_run_killed_after_its_last_job_is_finished_by_the_next_call(
 def test_the_leftovers_of_a_killed_write_do_not_stop_the_next_run(tmp_path, monkeypatch):
     out = tmp_path / "data"
     (out / "dataset.unfinished").mkdir(parents=True)
-    monkeypatch.setattr(generation, "generate_job", lambda job, plan: ([], {}))
+    monkeypatch.setattr(runners, "generate_job", lambda job, plan: ([], {}))
     with pytest.raises(UserError, match="no sample was added"):
         generate(PLAN, out, name="made")
 
@@ -181,7 +181,7 @@ def test_dropped_images_are_counted_by_cause(tmp_path, monkeypatch):
     plan = replace(PLAN, scenes={"train": 1}, tasks=("push-v3",))
     with pytest.raises(UserError, match="no sample"):
         generate(plan, tmp_path / "data", name="none")
-    store = generation.JobStore(tmp_path / "data", plan)
+    store = JobStore(tmp_path / "data", plan)
     assert [store.drops(job) for job in plan.jobs()] == [{"train": {"part hidden": 2}}]
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from maniplvm.cluster import Ended, RemoteCommands
 from maniplvm.errors import UserError
 from maniplvm.experiments.grids.grid import Grid
 from maniplvm.experiments.grids.runs import Run, needed_runs
 from maniplvm.experiments.grids.stages import check_files, is_finished, stages_of
 from maniplvm.experiments.stages import Stage, run_stages
+from maniplvm.process import peak_rss_mb
 
 LOG = "output.log"
+LOCK = ".lock"
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -26,6 +32,7 @@ def run_grid(
     runs: Sequence[Run],
     jobs: int,
     announce: Callable[[str], None] = lambda text: None,
+    ray: str | None = None,
 ) -> None:
     """Run all unfinished runs. After an interruption the same call resumes.
 
@@ -37,10 +44,12 @@ def run_grid(
         runs: From `runs_of`, in order.
         jobs: Number of parallel runs.
         announce: Called with a line for every stage that starts and every run that ends.
+        ray: Address of a Ray cluster whose nodes run the stages; None for this machine. The nodes
+            share the file system of `work`.
 
     Raises:
-        UserError: a file is missing, the folder is in use or holds runs of another grid, or runs
-            failed.
+        UserError: a file is missing, the folder is in use or holds runs of another grid, runs
+            failed, or the cluster cannot be used.
     """
     left = [run for run in runs if not is_finished(grid, work, run)]
     if not left:
@@ -48,14 +57,18 @@ def run_grid(
     check_files(grid, left)
     work.mkdir(parents=True, exist_ok=True)
     failed = list[str]()
-    with (work / ".lock").open("a", encoding="utf-8") as lock, ThreadPoolExecutor(jobs) as pool:
+    with ExitStack() as stack:
+        lock = stack.enter_context((work / LOCK).open("a", encoding="utf-8"))
         _claim(lock, work)
+        pool = stack.enter_context(ThreadPoolExecutor(jobs))
+        remote = None if ray is None else stack.enter_context(RemoteCommands(ray))
+        launcher = _Launcher(work, lock, jobs, remote)
         active: dict[Future[None], Run] = {}
         try:
             while left or active:
                 for run in _ready(grid, work, left)[: jobs - len(active)]:
                     left.remove(run)
-                    active[pool.submit(_execute, grid, work, run, lock, jobs, announce)] = run
+                    active[pool.submit(_execute, grid, work, run, launcher, announce)] = run
                 if not active:
                     break
                 for future in wait(active, return_when=FIRST_COMPLETED).done:
@@ -88,20 +101,47 @@ def _ready(grid: Grid, work: Path, left: Sequence[Run]) -> list[Run]:
     ]
 
 
+@dataclass(frozen=True)
+class _Launcher:
+    """Where the commands of a run are started.
+
+    Attributes:
+        work: The run folder of the grid.
+        lock: Its open lock file.
+        jobs: Number of parallel runs.
+        remote: The nodes of a cluster; None for this machine.
+    """
+
+    work: Path
+    lock: IO[str]
+    jobs: int
+    remote: RemoteCommands | None
+
+    def run(self, stage: Stage, log: Path) -> Ended:
+        """Run one command, and append its output to the log."""
+        environment = {_THREADS: str(max(1, _cores() // self.jobs)), **os.environ}
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"$ {stage.command}\n")
+            file.flush()
+            if self.remote is None:
+                status = _status_of(stage, file, self.lock, environment)
+                return Ended(status, peak_rss_mb(resource.RUSAGE_CHILDREN))
+        return self.remote.run(stage.words, log.absolute(), {}, (self.work / LOCK).absolute())
+
+
 def _execute(
-    grid: Grid, work: Path, run: Run, lock: IO[str], jobs: int, announce: Callable[[str], None]
+    grid: Grid, work: Path, run: Run, launcher: _Launcher, announce: Callable[[str], None]
 ) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
-    environment = {_THREADS: str(max(1, _cores() // jobs)), **os.environ}
-    with (run.folder / LOG).open("a", encoding="utf-8") as log:
+    peaks = [0.0]
 
-        def launch(stage: Stage) -> int:
-            log.write(f"$ {stage.command}\n")
-            log.flush()
-            return _status_of(stage, log, lock, environment)
+    def launch(stage: Stage) -> int:
+        ended = launcher.run(stage, run.folder / LOG)
+        peaks.append(ended.peak_rss_mb)
+        return ended.status
 
-        stages = stages_of(grid, work, run)
-        run_stages(stages, run.folder, lambda stage: announce(stage.purpose), launch)
+    stages = stages_of(grid, work, run)
+    run_stages(stages, run.folder, lambda each: announce(each.purpose), launch, lambda: max(peaks))
 
 
 def _status_of(stage: Stage, log: IO[str], lock: IO[str], environment: dict[str, str]) -> int:

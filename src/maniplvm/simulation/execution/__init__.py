@@ -15,6 +15,7 @@ from maniplvm.simulation.execution.pool import (
     execute_batch,
 )
 from maniplvm.simulation.execution.push_test import PushOutcome, PushTestResult, run_push_test
+from maniplvm.simulation.execution.ray_pool import RayExecutionPool, open_execution_pool
 
 __all__ = [
     "UNRELIABLE_TASKS",
@@ -24,10 +25,12 @@ __all__ = [
     "PushOutcome",
     "PushTestJob",
     "PushTestResult",
+    "RayExecutionPool",
     "Reason",
     "SceneCache",
     "execute",
     "execute_batch",
     "follow_trace",
+    "open_execution_pool",
     "run_push_test",
 ]

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +13,10 @@ from maniplvm.data.manifest import MANIFEST_NAME
 from maniplvm.data.replacement import complete
 from maniplvm.errors import UserError
 from maniplvm.files import is_unfinished
-from maniplvm.process import end_with_parent
 from maniplvm.simulation.generation.jobs import Drops, JobStore
-from maniplvm.simulation.generation.plan import SPLITS, GenerationJob, Plan, shard_of
-from maniplvm.simulation.generation.sampler import SceneSampler
+from maniplvm.simulation.generation.plan import SPLITS, Plan, shard_of
+from maniplvm.simulation.generation.runners import run_jobs
 from maniplvm.simulation.worlds import load_world
-from maniplvm.tasks.sample import Sample
 
 DESCRIPTION = (
     "Simulated manipulation scenes with affordance boxes from contact forces and traces from "
@@ -49,23 +43,6 @@ class GenerationReport:
     missing: int
 
 
-def generate_job(job: GenerationJob, plan: Plan) -> tuple[list[Sample], Drops]:
-    """Generate the samples of one job in this process."""
-    world = load_world(job.world)
-    samples: list[Sample] = []
-    drops: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    size = (plan.size, plan.size)
-    with SceneSampler(world.open(job.task), size, plan.randomization, world.versions()) as sampler:
-        for name, index in job.scenes:
-            split = SPLITS[name]
-            scene_samples, dropped = sampler.samples(
-                split, split.scene_seed(plan.seed, index), plan.views
-            )
-            samples += scene_samples
-            drops[name] += dropped
-    return samples, {name: dict(counts) for name, counts in drops.items() if counts}
-
-
 def generate(
     plan: Plan,
     out: Path,
@@ -74,6 +51,8 @@ def generate(
     workers: int = 1,
     shard: str = "1/1",
     progress: Progress = lambda images: None,
+    ray: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> GenerationReport:
     """Generate a data set, or one shard of it.
 
@@ -85,18 +64,21 @@ def generate(
         plan: Settings of the data set.
         out: Folder of the new data set. It must not exist.
         name: Name of the data set.
-        workers: Number of processes.
+        workers: Number of processes, on each node.
         shard: `i/n` generates every n-th job, from the i-th on.
         progress: Called with the number of images since the last call.
+        ray: Address of a Ray cluster whose nodes generate the jobs; None for this machine. Only
+            this process writes files.
+        report: Called with a line when a node is lost or cannot be used.
 
     Raises:
         UserError: `out` exists, the folder holds jobs of another plan, or a world's simulator or
-            OpenGL is missing.
+            OpenGL is missing, or the cluster cannot be used.
     """
     if out.exists():
-        report = _finish_interrupted(out, plan)
-        if report is not None:
-            return report
+        finished = _finish_interrupted(out, plan)
+        if finished is not None:
+            return finished
         if not out.is_dir() or not all(map(is_unfinished, out.iterdir())):
             raise UserError(f"{out}: already exists; choose another folder or remove it")
     if workers < 1:
@@ -110,7 +92,7 @@ def generate(
     store = JobStore(out, plan)
     pending = [job for job in mine if not store.has(job)]
     progress(sum(len(job.scenes) for job in mine if store.has(job)) * plan.views)
-    for job, samples, drops in _run_jobs(pending, plan, workers):
+    for job, samples, drops in run_jobs(pending, plan, workers, ray, report):
         store.save(job, samples, drops)
         progress(len(job.scenes) * plan.views)
     missing = sum(not store.has(job) for job in jobs)
@@ -140,39 +122,6 @@ def _finish_interrupted(out: Path, plan: Plan) -> GenerationReport | None:
         return None
     JobStore(out, plan).remove()
     return GenerationReport(len(dataset), dataset.info.extra["drops"], 0)
-
-
-def _run_jobs(
-    jobs: Sequence[GenerationJob], plan: Plan, workers: int
-) -> Iterator[tuple[GenerationJob, list[Sample], Drops]]:
-    if workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            yield job, *generate_job(job, plan)
-        return
-    # A forked process would inherit the OpenGL context.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(os.getpid(),)
-    ) as pool:
-        running = {pool.submit(generate_job, job, plan): job for job in jobs}
-        try:
-            for future in as_completed(running):
-                yield running.pop(future), *future.result()  # free it, because images are large
-        except (
-            BaseException
-        ):  # also a signal: the jobs that run are lost, the finished ones are kept
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            raise
-
-
-def _start_worker(parent: int) -> None:
-    """End with the parent. Software rendering would start one thread per core in every worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
-    end_with_parent(parent)
-    os.environ.setdefault("LP_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _total(each_job: Iterator[Drops]) -> Drops:

@@ -21,7 +21,9 @@ class PhysicsSettings:
         progress: Weight for the share of the way to the goal after the trace was followed.
         touch: Weight for a box at whose centre a touch brings the task nearer to its goal.
         fit: Weight for the IoU of such a box with the surface that is touched.
-        workers: Number of simulation processes.
+        workers: Number of simulation processes, on each node.
+        ray: HOST:PORT of a Ray cluster whose nodes simulate; None means the environment variable
+            `RAY_ADDRESS`, and an empty string means this machine alone.
         timeout: Time limit for one answer [s]; after it the reward is 0.
     """
 
@@ -30,6 +32,7 @@ class PhysicsSettings:
     touch: float = 1.0
     fit: float = 0.0
     workers: int = 2
+    ray: str | None = None
     timeout: float = 20.0
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from maniplvm.cluster import ray_address
 from maniplvm.errors import UserError
 from maniplvm.rewards import Score
 from maniplvm.simulation.provenance import is_simulated
@@ -21,7 +22,12 @@ from maniplvm.tasks import Answer, Sample, Task
 from maniplvm.training.config.physics_settings import PhysicsSettings
 
 if TYPE_CHECKING:
-    from maniplvm.simulation.execution import Execution, ExecutionPool, PushTestResult
+    from maniplvm.simulation.execution import (
+        Execution,
+        ExecutionPool,
+        PushTestResult,
+        RayExecutionPool,
+    )
 
 DECIMALS = 1
 """Answers that are equal after rounding to this many decimals [px] are executed once."""
@@ -51,7 +57,7 @@ class PhysicsReward:
         self._settings = settings
         self._tasks = {task for task in Task if task is Task.POINTING or settings.terms_of(task)}
         self._cache: dict[_Key, Terms] = {}
-        self._pool: ExecutionPool | None = None
+        self._pool: ExecutionPool | RayExecutionPool | None = None
         self.lost = 0
 
     def add_terms(self, scores: Sequence[Score], samples: Sequence[Sample]) -> list[Score]:
@@ -110,11 +116,12 @@ class PhysicsReward:
         self._cache |= {key: found[key] for key in certain}
         return found
 
-    def _open(self) -> ExecutionPool:
-        from maniplvm.simulation.execution import ExecutionPool
+    def _open(self) -> ExecutionPool | RayExecutionPool:
+        from maniplvm.simulation.execution import open_execution_pool
 
         if self._pool is None:
-            self._pool = ExecutionPool(self._settings.workers, self._settings.timeout)
+            own = self._settings
+            self._pool = open_execution_pool(own.workers, own.timeout, ray_address(own.ray))
             weakref.finalize(self, self._pool.close)
         return self._pool
 
