@@ -77,7 +77,7 @@ def main(folder):
         os.chdir(folder)
         Path("grid.yaml").write_text(GRID)
         grid = read_grid(Path("grid.yaml"))
-        runs = runs_of(grid, Path("work"), ["constant", "random"])
+        runs = [run for run in runs_of(grid, Path("work")) if run.arm.baseline]
         run_grid(grid, Path("work"), runs, 2, lines.append, address)
         logs = [run.folder / LOG for run in runs]
         found["logs"] = [log.read_text().count("$ maniplvm evaluate") for log in logs]
