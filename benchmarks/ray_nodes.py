@@ -70,7 +70,7 @@ def cluster(nodes: int) -> Iterator[tuple[str, Callable[[], None]]]:
     import ray
     from ray.cluster_utils import Cluster
 
-    settings = {"num_cpus": 1, "object_store_memory": OBJECT_STORE_BYTES}
+    settings: dict[str, Any] = {"num_cpus": 1, "object_store_memory": OBJECT_STORE_BYTES}
     head = {**settings, "include_dashboard": False, "node_ip_address": HEAD}
     own = Cluster(initialize_head=True, head_node_args=head)
     try:
