@@ -4,7 +4,13 @@ import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.training.config.launch import Launch
-from maniplvm.training.config.trainer_settings import build_config, compute_schedule, plan_config
+from maniplvm.training.config.trainer_settings import (
+    build_config,
+    compute_schedule,
+    plan_config,
+    targets_gpu,
+)
+from maniplvm.training.dry_run.plan import memory_settings
 
 
 @pytest.fixture
@@ -42,6 +48,11 @@ def test_the_recipe_wins_over_every_default(config):
         ({"lr_scheduler_type": "zigzag"}, "zigzag"),
         ({"report_to": "wanda"}, "choose from trackio, wandb, tensorboard, none"),
         ({"report_to": ["wandb"]}, "wandb is not installed: pip install wandb"),
+        ({"bf16": "false"}, "trainer.bf16: expected a boolean"),
+        (
+            {"gradient_checkpointing": True, "activation_checkpointing": False},
+            "trainer.gradient_checkpointing: remove it; it is the old name of activation_check",
+        ),
     ],
 )
 def test_a_bad_setting_is_one_line_that_names_file_and_key(config, trainer, message, monkeypatch):
@@ -145,6 +156,25 @@ def test_the_plan_reads_checkpointing_under_its_present_and_its_old_name(
     recipe = tiny_setup.recipe("sft", {name: value}, **GPU)
     planned = plan_config(recipe, "sft", tmp_path, Launch())
     assert planned.activation_checkpointing is value
+
+
+@pytest.mark.parametrize(
+    ("trainer", "is_mixed"),
+    [({"fp16": False, "bf16": False}, False), ({"fp16": True}, True), ({"fp16": False}, True)],
+)
+def test_the_memory_plan_counts_mixed_precision_only_if_the_run_has_it(
+    tiny_setup, tmp_path, trainer, is_mixed
+):
+    recipe = tiny_setup.recipe("grpo", trainer, **GPU)
+    planned = plan_config(recipe, "grpo", tmp_path, Launch())
+    assert memory_settings(recipe, "grpo", planned).autocast is is_mixed
+
+
+def test_fp16_false_alone_does_not_make_a_recipe_one_for_gpus(tiny_setup, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    auto = {"model": {"device": "auto", "dtype": "auto"}}
+    assert not targets_gpu(tiny_setup.recipe("grpo", {"fp16": False}, **auto))
+    assert targets_gpu(tiny_setup.recipe("grpo", {"fp16": True}, **auto))
 
 
 def test_the_plan_counts_the_batch_of_all_processes(tiny_setup, tmp_path):

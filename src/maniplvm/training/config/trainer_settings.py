@@ -171,6 +171,11 @@ def check_trainer(recipe: Recipe, method: str) -> None:
         expected = _mismatch(hints[key], value)
         if expected is not None:
             raise UserError(f"{recipe.where}: trainer.{key}: expected {expected}, got {value!r}")
+        if key in _NEW_NAMES and _NEW_NAMES[key] in recipe.trainer:
+            raise UserError(
+                f"{recipe.where}: trainer.{key}: remove it; it is the old name of "
+                f"{_NEW_NAMES[key]}, which is also set"
+            )
     for name in _reporters(recipe):
         package = _REPORTERS.get(name)
         if package is None:
