@@ -18,6 +18,11 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real" / "share
 def encoded(size=(64, 48), form="PNG", seed=0, **options) -> bytes:
     """A noisy image, so that it does not compress."""
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    return encoded_pixels(pixels, form, **options)
+
+
+def encoded_pixels(pixels, form="PNG", **options) -> bytes:
+    """An image file of these pixels."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, form, **options)
     return buffer.getvalue()

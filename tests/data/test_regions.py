@@ -172,7 +172,7 @@ def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():
         ),
         ({"polygons": [[[1, 1], [5, 5], [9, 9]]]}, ErrorCode.EMPTY_BOX, "encloses no area"),
         ({"polygons": [[[1, 1], [5, math.nan], [9, 9]]]}, ErrorCode.NOT_FINITE, "float nan"),
-        ({"polygons": [[[0, 0], [1, 0], [1, 1]]]}, ErrorCode.NOT_PIXELS, "0..1; give pixels"),
+        ({"polygons": [[[0, 0], [0.9, 0], [1, 1]]]}, ErrorCode.NOT_PIXELS, "share of the image"),
         ({"polygons": [[[0, 0], [70, 0], [1, 9]]]}, ErrorCode.OUTSIDE_IMAGE, "reaches (70, 0)"),
         (
             {"polygons": [[[0, 0], [7, 0], [1]]]},

@@ -54,7 +54,11 @@ def test_an_overhang_of_one_pixel_is_clipped():
         ([1, 2, 65.5, 9], ErrorCode.OUTSIDE_IMAGE, "reaches (65.5, 9) in an image of 64x48 px"),
         ([-2, 2, 5, 9], ErrorCode.OUTSIDE_IMAGE, "reaches (-2, 2)"),
         ([1, 2, 5, 50], ErrorCode.OUTSIDE_IMAGE, "reaches (5, 50)"),
-        ([0.1, 0.2, 0.5, 1.0], ErrorCode.NOT_PIXELS, "lies in 0..1; give pixels"),
+        (
+            [0.1, 0.2, 0.5, 1.0],
+            ErrorCode.NOT_PIXELS,
+            "are fractions, so it seems to be a share of the image; give pixels",
+        ),
     ],
 )
 def test_a_bad_box_is_reported_with_its_error_code(values, code, words):
@@ -93,6 +97,17 @@ def test_no_json_value_raises_anything_else(value):
             points, refused = np.zeros((1, 2)), error.detail
         assert "\n" not in refused
         assert ((points >= 0) & (points <= SIZE)).all()
+
+
+def test_the_first_pixel_is_a_legal_box_and_a_legal_trace():
+    assert box_target([0, 0, 1, 1], SIZE).xyxy.tolist() == [0, 0, 1, 1]
+    assert box_target([0.0, 0.0, 1.0, 1.0], (1, 1)).xyxy.tolist() == [0, 0, 1, 1]
+    assert trace_target([[0, 0], [1, 1]], SIZE).points.tolist() == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1, 0.99], [0, 0, 0.5, 1], [0.0, 0.25, 1.0, 1.0]])
+def test_one_fraction_in_0_to_1_makes_a_box_look_normalized(box):
+    assert refusal(box_target, box, SIZE).code is ErrorCode.NOT_PIXELS
 
 
 def test_a_long_value_is_shortened_to_one_line():

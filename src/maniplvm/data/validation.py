@@ -30,8 +30,8 @@ def box_target(values: object, size: tuple[int, int], name: str = "box") -> BoxT
         name: How error messages name the value.
 
     Raises:
-        RecordError: the type is wrong, a number is not finite, all numbers lie in 0..1, the box
-            has no area, or it lies outside the image.
+        RecordError: the type is wrong, a number is not finite, the numbers look normalized
+            (`looks_normalized`), the box has no area, or it lies outside the image.
     """
     corners = as_numbers(values, name)
     if len(corners) != 4:
@@ -53,8 +53,8 @@ def trace_target(values: object, size: tuple[int, int], name: str = "trace") -> 
         name: How error messages name the value.
 
     Raises:
-        RecordError: the type is wrong, a number is not finite, all numbers lie in 0..1, there are
-            too few points, or a point lies outside the image.
+        RecordError: the type is wrong, a number is not finite, the numbers look normalized
+            (`looks_normalized`), there are too few points, or a point lies outside the image.
     """
     return TraceTarget(_clip_to_image(_as_points(values, name, min_count=2), size, name))
 
@@ -79,8 +79,8 @@ def region_target(
         name: How error messages name the value.
 
     Raises:
-        RecordError: no shape is given, the type is wrong, a number is not finite, all numbers lie
-            in 0..1, a shape has no area, or it lies outside the image; or the mask has another
+        RecordError: no shape is given, the type is wrong, a number is not finite, the numbers look
+            normalized (`looks_normalized`), a shape has no area, or it lies outside the image; or the mask has another
             size or no set pixel.
     """
     shapes = list[FloatArray]()
@@ -157,6 +157,17 @@ def as_string(value: object, name: str) -> str:
     return value.strip()
 
 
+def looks_normalized(values: FloatArray) -> bool:
+    """Whether numbers seem to be shares of the image instead of pixels.
+
+    The assumption is that no target in pixels lies inside the first pixel. So all numbers in 0..1
+    are taken for shares if at least one is a fraction. Whole numbers, such as the box 0, 0, 1, 1
+    of one pixel, are pixels.
+    """
+    in_unit = ((values >= 0) & (values <= 1)).all()
+    return bool(in_unit and (values != np.round(values)).any())
+
+
 def short_repr(value: object, limit: int = 60) -> str:
     """The type and the value, shortened to one line for an error message."""
     text = f"{value:.3g}" if isinstance(value, float) else repr(value)[: limit + 1]
@@ -213,10 +224,11 @@ def _require_area(corners: Sequence[float], name: str) -> None:
 
 
 def _clip_to_image(points: FloatArray, size: tuple[int, int], name: str) -> FloatArray:
-    if ((points >= 0) & (points <= 1)).all():
+    if looks_normalized(points):
         raise RecordError(
             ErrorCode.NOT_PIXELS,
-            f"every coordinate of {name} lies in 0..1; give pixels of the original image",
+            f"every coordinate of {name} lies in 0..1, and some are fractions, so it seems to be a "
+            "share of the image; give pixels of the original image",
         )
     limits = np.array(size, dtype=np.float64)
     overhang = np.maximum(-points, points - limits)

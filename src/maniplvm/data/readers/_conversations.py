@@ -15,7 +15,14 @@ import numpy as np
 
 from maniplvm.data.readers._json import IMAGE_PLACEHOLDER, Record, read_samples
 from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
-from maniplvm.data.validation import as_list, as_string, box_target, short_repr, trace_target
+from maniplvm.data.validation import (
+    as_list,
+    as_string,
+    box_target,
+    looks_normalized,
+    short_repr,
+    trace_target,
+)
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
 from maniplvm.tasks.parsing.reading import MAX_PAYLOAD, ParseStatus, parse_answer
@@ -171,8 +178,9 @@ def _require_length(answer: str) -> None:
 
 
 def _require_frame(value: np.ndarray[Any, np.dtype[np.float64]], frame: Frame) -> None:
-    if frame.is_identity and ((value >= 0) & (value <= 1)).all():
+    if frame.is_identity and looks_normalized(value):
         raise RecordError(
             ErrorCode.NOT_PIXELS,
-            f"every coordinate of {_ANSWER} lies in 0..1; give the coordinate frame: --frame unit",
+            f"every coordinate of {_ANSWER} lies in 0..1, and some are fractions, so it seems to be "
+            "a share of the image; give the coordinate frame: --frame unit",
         )

@@ -7,7 +7,7 @@ from maniplvm.data import ErrorCode, import_dataset, open_dataset
 from maniplvm.data.readers import rlds
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Task
-from tests.data.conftest import encoded, the_bad_record, the_sample
+from tests.data.conftest import encoded, encoded_pixels, the_bad_record, the_sample
 from tests.data.readers.robot_data import (
     CORNERS,
     SIZE,
@@ -188,7 +188,11 @@ def test_a_truncated_file_is_named_with_its_byte(tmp_path, calibration):
             ErrorCode.UNREADABLE_IMAGE,
             "the first image of 'observation/image_0' is damaged",
         ),
-        ({"episode_metadata/has_image_0": [0]}, ErrorCode.MISSING_IMAGE, "has_image_0' is false"),
+        (
+            {"steps/observation/image_0": [encoded_pixels(np.zeros((48, 64, 3), np.uint8))] * 19},
+            ErrorCode.MISSING_IMAGE,
+            "the first image of 'observation/image_0' is black",
+        ),
         ({"steps/language_instruction": [b" "]}, ErrorCode.BAD_VALUE, "is blank"),
         ({"steps/language_instruction": [b"\xff"]}, ErrorCode.BAD_VALUE, "is not UTF-8"),
         ({"steps/language_instruction": []}, ErrorCode.WRONG_TYPE, "needs a string, got NoneType"),
@@ -200,8 +204,16 @@ def test_an_episode_that_does_not_fit_the_schema_is_refused(one_record, changes,
     assert words in bad.detail
 
 
-def test_an_episode_without_the_bridge_flag_is_read(one_record):
-    assert the_sample(one_record(**{"episode_metadata/has_image_0": ...})).image_size == SIZE
+@pytest.mark.parametrize("flag", [..., [0], [1]])
+def test_the_image_and_not_bridges_flag_decides_whether_there_is_a_camera(one_record, flag):
+    assert the_sample(one_record(**{"episode_metadata/has_image_0": flag})).image_size == SIZE
+
+
+def test_an_image_with_one_pixel_that_is_not_black_exists(one_record):
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[20, 30, 2] = 1
+    images = {"steps/observation/image_0": [encoded_pixels(pixels)] * 19}
+    assert the_sample(one_record(**images)).image_size == SIZE
 
 
 def test_without_a_calibration_the_error_lists_what_is_missing_and_how_to_give_it(tmp_path):

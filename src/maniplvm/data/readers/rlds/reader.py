@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maniplvm.data.images import EncodedImage, check_image
+from maniplvm.data.images import EncodedImage, check_image, decode
 from maniplvm.data.readers._episodes import Episode, to_sample
 from maniplvm.data.readers._robot_view import OPTIONS, RobotFeatures, RobotView, select_view
 from maniplvm.data.readers.rlds.schema import STEPS, Shard, list_shards, read_schema
@@ -20,7 +20,6 @@ from maniplvm.data.readers.rlds.tf_example import (
     Feature,
     byte_strings,
     floats,
-    integers,
     parse_example,
 )
 from maniplvm.data.readers.rlds.tf_record import TFRecord, read_tf_records
@@ -35,7 +34,6 @@ __all__ = ["NAME", "OPTIONS", "read"]
 NAME = "rlds"
 
 _DEFAULT_STATE = "observation/state"
-_HAS_CAMERA = "episode_metadata/has_"
 
 
 def read(
@@ -110,7 +108,7 @@ class _Reader:
         episode = Episode(
             id=f"{NAME}-{stem}-{index}",
             instruction=self._text(example),
-            image=self._image(example, images[0]),
+            image=self._image(images[0]),
             positions=self.view.positions(states),
             split=shard.split,
             category=shard.dataset,
@@ -133,14 +131,20 @@ class _Reader:
             )
         return numbers.reshape(-1, self.view.width).astype(np.float64)
 
-    def _image(self, example: Mapping[str, Feature], content: memoryview) -> EncodedImage:
-        """The first image. BridgeData stores a black image and a flag where a camera was missing."""
-        flag = _HAS_CAMERA + self.view.camera.rsplit("/", 1)[-1]
-        if flag in example and integers(example[flag], flag) == [0]:
+    def _image(self, content: memoryview) -> EncodedImage:
+        """The first image.
+
+        BridgeData stores a black image where a camera was missing. Its flags `has_image_*` do not
+        decide, because some writers leave them false for images that exist.
+        """
+        image = check_image(bytes(content), f"the first image of {self.view.camera!r}")
+        if decode(image.data).getbbox() is None:
             raise RecordError(
-                ErrorCode.MISSING_IMAGE, f"the episode has no camera ({flag!r} is false)"
+                ErrorCode.MISSING_IMAGE,
+                f"the first image of {self.view.camera!r} is black, so the episode has no such "
+                "camera; choose another with --camera",
             )
-        return check_image(bytes(content), f"the first image of {self.view.camera!r}")
+        return image
 
     def _text(self, example: Mapping[str, Feature]) -> str:
         """The instruction of the first step, or of the episode."""

@@ -70,20 +70,6 @@ def floats(feature: Feature, name: str) -> NDArray[np.float32]:
     return np.frombuffer(b"".join(parts), dtype="<f4").astype(np.float32)
 
 
-def integers(feature: Feature, name: str) -> list[int]:
-    """The integers of a feature. Booleans are 0 and 1.
-
-    Raises:
-        RecordError: the feature holds another type, or is damaged.
-    """
-    found = list[int]()
-    for content in _lists(feature, 3, name):
-        for number, part in _fields(content):
-            if number == 1:
-                found.extend([part] if isinstance(part, int) else _varints(part))
-    return [value - (1 << 64) if value >> 63 else value for value in found]
-
-
 def _lists(feature: Feature, expected: int, name: str) -> Iterator[memoryview]:
     for number, part in _fields(feature):
         if isinstance(part, memoryview) and not len(part):
@@ -125,13 +111,6 @@ def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
             raise _damaged("a field reaches beyond its end")
         yield number, data[at : at + length]
         at += length
-
-
-def _varints(data: memoryview) -> Iterator[int]:
-    at = 0
-    while at < len(data):
-        value, at = _varint(data, at)
-        yield value
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
