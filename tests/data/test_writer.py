@@ -179,7 +179,7 @@ def test_a_split_must_be_a_plain_file_name(tmp_path, split):
 
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), object()])
 def test_a_provenance_that_is_not_json_names_the_sample(tmp_path, value):
-    with pytest.raises(UserError, match=r"sample 'a': its provenance cannot be stored"):
+    with pytest.raises(UserError, match=r"sample 'a': the provenance cannot be stored"):
         write_dataset(tmp_path / "set", [box_sample(provenance={"k": value})], name="x")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+_LONGEST, _KEPT = 1000, 400
+"""Longest error line, and how much of both ends is kept of a longer one, in characters."""
+
 
 class ErrorCode(StrEnum):
     """Why a record was rejected. The value is the text that users read."""
@@ -65,4 +68,10 @@ class BadRecord:
 
     def __str__(self) -> str:
         name = "" if self.id is None else f" (id {self.id})"
-        return f"{self.file}, {self.place}{name}: {self.code}: {self.detail}"
+        text = printable(f"{self.file}, {self.place}{name}: {self.code}: {self.detail}")
+        return text if len(text) <= _LONGEST else f"{text[:_KEPT]} … {text[-_KEPT:]}"
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character and lone surrogate as an escape, such as `\x1b`."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

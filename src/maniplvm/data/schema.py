@@ -13,6 +13,7 @@ from typing import Any
 
 from maniplvm.data.masks import decode_mask, encode_mask
 from maniplvm.data.record_errors import RecordError
+from maniplvm.data.validation import provenance_json, unstorable
 from maniplvm.errors import UserError
 from maniplvm.optional import arrow
 from maniplvm.tasks.region_target import RegionTarget
@@ -104,8 +105,10 @@ def row_of(sample: Sample) -> dict[str, Any]:
     Raises:
         UserError: the provenance is not JSON, or a string cannot be written as UTF-8.
     """
+    if (reason := unstorable(sample)) is not None:
+        raise UserError(f"sample {sample.id!r}: {reason}")
     target = sample.target
-    row: dict[str, Any] = {
+    return {
         "id": sample.id,
         "task": str(sample.task),
         "instruction": sample.instruction,
@@ -116,15 +119,11 @@ def row_of(sample: Sample) -> dict[str, Any]:
         "trace": target.points.tolist() if isinstance(target, TraceTarget) else None,
         "split": sample.split,
         "category": sample.category,
-        "provenance": _provenance_json(sample),
+        "provenance": provenance_json(sample),
         **_region_columns(target if isinstance(target, RegionTarget) else None),
         "scene": sample.scene,
         "part": sample.part,
     }
-    for name, value in row.items():
-        if isinstance(value, str):
-            _require_utf8(value, name, sample.id)
-    return row
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -198,23 +197,3 @@ def _migrated(provenance: Mapping[str, Any]) -> dict[str, str]:
         "scene": f"{world}/{task}/{seed}" if is_simulated else "",
         "part": part if isinstance(part, str) else "",
     }
-
-
-def _provenance_json(sample: Sample) -> str:
-    try:
-        return json.dumps(sample.provenance, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"sample {sample.id!r}: its provenance cannot be stored as JSON ({error}); "
-            "use strings, finite numbers, lists and mappings"
-        ) from error
-
-
-def _require_utf8(text: str, name: str, sample_id: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"sample {sample_id!r}: {name} holds a character that is not valid Unicode "
-            f"(position {error.start}); remove it"
-        ) from error

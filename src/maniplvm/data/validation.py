@@ -5,6 +5,7 @@ Nothing here knows a data format. Every function takes a `name`, which its error
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any, cast
@@ -15,7 +16,9 @@ from maniplvm.data.record_errors import ErrorCode, RecordError
 from maniplvm.geometry.arrays import BoolArray, FloatArray
 from maniplvm.geometry.regions import area_of_union, box_polygon
 from maniplvm.tasks.region_target import RegionTarget
-from maniplvm.tasks.sample import BoxTarget, TraceTarget
+from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
+
+_STRINGS = ("id", "instruction", "split", "category", "scene", "part")
 
 OVERHANG = 1.0
 """Coordinates may lie this far outside the image and are clipped [px]; farther is an error."""
@@ -170,7 +173,10 @@ def looks_normalized(values: FloatArray) -> bool:
 
 def short_repr(value: object, limit: int = 60) -> str:
     """The type and the value, shortened to one line for an error message."""
-    text = f"{value:.3g}" if isinstance(value, float) else repr(value)[: limit + 1]
+    try:
+        text = f"{value:.3g}" if isinstance(value, float) else repr(value)[: limit + 1]
+    except (RecursionError, ValueError):  # too deep, or an integer with too many digits
+        text = "that is too large to show"
     return f"{type(value).__name__} {text[:limit]}{'…' if len(text) > limit else ''}"
 
 
@@ -239,6 +245,37 @@ def _clip_to_image(points: FloatArray, size: tuple[int, int], name: str) -> Floa
             f"{name} reaches ({x:g}, {y:g}) in an image of {size[0]}x{size[1]} px",
         )
     return np.clip(points, 0, limits)
+
+
+def unstorable(sample: Sample) -> str | None:
+    """Why a sample's strings and provenance cannot be stored, in one line; None if they can be."""
+    try:
+        provenance_json(sample).encode()
+    except UnicodeEncodeError:
+        return "provenance holds a character that is not valid Unicode; remove it"
+    except (TypeError, ValueError, RecursionError) as error:
+        return (
+            f"the provenance cannot be stored as JSON ({error}); use strings, finite numbers, lists "
+            "and mappings"
+        )
+    for name in _STRINGS:
+        try:
+            (getattr(sample, name) or "").encode()
+        except UnicodeEncodeError as error:
+            return (
+                f"{name} holds a character that is not valid Unicode (position {error.start}); "
+                "remove it"
+            )
+    return None
+
+
+def provenance_json(sample: Sample) -> str:
+    """The provenance as it is stored.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it is not JSON, or nested too deeply.
+    """
+    return json.dumps(sample.provenance, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 class UniqueIds:

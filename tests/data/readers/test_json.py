@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maniplvm.data.readers import FORMATS, _json, find_format
-from maniplvm.data.readers._json import NotAListError, Record, json_records, stream_list
+from maniplvm.data.importing import read_records
+from maniplvm.data.readers import FORMATS, _json_stream, find_format
+from maniplvm.data.readers._json import Record, json_records
+from maniplvm.data.readers._json_stream import BadItem, NotAListError, stream_list
 from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.errors import UserError
+from tests.data.conftest import encoded
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -74,10 +77,11 @@ def test_a_line_that_is_not_json_is_one_bad_record(tmp_path, line):
             b'[{"id": 1}, {"id": 2}, nonsense]',
             r"Expecting value, in or after record 1, character 23",
         ),
-        (b'[{"id": ' + b"1" * 5000 + b"}]", r"not JSON \(Exceeds the limit .*in or after record 0"),
-        (b"1" * 5000, r"not JSON \(Exceeds the limit"),
-        (b"[" * 100_000, r"nested too deeply"),
-        (b'["\xff"]', r"r.json: not UTF-8 text \(invalid start byte\)"),
+        (b"1" * 5000, r"not JSON \(an integer has 5,000 digits"),
+        (b"[" * 100_000, r"not JSON \(nested too deeply, and not closed"),
+        ('[{"id": 1}]'.encode("utf-16"), r"r.json: is UTF-16 or UTF-32 text; convert it"),
+        ('[{"id": 1}]'.encode("utf-16-le"), r"r.json: is UTF-16 or UTF-32 text; convert it"),
+        ('[{"id": 1}]'.encode("utf-16-be"), r"r.json: is UTF-16 or UTF-32 text; convert it"),
     ],
 )
 def test_a_file_that_is_not_a_list_of_records_gives_one_clear_line(tmp_path, content, message):
@@ -86,10 +90,107 @@ def test_a_file_that_is_not_a_list_of_records_gives_one_clear_line(tmp_path, con
         list(json_records(tmp_path / "r.json", None))
 
 
-def test_invalid_utf_8_is_found_in_jsonl_files_too(tmp_path):
-    (tmp_path / "r.jsonl").write_bytes(b'{"id": 1}\n\xff\n')
-    with pytest.raises(UserError, match="not UTF-8 text"):
-        list(json_records(tmp_path / "r.jsonl", None))
+DEEP = "[" * 100_000 + "]" * 100_000
+GOOD = {
+    "task": "affordance",
+    "instruction": "open the drawer",
+    "image": "a.png",
+    "box": [1, 2, 30, 40],
+}
+
+
+def altered(old, new):
+    """The JSON of the good record with id 1 after a change of its text."""
+    text = json.dumps({"id": "1", **GOOD, "provenance": {"date": "2024-13-45", "note": 7}})
+    assert old in text
+    return text.replace(old, new)
+
+
+ODD_RECORDS = [
+    (altered("30", "1" * 5000), "an integer has 5,000 digits; at most 4,000 are read"),
+    (altered("7", "1" * 5000), "an integer has 5,000 digits"),
+    (altered("30", "1" * 4000), "number not finite"),
+    (altered("30", "NaN"), "number not finite: box holds float nan"),
+    (altered("30", "-Infinity"), "number not finite: box holds float -inf"),
+    (altered("7", "NaN"), "the provenance cannot be stored as JSON"),
+    (altered('"1"', '"\\ud800"'), "'id' holds invalid Unicode"),
+    (altered("drawer", "\\udcff"), "'instruction' holds invalid Unicode"),
+    (altered("drawer", "\udcff"), "'instruction' holds invalid Unicode"),
+    (altered("7", '"\\ud800"'), "provenance holds a character that is not valid Unicode"),
+    (altered("a.png", "\\ud800.png"), "'image' holds invalid Unicode"),
+    (altered('"provenance"', '"\\ud800"'), "unknown key"),
+    (altered('"box"', '"box": [5, 6, 7, 8], "box"'), "the key 'box' occurs twice in one object"),
+    (altered("7", '{"a": 1, "a": 2}'), "the key 'a' occurs twice"),
+    (altered("7", DEEP), "nested too deeply"),
+    (altered("[1, 2, 30, 40]", DEEP), "nested too deeply"),
+    (altered("7", '{"a":' * 100_000 + '"[{\\""' + "}" * 100_000), "nested too deeply"),
+    *((altered("7", "[" * n + "]" * n), "") for n in (500, 950, 980, 990, 1000)),
+    *((altered("[1, 2, 30, 40]", "[" * n + "]" * n), "") for n in (500, 950, 980, 990, 1000)),
+    (altered("a.png", "x" * 5000), "missing image"),
+    (DEEP, "nested too deeply"),
+    ("1" * 5000, "an integer has 5,000 digits"),
+    ('"\udcff"', "a record is an object, got str"),
+]
+
+
+@pytest.fixture
+def odd_source(tmp_path):
+    """Write one odd record between two good ones."""
+    (tmp_path / "a.png").write_bytes(encoded())
+
+    def write(odd, suffix):
+        before, after = (json.dumps({"id": name, **GOOD}) for name in ("before", "after"))
+        lines = [before, odd, after]
+        text = "[" + ",\n".join(lines) + "]" if suffix == ".json" else "\n".join(lines)
+        path = tmp_path / f"r{suffix}"
+        path.write_bytes(text.encode(errors="surrogateescape"))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+@pytest.mark.parametrize(("odd", "words"), ODD_RECORDS, ids=range(len(ODD_RECORDS)))
+def test_an_odd_record_is_one_line_with_its_place_and_costs_only_itself(
+    odd_source, odd, words, suffix
+):
+    source, skipped = odd_source(odd, suffix), []
+    samples = list(read_records("jsonl", source, on_bad=skipped.append))
+    ids = [sample.id for sample in samples]
+    if not words and not skipped:  # nested as deeply as this interpreter still reads
+        assert ids == ["before", "1", "after"]
+        return
+    assert ids == ["before", "after"]
+    (bad,) = skipped
+    assert bad.place == ("record 1" if suffix == ".json" else "line 2")
+    assert words in str(bad)
+    assert len(str(bad)) <= 1000
+    with pytest.raises(UserError, match="--skip-bad"):
+        list(read_records("jsonl", source))
+
+
+def test_a_date_that_does_not_exist_is_only_a_string_of_the_provenance(odd_source):
+    source = odd_source(altered("7", "8"), ".json")
+    provenance = [sample.provenance for sample in read_records("jsonl", source)][1]
+    assert (provenance["date"], provenance["note"]) == ("2024-13-45", 8)
+
+
+def test_the_id_of_a_bad_record_is_printed_without_control_characters(odd_source):
+    source, skipped = odd_source(altered('"1"', '"\\u001b[31m\\u0000"'), ".json"), []
+    source.write_text(source.read_text().replace('30, 40], "prov', '0, 40], "prov'))
+    list(read_records("jsonl", source, on_bad=skipped.append))
+    assert ["(id \\x1b[31m\\x00)" in str(bad) for bad in skipped] == [True]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+def test_bad_items_are_found_for_every_chunk_size(monkeypatch, chunk):
+    monkeypatch.setattr(_json_stream, "CHUNK_SIZE", chunk)
+    deep = "[" * 20_000 + '"]]\\""' + "]" * 20_000
+    text = '[1, {"a": 1, "a": 2}, ' + deep + ", " + "7" * 4001 + ', {"b": [2]}]'
+    first, *bad, last = stream_list(io.StringIO(text))
+    assert (first, last) == (1, {"b": [2]})
+    assert [type(each) for each in bad] == [BadItem] * 3
+    assert [each.reason.split()[0] for each in bad] == ["the", "nested", "an"]
 
 
 def test_missing_sources_and_image_folders_are_named(tmp_path):
@@ -123,12 +224,12 @@ def test_a_folder_is_read_in_the_order_of_names_and_each_file_has_its_own_images
 @given(items=st.lists(VALUES, max_size=6), indent=st.none() | st.integers(0, 3))
 @pytest.mark.parametrize("chunk", [1, 7, 4096])
 def test_streaming_a_list_equals_json_loads_for_every_chunk_size(chunk, items, indent):
-    before = _json.CHUNK_SIZE
-    _json.CHUNK_SIZE = chunk
+    before = _json_stream.CHUNK_SIZE
+    _json_stream.CHUNK_SIZE = chunk
     try:
         assert list(stream_list(io.StringIO(json.dumps(items, indent=indent)))) == items
     finally:
-        _json.CHUNK_SIZE = before
+        _json_stream.CHUNK_SIZE = before
 
 
 def test_a_long_file_is_read_only_as_far_as_its_items_are_used():
@@ -136,7 +237,7 @@ def test_a_long_file_is_read_only_as_far_as_its_items_are_used():
     stream = Counting(json.dumps([item] * 5000))
     items = stream_list(stream)
     assert next(items) == item
-    assert stream.used <= 2 * _json.CHUNK_SIZE < len(stream.getvalue())
+    assert stream.used <= 2 * _json_stream.CHUNK_SIZE < len(stream.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -165,8 +266,8 @@ def test_a_json_value_that_is_not_a_list_is_refused():
 
 
 def test_an_item_over_the_length_limit_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
-    monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
+    monkeypatch.setattr(_json_stream, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(_json_stream, "MAX_ITEM_LENGTH", 100)
     stream = Counting('["' + "x" * 100_000)
     with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
         list(stream_list(stream))
@@ -175,7 +276,7 @@ def test_an_item_over_the_length_limit_is_not_read_to_its_end(monkeypatch):
 
 @pytest.mark.parametrize("chunk", [1, 5, 4096])
 def test_an_error_has_its_position_in_the_file_for_every_chunk_size(monkeypatch, chunk):
-    monkeypatch.setattr(_json, "CHUNK_SIZE", chunk)
+    monkeypatch.setattr(_json_stream, "CHUNK_SIZE", chunk)
     text = json.dumps([{"id": number} for number in range(20)])[:-1] + ", nonsense]"
     with pytest.raises(json.JSONDecodeError) as error:
         list(stream_list(io.StringIO(text)))
@@ -183,8 +284,8 @@ def test_an_error_has_its_position_in_the_file_for_every_chunk_size(monkeypatch,
 
 
 def test_a_value_over_the_length_limit_that_is_not_a_list_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(_json, "CHUNK_SIZE", 10)
-    monkeypatch.setattr(_json, "MAX_ITEM_LENGTH", 100)
+    monkeypatch.setattr(_json_stream, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(_json_stream, "MAX_ITEM_LENGTH", 100)
     stream = Counting('{"a": "' + "x" * 100_000)
     with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
         list(stream_list(stream))

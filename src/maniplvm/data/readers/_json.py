@@ -1,6 +1,7 @@
 """JSON and JSONL sources: which files, their records one by one, and the keys of a record.
 
-Lists are streamed by `stream_list`, so that a file of millions of records never sits in memory.
+Lists are streamed by `stream_list`, so that a file of millions of records never sits in memory. A
+byte that is not UTF-8 is read as a lone surrogate, which `as_string` refuses in its own record.
 """
 
 from __future__ import annotations
@@ -9,30 +10,33 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from io import TextIOBase
 from pathlib import Path
 from typing import Any, cast
 
 from maniplvm.data.images import EncodedImage, read_image, resolve_image
+from maniplvm.data.readers._json_stream import (
+    BadItem,
+    NotAListError,
+    decode_line,
+    stream_list,
+)
 from maniplvm.data.record_errors import BadRecord, ErrorCode, RecordError
-from maniplvm.data.validation import UniqueIds, as_number, as_string, short_repr
+from maniplvm.data.validation import (
+    UniqueIds,
+    as_number,
+    as_string,
+    short_repr,
+    unstorable,
+)
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
 
 IMAGE_PLACEHOLDER = "<image>"
 """The text that stands for the image in a question."""
 
-CHUNK_SIZE = 2**20
-"""Characters that are read from a file at a time."""
-
-MAX_ITEM_LENGTH = 64 * 2**20
-"""The longest item of a list that is read, in characters."""
-
 _SUFFIXES = (".json", ".jsonl")
 _SPLIT_IN_NAME = re.compile(r"(?<![A-Za-z0-9])(train|val|test[AB]?)(?![A-Za-z0-9])")
-_LONGEST_NUMBER_TAIL = len("e+")
-_DECODER = json.JSONDecoder()
-_BLANKS = re.compile(r"[ \t\n\r]*")
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -167,14 +171,6 @@ class Record:
         return BadRecord(str(self.file.path), self.place, name, error.code, error.detail)
 
 
-class NotAListError(ValueError):
-    """The text is valid JSON, but not a list; `value` is what it holds."""
-
-    def __init__(self, value: object) -> None:
-        super().__init__("not a list")
-        self.value = value
-
-
 def read_samples(
     source: Path,
     images: Path | None,
@@ -197,8 +193,12 @@ def read_samples(
         try:
             sample = to_sample(record)
             ids.check(sample.id, record.file.name, record.place)
+            _require_storable(sample)
             yield sample
         except RecordError as error:
+            yield record.to_bad_record(error)
+        except RecursionError:
+            error = RecordError(ErrorCode.BAD_VALUE, "a value is nested too deeply")
             yield record.to_bad_record(error)
 
 
@@ -216,7 +216,7 @@ def json_records(
 
     Raises:
         UserError: the source or the image folder does not exist, no file in it fits, or a file is
-            not UTF-8, not JSON, or not a list.
+            UTF-16, not JSON, or not a list.
     """
     if images is not None and not images.is_dir():
         raise UserError(f"{images}: no such image folder; give the folder that holds the images")
@@ -225,10 +225,8 @@ def json_records(
         beside = path.parent / "images"
         root = images or (beside if beside.is_dir() else path.parent)
         file = SourceFile(path, name, root)
-        try:
-            yield from _read_lines(file) if path.suffix == ".jsonl" else _read_list(file)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not UTF-8 text ({error.reason}); convert it") from error
+        _require_utf8(path)
+        yield from _read_lines(file) if path.suffix == ".jsonl" else _read_list(file)
 
 
 def parse_json(text: str, name: str) -> object:
@@ -239,95 +237,6 @@ def parse_json(text: str, name: str) -> object:
         raise RecordError(
             ErrorCode.NOT_JSON, f"{name} is a string but not JSON ({error}): {short_repr(text)}"
         ) from error
-
-
-def stream_list(stream: TextIOBase) -> Iterator[Any]:
-    """Yield the items of the JSON list that a text stream holds.
-
-    Raises:
-        json.JSONDecodeError: the text is not JSON. The items before the error are yielded first;
-            `pos` counts characters from the start of the stream.
-        NotAListError: the text is another JSON value.
-        RecursionError: an item is nested too deeply.
-    """
-    window = _Window(stream)
-    if window.peek() != "[":
-        value = window.decode_item()
-        window.require_end()
-        raise NotAListError(value)
-    window.skip()
-    is_last = window.peek() == "]"
-    if is_last:
-        window.skip()
-    while not is_last:
-        window.peek()
-        yield window.decode_item()
-        delimiter = window.peek()
-        if delimiter not in (",", "]"):
-            raise window.error("Expecting ',' delimiter")
-        is_last = delimiter == "]"
-        window.skip()
-    window.require_end()
-
-
-class _Window:
-    """The part of a text stream that was read and not yet decoded."""
-
-    def __init__(self, stream: TextIOBase) -> None:
-        self._stream = stream
-        self._buffer = ""
-        self._start = 0
-        self._dropped = 0
-
-    def peek(self) -> str:
-        """Skip blanks and return the next character, or an empty string at the end."""
-        while True:
-            blanks = _BLANKS.match(self._buffer, self._start)
-            self._start = blanks.end() if blanks else self._start
-            if self._start < len(self._buffer):
-                return self._buffer[self._start]
-            if not self._read_more(CHUNK_SIZE):
-                return ""
-
-    def skip(self) -> None:
-        self._start += 1
-
-    def require_end(self) -> None:
-        if self.peek():
-            raise self.error("Extra data")
-
-    def decode_item(self) -> Any:
-        """Decode the value that starts here; each time it is incomplete, read twice as much."""
-        size = CHUNK_SIZE
-        while True:
-            try:
-                value, end = _DECODER.raw_decode(self._buffer, self._start)
-            except json.JSONDecodeError as error:
-                if not self._read_more(size):
-                    raise self.error(error.msg, error.pos) from error
-            except ValueError as error:  # an integer with more digits than Python converts
-                raise self.error(str(error)) from error
-            else:
-                # A number at the end of the buffer may continue in the next chunk: `1` `.5`.
-                if end + _LONGEST_NUMBER_TAIL < len(self._buffer) or not self._read_more(size):
-                    self._start = end
-                    return value
-            if len(self._buffer) - self._start > MAX_ITEM_LENGTH:
-                raise self.error(f"an item is longer than {MAX_ITEM_LENGTH:,} characters")
-            size *= 2
-
-    def error(self, message: str, position: int | None = None) -> json.JSONDecodeError:
-        """An error at a position of the buffer; None means the current one."""
-        at = self._start if position is None else position
-        return json.JSONDecodeError(message, "", self._dropped + at)
-
-    def _read_more(self, size: int) -> bool:
-        more = self._stream.read(size)
-        if more:
-            self._buffer = self._buffer[self._start :] + more
-            self._dropped += self._start
-            self._start = 0
-        return bool(more)
 
 
 def _find_files(source: Path, name_parts: tuple[str, ...]) -> list[Path]:
@@ -351,10 +260,24 @@ def _find_files(source: Path, name_parts: tuple[str, ...]) -> list[Path]:
     return matching
 
 
+def _require_storable(sample: Sample) -> None:
+    reason = unstorable(sample)
+    if reason is not None:
+        raise RecordError(ErrorCode.BAD_VALUE, reason)
+
+
+def _require_utf8(path: Path) -> None:
+    """Refuse other Unicode encodings by their first bytes, in which no JSON text can start."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start in _BYTE_ORDER_MARKS or b"\0" in start:
+        raise UserError(f"{path}: is UTF-16 or UTF-32 text; convert it to UTF-8 (iconv -t UTF-8)")
+
+
 def _read_list(file: SourceFile) -> Iterator[Record | BadRecord]:
     index = 0
     try:
-        with file.path.open(encoding="utf-8-sig") as stream:
+        with file.path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
             for index, value in enumerate(stream_list(stream)):
                 yield _to_record(file, f"record {index}", index, value)
     except NotAListError as error:
@@ -366,26 +289,19 @@ def _read_list(file: SourceFile) -> Iterator[Record | BadRecord]:
             f"{file.path}: not JSON ({error.msg}, in or after record {index}, character "
             f"{error.pos:,}); one record a line belongs in a .jsonl file"
         ) from error
-    except RecursionError as error:
-        raise UserError(f"{file.path}: nested too deeply to be a list of records") from error
 
 
 def _read_lines(file: SourceFile) -> Iterator[Record | BadRecord]:
-    with file.path.open(encoding="utf-8-sig") as stream:
+    with file.path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         for index, line in enumerate(stream):
-            if not line.strip():
-                continue
-            place = f"line {index + 1}"
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield BadRecord(str(file.path), place, None, ErrorCode.NOT_JSON, str(error))
-            else:
-                yield _to_record(file, place, index, value)
+            if line.strip():
+                yield _to_record(file, f"line {index + 1}", index, decode_line(line))
 
 
 def _to_record(file: SourceFile, place: str, index: int, value: object) -> Record | BadRecord:
     if isinstance(value, dict):
         return Record(file, place, index, cast("dict[str, Any]", value))
+    if isinstance(value, BadItem):
+        return BadRecord(str(file.path), place, None, ErrorCode.NOT_JSON, value.reason)
     detail = f"a record is an object, got {short_repr(value)}"
     return BadRecord(str(file.path), place, None, ErrorCode.WRONG_TYPE, detail)
