@@ -171,7 +171,7 @@ def test_an_id_used_twice_is_named_even_across_splits(tmp_path):
     assert not (tmp_path / "set").exists()
 
 
-@pytest.mark.parametrize("split", ["../up", "a/b", ".hidden", "", "a b"])
+@pytest.mark.parametrize("split", ["x" * 201, "../up", "a/b", ".hidden", "", "a b"])
 def test_a_split_must_be_a_plain_file_name(tmp_path, split):
     with pytest.raises(UserError, match=r"sample 'a': .* cannot name a split"):
         write_dataset(tmp_path / "set", [box_sample(split=split)], name="x")
@@ -317,3 +317,26 @@ def test_two_writers_on_one_folder_give_one_data_set_and_one_error(tmp_path):
             write_dataset(out, [box_sample("b")], name="second")
     assert [each.id for each in open_dataset(out).samples()] == ["a"]
     assert {path.name for path in out.iterdir()} == {"dataset.json", "train.parquet"}
+
+
+HOSTILE_IDS = [
+    *("a/b-x", "a-b-x", "a%2Fb-x", "A/B-X", "../../x", "/etc/x", "..", "a\0b", "con", "a\nb"),
+    *("\N{LATIN SMALL LETTER E WITH ACUTE}", "e\N{COMBINING ACUTE ACCENT}", "x" * 5000),
+]
+
+
+def test_ids_are_only_data_so_no_id_makes_a_file_or_meets_another(tmp_path):
+    samples = [box_sample(id, image=encoded(seed=i)) for i, id in enumerate(HOSTILE_IDS)]
+    write_dataset(tmp_path / "set", samples, name="x")
+    assert {path.name for path in tmp_path.rglob("*")} == {"set", "dataset.json", "train.parquet"}
+    stored = open_dataset(tmp_path / "set")
+    assert [sample.id for sample in stored.samples()] == HOSTILE_IDS
+    for sample in samples:
+        assert stored.sample(sample.id).image == sample.image
+
+
+def test_splits_that_differ_only_in_case_are_refused(tmp_path):
+    samples = [box_sample("a", split="train"), box_sample("b", split="Train")]
+    with pytest.raises(UserError, match=r"'Train' and 'train' would be one file where names"):
+        write_dataset(tmp_path / "set", samples, name="x")
+    assert not (tmp_path / "set").exists()

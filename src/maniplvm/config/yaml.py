@@ -69,6 +69,8 @@ def parse_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: the string is not valid YAML.
+        ValueError: a date does not exist, or an integer has too many digits.
+        RecursionError: it is nested too deeply.
     """
     return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 

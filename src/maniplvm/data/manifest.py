@@ -14,7 +14,7 @@ from maniplvm.errors import UserError
 
 MANIFEST_NAME = "dataset.json"
 UNKNOWN_LICENSE = "unknown"
-SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 """Valid names of a split. The name is also a file name, so it must not be a path."""
 
 

@@ -70,7 +70,7 @@ class DatasetWriter:
     Raises:
         UserError: `out_dir` is a file, holds other files, or holds a data set without `overwrite`;
             another process writes to it; two samples have the same id; a split's name is no file
-            name; or no sample was added.
+            name, or differs from another only in case; or no sample was added.
     """
 
     def __init__(
@@ -139,6 +139,12 @@ class DatasetWriter:
                 raise UserError(
                     f"sample {ids[0]!r}: {split!r} cannot name a split; use letters, digits, "
                     "'_', '-' and '.'"
+                )
+            similar = [name for name in self._files if name.lower() == split.lower()]
+            if similar:
+                raise UserError(
+                    f"sample {ids[0]!r}: the splits {split!r} and {similar[0]!r} would be one file "
+                    "where names ignore case; rename one of them"
                 )
             self._files[split] = _SplitFile(self._unfinished / f"{split}.parquet")
         self._ids |= seen

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from maniplvm.data.importing import read_records
 from maniplvm.data.readers import FORMATS, _json_stream, find_format
-from maniplvm.data.readers._json import Record, json_records
+from maniplvm.data.readers._json import Record, json_records, unique_stems
 from maniplvm.data.readers._json_stream import BadItem, NotAListError, stream_list
 from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.errors import UserError
@@ -290,3 +290,24 @@ def test_a_value_over_the_length_limit_that_is_not_a_list_is_not_read_to_its_end
     with pytest.raises(json.JSONDecodeError, match="an item is longer than 100 characters"):
         list(stream_list(stream))
     assert stream.used < 1000
+
+
+def test_files_whose_stems_would_be_equal_get_different_ids():
+    names = ["a/b.json", "a-b.json", "c/d.json", "a-b.jsonl", "e.json"]
+    stems = unique_stems(names)
+    assert stems[2] == "c-d"
+    assert stems[4] == "e"
+    assert len(set(stems)) == len(names)
+    assert [stem[:4] for stem in (stems[0], stems[1], stems[3])] == ["a-b-"] * 3
+    assert unique_stems(names[:1]) == ["a-b"]
+
+
+def test_no_record_is_lost_to_a_file_of_a_similar_name(tmp_path):
+    fields = {"instruction": "open", "image_path": "1.png", "affordance": [1, 2, 30, 40]}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.png").write_bytes(encoded())
+    (tmp_path / "a").mkdir()
+    for name in ("a/affordance.json", "a-affordance.json"):
+        (tmp_path / name).write_text(json.dumps([fields]))
+    samples = list(read_records("sharerobot", tmp_path, images=tmp_path / "images"))
+    assert len({sample.id for sample in samples}) == 2

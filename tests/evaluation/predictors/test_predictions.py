@@ -90,3 +90,12 @@ def test_bad_draws_are_named(tmp_path, line, message):
     path.write_text(line)
     with pytest.raises(UserError, match=message):
         read_predictions(path)
+
+
+def test_a_lone_surrogate_of_a_completion_is_replaced_and_the_rest_is_kept(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text(r'{"id": "a", "text": "[1, 2]\ud800 \ud83d\ude00 é"}' + "\n")
+    (prediction,) = read_predictions(path)
+    assert prediction.text == "[1, 2]\N{REPLACEMENT CHARACTER} \N{GRINNING FACE} é"
+    path.write_text(prediction.to_line(), encoding="utf-8")
+    assert read_predictions(path) == [prediction]

@@ -106,7 +106,7 @@ def test_changes_reach_any_depth_and_are_read_as_yaml(tmp_path):
     assert recipe.model.lora.rank == 4
 
 
-@pytest.mark.parametrize("change", ["seed", "=3", "data..path=a", "seed=["])
+@pytest.mark.parametrize("change", ["seed", "=3", "data..path=a", "seed=[", "name=2024-13-45"])
 def test_a_change_of_another_form_is_one_line(tmp_path, change):
     with pytest.raises(UserError, match="--set"):
         read_recipe(written(tmp_path, SMALLEST), [change])

@@ -7,9 +7,12 @@ byte that is not UTF-8 is read as a lone surrogate, which `as_string` refuses in
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,11 +50,14 @@ class SourceFile:
         path: The file's path.
         name: The file's path relative to the source, with `/`.
         image_root: The folder that the records' image names are relative to.
+        stem: The file's part of the ids of records without an id of their own. No other file of the
+            source has the same.
     """
 
     path: Path
     name: str
     image_root: Path
+    stem: str
 
     @property
     def split(self) -> str | None:
@@ -161,8 +167,7 @@ class Record:
     def stable_id(self, format_name: str, task: str) -> str:
         """An id that is unique across files: from the record's own id, or from its position."""
         own = self.id
-        stem = self.file.name.rsplit(".", 1)[0].replace("/", "-")
-        return f"{format_name}-{task}-{f'{stem}-{self.index}' if own is None else own}"
+        return f"{format_name}-{task}-{f'{self.file.stem}-{self.index}' if own is None else own}"
 
     def to_bad_record(self, error: RecordError) -> BadRecord:
         """The `BadRecord` that reports an error of this record."""
@@ -220,13 +225,30 @@ def json_records(
     """
     if images is not None and not images.is_dir():
         raise UserError(f"{images}: no such image folder; give the folder that holds the images")
-    for path in _find_files(source, name_parts):
-        name = path.relative_to(source).as_posix() if source.is_dir() else path.name
+    paths = _find_files(source, name_parts)
+    names = [
+        path.relative_to(source).as_posix() if source.is_dir() else path.name for path in paths
+    ]
+    for path, name, stem in zip(paths, names, unique_stems(names), strict=True):
         beside = path.parent / "images"
         root = images or (beside if beside.is_dir() else path.parent)
-        file = SourceFile(path, name, root)
+        file = SourceFile(path, name, root, stem)
         _require_utf8(path)
         yield from _read_lines(file) if path.suffix == ".jsonl" else _read_list(file)
+
+
+def unique_stems(names: Sequence[str]) -> list[str]:
+    """A different stem for each file name: the name without suffix, with `-` instead of `/`.
+
+    Where several names would get the same stem, such as `a/b.json` and `a-b.json`, each also gets
+    the start of its SHA-256.
+    """
+    plain = [name.rsplit(".", 1)[0].replace("/", "-") for name in names]
+    counts = Counter(plain)
+    return [
+        stem if counts[stem] == 1 else f"{stem}-{sha256(os.fsencode(name)).hexdigest()[:12]}"
+        for stem, name in zip(plain, names, strict=True)
+    ]
 
 
 def parse_json(text: str, name: str) -> object:

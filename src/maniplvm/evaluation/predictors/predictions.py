@@ -21,7 +21,8 @@ class Prediction:
 
     Attributes:
         id: The sample's id.
-        text: The unchanged completion.
+        text: The completion. A lone surrogate, which no file can store, becomes U+FFFD. Everything
+            else is unchanged.
         frame: The coordinate frame of its numbers (a name or a mapping, see `resolve_frame`); None
             if the file has none.
         draw: Index of the completion among those of the sample.
@@ -37,6 +38,13 @@ class Prediction:
     tokens: int | None = None
     prompt_tokens: int | None = None
     finish: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:
+            whole = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            object.__setattr__(self, "text", whole)
 
     @property
     def key(self) -> tuple[str, int]:

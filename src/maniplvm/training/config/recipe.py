@@ -295,7 +295,7 @@ def _apply(settings: dict[str, Any], change: str) -> None:
         raise UserError(f"--set {change}: expected key.path=value, such as trainer.max_steps=10")
     try:
         value = parse_yaml(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"--set {change}: the value is not YAML") from error
     for part in parts[:-1]:
         inner = settings.get(part)
