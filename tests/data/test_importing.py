@@ -1,7 +1,15 @@
+import json
+import time
+
+import numpy as np
 import pytest
 
 from maniplvm.data import ErrorCode, import_dataset, open_dataset, read_records
+from maniplvm.data.importing import simplified
 from maniplvm.errors import UserError
+from maniplvm.geometry import rmse
+from maniplvm.tasks.sample import Sample, Task, TraceTarget
+from tests.data.conftest import encoded
 
 
 def record(id="a", **changes):
@@ -95,3 +103,31 @@ def test_records_are_read_one_by_one(records):
     assert next(stream).id == "a"
     with pytest.raises(UserError, match=r"gone.png"):
         next(stream)
+
+
+def test_only_a_trace_of_more_than_1000_points_is_simplified_and_the_report_says_so(tmp_path):
+    angle = np.linspace(0, 3, 2500)
+    long = np.column_stack([32 + 25 * np.cos(angle), 24 - 15 * np.sin(angle)])
+    (tmp_path / "a.png").write_bytes(encoded())
+    fields = {"task": "trajectory", "instruction": "wipe", "image": "a.png"}
+    records = [{"id": "long", **fields, "trace": long.tolist()}]
+    records.append({"id": "ordinary", **fields, "trace": long[:1000].tolist()})
+    (tmp_path / "r.json").write_text(json.dumps(records))
+    report = import_dataset("jsonl", tmp_path / "r.json", tmp_path / "set")
+    assert (report.written, report.simplified) == (2, 1)
+    short, ordinary = open_dataset(tmp_path / "set").samples()
+    assert np.array_equal(ordinary.target.points, long[:1000])
+    assert "simplified_from" not in ordinary.provenance
+    assert short.provenance["simplified_from"] == 2500
+    assert 3 <= len(short.target.points) <= 256
+    assert np.array_equal(short.target.points[[0, -1]], long[[0, -1]])
+    assert rmse(short.target.points, long) < 0.5
+
+
+def test_a_trace_without_a_short_form_is_cut_to_256_points_in_bounded_time():
+    rng = np.random.default_rng(0)
+    noise = TraceTarget(rng.uniform(0, 600, (1200, 2)))
+    sample = Sample("a", Task.TRAJECTORY, "wipe", (640, 480), noise)
+    started = time.perf_counter()
+    assert len(simplified(sample).target.points) == 256
+    assert time.perf_counter() - started < 20

@@ -179,6 +179,11 @@ def test_boxes_polygons_and_a_mask_are_united_and_an_overhang_is_clipped():
             ErrorCode.WRONG_TYPE,
             "needs 2 numbers x, y, got 1",
         ),
+        (
+            {"polygons": [[[1, 1], [5, 5], [9, 1]] * 2000, [[1, 1], [5, 5], [9, 1]] * 2000]},
+            ErrorCode.BAD_VALUE,
+            "region has 12,000 vertices; at most 10,000 are read; simplify",
+        ),
         ({"boxes": [[1, 2, 3]]}, ErrorCode.WRONG_TYPE, "box 0, needs 4 numbers"),
         ({"boxes": [[5, 5, 5, 9]]}, ErrorCode.EMPTY_BOX, "box 0, is 0 x 4 px"),
         ({"mask": MASK[1:]}, ErrorCode.SIZE_MISMATCH, "mask is 64x47, but its image is 64x48"),

@@ -15,7 +15,7 @@ from maniplvm.geometry import (
     startpoint_distance,
     trace_distances,
 )
-from maniplvm.geometry.curves import pack
+from maniplvm.geometry.trace_batches import Pairs, pack
 from tests.strategies import traces
 
 METRICS = [
@@ -149,6 +149,27 @@ def test_trace_distances_equal_the_single_functions():
     assert together.hd.tolist() == hausdorff(p, q).tolist()
     assert together.rmse.tolist() == rmse(p, q).tolist()
     assert together.end.tolist() == endpoint_distance(p, q).tolist()
+
+
+@ALL
+@pytest.mark.parametrize("length", [33, 129, 700])
+def test_a_long_trace_changes_no_bit_of_the_other_pairs_of_its_batch(metric, length):
+    rng = np.random.default_rng(length)
+    p, q = ([rng.uniform(0, 640, (rng.integers(2, 11), 2)) for _ in range(9)] for _ in range(2))
+    padded = [*q[:4], np.concatenate([q[4], np.repeat(q[4][-1:], 40, axis=0)]), *q[5:]]
+    long = rng.uniform(0, 640, (length, 2))
+    alone = metric([*p, long[:40]], [*padded, p[0]])
+    batch = metric([*p, long], [*padded, p[0]])
+    assert np.array_equal(alone[:9], batch[:9])
+    assert batch[9] == pytest.approx(metric(long, p[0]), rel=1e-12)
+
+
+def test_a_long_target_does_not_make_the_tables_of_its_batch_long():
+    rng = np.random.default_rng(0)
+    short = [rng.uniform(0, 640, (8, 2)) for _ in range(64)]
+    pairs = Pairs.of(short, [*short[1:], rng.uniform(0, 640, (3000, 2))])
+    shapes = sorted((group.p.shape, group.q.shape) for group in pairs.groups)
+    assert shapes == [((2, 9, 2), (2, 3000, 2)), ((63, 9, 2), (63, 9, 2))]
 
 
 def test_an_empty_batch_gives_no_distances():

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from maniplvm.geometry import area_of_union, box_polygon, in_mask, in_polygon
-from maniplvm.geometry.regions import as_polygon, mask_outlines, polygon_mask
+from maniplvm.geometry import area_of_union, box_polygon, in_mask, in_polygon, regions
+from maniplvm.geometry.regions import (
+    as_polygon,
+    edge_distance,
+    in_polygons,
+    mask_outlines,
+    polygon_mask,
+)
 from tests.strategies import boxes
 
 SQUARE = np.array([[10.0, 10], [30, 10], [30, 30], [10, 30]])
@@ -131,3 +138,51 @@ def test_covered_pixels_agree_with_an_independent_implementation():
     ours = polygon_mask([L_SHAPE + 5], (64, 48))
     assert ours.sum() == 500
     assert (theirs & ours).sum() == 500  # theirs draws the far edges too
+
+
+def wavy(count, radius=200.0):
+    """A closed outline of many vertices around (320, 240)."""
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    r = radius + 20 * np.sin(40 * angle)
+    return np.column_stack([320 + r * np.cos(angle), 240 + r * np.sin(angle)])
+
+
+def shoelace(polygon):
+    x, y = polygon.T
+    return abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2
+
+
+@pytest.mark.parametrize("table", [1, 7, 2**18])
+def test_the_size_of_the_tables_changes_no_result(monkeypatch, table):
+    rng = np.random.default_rng(1)
+    polygons = [wavy(60), rng.uniform(0, 640, (9, 2)), wavy(30, 90)]
+    points = rng.uniform(0, 640, (50, 2))
+    area, inside = area_of_union(polygons), in_polygons(points, polygons)
+    mask, distance = polygon_mask(polygons, (64, 48)), edge_distance(points, polygons)
+    monkeypatch.setattr(regions, "_TABLE", table)
+    assert area_of_union(polygons) == pytest.approx(area, rel=1e-12)
+    assert np.array_equal(in_polygons(points, polygons), inside)
+    assert np.array_equal(polygon_mask(polygons, (64, 48)), mask)
+    assert np.array_equal(edge_distance(points, polygons), distance)
+
+
+def test_a_mask_holds_exactly_the_pixels_whose_centres_lie_in_the_polygons():
+    rng = np.random.default_rng(2)
+    columns, rows = np.meshgrid(np.arange(40) + 0.5, np.arange(30) + 0.5)
+    centres = np.column_stack([columns.ravel(), rows.ravel()])
+    halves = [np.round(rng.uniform(0, 40, (6, 2)) * 2) / 2 for _ in range(20)]
+    for polygon in [*halves, np.array([[2.5, 3.5], [9.5, 3.5], [9.5, 8.5], [2.5, 8.5]])]:
+        expected = in_polygons(centres, [polygon]).reshape(30, 40)
+        assert np.array_equal(polygon_mask([polygon], (40, 30)), expected)
+
+
+def test_memory_grows_with_the_vertices_and_not_with_their_square():
+    polygon = wavy(3_000)
+    tracemalloc.start()
+    area = area_of_union([polygon])
+    inside = in_polygon(np.random.default_rng(0).uniform(0, 640, (500, 2)), polygon)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 2**20
+    assert area == pytest.approx(shoelace(polygon), rel=1e-9)
+    assert 0.2 < inside.mean() < 0.5

@@ -22,6 +22,7 @@ from maniplvm.data import (
     import_dataset,
     open_dataset,
 )
+from maniplvm.data.importing import MAX_TRACE_POINTS, SIMPLIFICATION_PX, SIMPLIFIED_POINTS
 from maniplvm.data.manifest import UNKNOWN_LICENSE
 from maniplvm.data.readers import FORMATS
 from maniplvm.errors import UserError
@@ -126,6 +127,11 @@ def import_(
         )
     console = _console()
     console.print(f"wrote {_count(report.written, 'sample')} to {escape(str(out))}")
+    if report.simplified:
+        console.print(
+            f"simplified {_count(report.simplified, 'trace')} of more than {MAX_TRACE_POINTS:,} "
+            f"points to at most {SIMPLIFIED_POINTS} (tolerance {SIMPLIFICATION_PX:g} px)"
+        )
     if report.skipped:
         console.print(f"skipped {_count(len(report.skipped), 'record')}:")
         for code, count in report.error_counts.most_common():

@@ -14,7 +14,17 @@ from maniplvm.data.readers import find_format
 from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.data.writer import DatasetWriter
 from maniplvm.errors import UserError
-from maniplvm.tasks.sample import Sample
+from maniplvm.geometry.simplify import simplify
+from maniplvm.tasks.sample import Sample, TraceTarget
+
+MAX_TRACE_POINTS = 1000
+"""A trace with more points is simplified at import: it would slow every score of its batch."""
+SIMPLIFIED_POINTS = 256
+"""Largest number of points of a simplified trace."""
+SIMPLIFIED = "simplified_from"
+"""Key of the provenance of a simplified sample: the number of points before."""
+SIMPLIFICATION_PX = 0.5
+"""Largest distance of a dropped point from the simplified trace [px], if the points suffice."""
 
 
 @dataclass
@@ -24,9 +34,11 @@ class ImportReport:
     Attributes:
         written: Number of stored samples.
         skipped: Skipped records, in the order of the source.
+        simplified: Number of stored samples whose trace had more than `MAX_TRACE_POINTS` points.
     """
 
     written: int = 0
+    simplified: int = 0
     skipped: list[BadRecord] = field(default_factory=list[BadRecord])
 
     @property
@@ -42,8 +54,11 @@ def read_records(
     images: Path | None = None,
     options: Mapping[str, Any] | None = None,
     on_bad: Callable[[BadRecord], None] | None = None,
+    on_simplified: Callable[[], None] | None = None,
 ) -> Iterator[Sample]:
     """Stream the samples of a published format, each checked against its image.
+
+    A trace of more than `MAX_TRACE_POINTS` points is simplified (see `simplified`).
 
     Args:
         format_name: One of `maniplvm.data.readers.FORMATS`.
@@ -51,13 +66,14 @@ def read_records(
         images: Folder that image names are relative to. None means the format's usual folder.
         options: The format's own options by name; see `Format.options`.
         on_bad: Called with each bad record. None means that the first one is an error.
+        on_simplified: Called for each sample whose trace was simplified.
 
     Raises:
         UserError: an unknown format or option (at the call), a source that cannot be read, or a
             bad record.
     """
     items = find_format(format_name).samples(source, images, options or {})
-    return _good(items, on_bad)
+    return _good(items, on_bad, on_simplified)
 
 
 def import_dataset(
@@ -111,6 +127,9 @@ def import_dataset(
         report.skipped.append(bad)
         advance()
 
+    def count_simplified() -> None:
+        report.simplified += 1
+
     with DatasetWriter(
         out_dir,
         name=name or form.name,
@@ -121,7 +140,12 @@ def import_dataset(
         overwrite=overwrite,
     ) as writer:
         samples = read_records(
-            format_name, source, images=images, options=options, on_bad=skip if skip_bad else None
+            format_name,
+            source,
+            images=images,
+            options=options,
+            on_bad=skip if skip_bad else None,
+            on_simplified=count_simplified,
         )
         for sample in islice(samples, limit):
             writer.add(sample if split is None else replace(sample, split=split))
@@ -130,6 +154,24 @@ def import_dataset(
         if report.skipped and not report.written:
             raise UserError(f"{source}: every record is bad; the first: {report.skipped[0]}")
     return report
+
+
+def simplified(sample: Sample) -> Sample:
+    """The sample with a shorter trace, if its trace has more than `MAX_TRACE_POINTS` points.
+
+    Ramer-Douglas-Peucker keeps points until no dropped one is farther than `SIMPLIFICATION_PX` from
+    the trace, and at most `SIMPLIFIED_POINTS`. The provenance gets the key `simplified_from`: the
+    number of points before.
+    """
+    target = sample.target
+    if not isinstance(target, TraceTarget) or len(target.points) <= MAX_TRACE_POINTS:
+        return sample
+    kept = simplify(target.points, SIMPLIFICATION_PX, SIMPLIFIED_POINTS)
+    return replace(
+        sample,
+        target=TraceTarget(target.points[kept]),
+        provenance={**sample.provenance, SIMPLIFIED: len(target.points)},
+    )
 
 
 def _stored_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -143,11 +185,16 @@ def _stored_options(options: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _good(
-    items: Iterable[Sample | BadRecord], on_bad: Callable[[BadRecord], None] | None
+    items: Iterable[Sample | BadRecord],
+    on_bad: Callable[[BadRecord], None] | None,
+    on_simplified: Callable[[], None] | None,
 ) -> Iterator[Sample]:
     for item in items:
         if isinstance(item, Sample):
-            yield item
+            sample = simplified(item)
+            if sample is not item and on_simplified is not None:
+                on_simplified()
+            yield sample
         elif on_bad is None:
             raise UserError(f"{item}; --skip-bad leaves such records out")
         else:

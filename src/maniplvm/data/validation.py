@@ -20,6 +20,9 @@ from maniplvm.tasks.sample import BoxTarget, Sample, TraceTarget
 
 _STRINGS = ("id", "instruction", "split", "category", "scene", "part")
 
+MAX_VERTICES = 10_000
+"""Most vertices of all polygons of a region: the exact area takes time of the square of it."""
+
 OVERHANG = 1.0
 """Coordinates may lie this far outside the image and are clipped [px]; farther is an error."""
 
@@ -86,8 +89,16 @@ def region_target(
             normalized (`looks_normalized`), a shape has no area, or it lies outside the image; or the mask has another
             size or no set pixel.
     """
+    outlines = _as_optional_list(polygons, f"{name}'s polygons")
+    count = sum(len(cast("list[Any]", each)) for each in outlines if isinstance(each, list))
+    if count > MAX_VERTICES:
+        raise RecordError(
+            ErrorCode.BAD_VALUE,
+            f"{name} has {count:,} vertices; at most {MAX_VERTICES:,} are read; simplify the "
+            "polygons, or give a mask",
+        )
     shapes = list[FloatArray]()
-    for index, values in enumerate(_as_optional_list(polygons, f"{name}'s polygons")):
+    for index, values in enumerate(outlines):
         shapes.append(_as_polygon(values, size, f"{name}, polygon {index},"))
     for index, values in enumerate(_as_optional_list(boxes, f"{name}'s boxes")):
         shapes.append(box_polygon(box_target(values, size, f"{name}, box {index},").xyxy))

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from maniplvm.geometry.arrays import FloatArray, read_only
-
-Traces: TypeAlias = ArrayLike | Sequence[ArrayLike]
+from maniplvm.geometry.trace_batches import Pairs, Traces, is_single, pack
 
 RESAMPLED_POINTS = 20
 """Number of points at equal arc length in `rmse` (ManipLVM-R1, 2025)."""
@@ -38,8 +37,7 @@ def discrete_frechet(p: Traces, q: Traces) -> float | FloatArray:
         ValueError: an empty trace, a wrong shape, a number that is not finite, or batches of
             different lengths.
     """
-    pair = _Pair.of(p, q)
-    return pair.result(_frechet(_point_distances(pair.p, pair.q)))
+    return Pairs.of(p, q).measure(lambda p, q: _frechet(_point_distances(p, q)))
 
 
 def hausdorff(p: Traces, q: Traces) -> float | FloatArray:
@@ -48,8 +46,7 @@ def hausdorff(p: Traces, q: Traces) -> float | FloatArray:
     It is at most the discrete Frechet distance. Arguments, result and errors as in
     `discrete_frechet`.
     """
-    pair = _Pair.of(p, q)
-    return pair.result(_hausdorff(_point_distances(pair.p, pair.q)))
+    return Pairs.of(p, q).measure(lambda p, q: _hausdorff(_point_distances(p, q)))
 
 
 def rmse(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
@@ -57,8 +54,7 @@ def rmse(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatA
 
     Arguments, result and errors as in `discrete_frechet`. `points >= 2` is the number of points.
     """
-    pair = _Pair.of(p, q)
-    return pair.result(_rmse(pair.p, pair.q, points))
+    return Pairs.of(p, q).measure(lambda p, q: _rmse(p, q, points))
 
 
 def endpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
@@ -66,8 +62,7 @@ def endpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
 
     Arguments, result and errors as in `discrete_frechet`.
     """
-    pair = _Pair.of(p, q)
-    return pair.result(_endpoint(pair.p, pair.q))
+    return Pairs.of(p, q).measure(_endpoint)
 
 
 def startpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
@@ -75,8 +70,7 @@ def startpoint_distance(p: Traces, q: Traces) -> float | FloatArray:
 
     Arguments, result and errors as in `discrete_frechet`.
     """
-    pair = _Pair.of(p, q)
-    return pair.result(np.hypot(*(pair.p[:, 0] - pair.q[:, 0]).T))
+    return Pairs.of(p, q).measure(lambda p, q: np.hypot(*(p[:, 0] - q[:, 0]).T))
 
 
 def dtw(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatArray:
@@ -88,9 +82,12 @@ def dtw(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> float | FloatAr
 
     Arguments, result and errors as in `discrete_frechet`; `points >= 2`.
     """
-    pair = _Pair.of(p, q)
-    sampled = (_resample(side, points).transpose(2, 1, 0) for side in (pair.p, pair.q))
-    return pair.result(_dtw(_point_distances(*sampled)) / points)
+
+    def average(p: FloatArray, q: FloatArray) -> FloatArray:
+        sampled = (_resample(side, points).transpose(2, 1, 0) for side in (p, q))
+        return _dtw(_point_distances(*sampled)) / points
+
+    return Pairs.of(p, q).measure(average)
 
 
 def resample(trace: Traces, points: int = RESAMPLED_POINTS) -> FloatArray:
@@ -108,7 +105,7 @@ def resample(trace: Traces, points: int = RESAMPLED_POINTS) -> FloatArray:
     Raises:
         ValueError: as in `discrete_frechet`, or fewer than 2 points.
     """
-    single = _is_single(trace)
+    single = is_single(trace)
     packed = pack(cast(Sequence[ArrayLike], [trace] if single else trace))
     sampled = _resample(packed, points).transpose(2, 1, 0)
     return sampled[0] if single else sampled
@@ -127,6 +124,8 @@ class TraceDistances:
 def trace_distances(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> TraceDistances:
     """Compute the four distances at once, which is faster than four calls.
 
+    Time and memory of a pair grow with the product of both lengths.
+
     Args:
         p: A batch of B traces.
         q: A batch of B traces, in the same unit.
@@ -135,69 +134,12 @@ def trace_distances(p: Traces, q: Traces, points: int = RESAMPLED_POINTS) -> Tra
     Raises:
         ValueError: as in `discrete_frechet`.
     """
-    pair = _Pair.of(p, q)
-    table = _point_distances(pair.p, pair.q)
-    return TraceDistances(
-        dfd=_frechet(table),
-        hd=_hausdorff(table),
-        rmse=_rmse(pair.p, pair.q, points),
-        end=_endpoint(pair.p, pair.q),
-    )
 
+    def four(p: FloatArray, q: FloatArray) -> FloatArray:
+        table = _point_distances(p, q)
+        return np.stack([_frechet(table), _hausdorff(table), _rmse(p, q, points), _endpoint(p, q)])
 
-def pack(traces: Sequence[ArrayLike]) -> FloatArray:
-    """Pack a ragged batch into `(B, N, 2)`: the last point of shorter traces is repeated.
-
-    Raises:
-        ValueError: a trace is empty, of a wrong shape or not finite. The message gives its index.
-    """
-    arrays = [np.asarray(trace, dtype=np.float64) for trace in traces]
-    if not arrays:
-        return np.empty((0, 1, 2))
-    shapes = [array.shape for array in arrays]
-    for shape in set(shapes):
-        if len(shape) != 2 or shape[0] == 0 or shape[1] != 2:
-            index = shapes.index(shape)
-            raise ValueError(f"trace {index}: expected shape (N >= 1, 2), got {shape}")
-    flat = np.concatenate(arrays)
-    lengths = np.array([shape[0] for shape in shapes])
-    first = np.cumsum(lengths) - lengths
-    if not np.isfinite(flat).all():
-        row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-        index = int(np.searchsorted(first, row, side="right")) - 1
-        raise ValueError(f"trace {index}: every coordinate must be finite")
-    steps = np.minimum(np.arange(max(shapes)[0]), lengths[:, None] - 1)
-    return flat[first[:, None] + steps]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    p: FloatArray  # (B, N, 2), N is the length of the longest trace of both sides
-    q: FloatArray  # (B, N, 2)
-    single: bool
-
-    @classmethod
-    def of(cls, p: Traces, q: Traces) -> _Pair:
-        single = _is_single(p)
-        if single != _is_single(q):
-            raise ValueError("compare a trace with a trace, or a batch with a batch")
-        first = cast(Sequence[ArrayLike], [p] if single else p)
-        second = cast(Sequence[ArrayLike], [q] if single else q)
-        if len(first) != len(second):
-            raise ValueError(f"batches differ in length: {len(first)} and {len(second)} traces")
-        packed = pack([*first, *second])
-        return cls(packed[: len(first)], packed[len(first) :], single)
-
-    def result(self, values: FloatArray) -> float | FloatArray:
-        return float(values[0]) if self.single else values
-
-
-def _is_single(trace: Traces) -> bool:
-    """Whether this is one trace, whose elements are points."""
-    if isinstance(trace, np.ndarray):
-        return trace.ndim < 3 and trace.dtype != object
-    sequence = cast(Sequence[ArrayLike], trace)
-    return len(sequence) > 0 and np.ndim(sequence[0]) < 2
+    return TraceDistances(*Pairs.of(p, q).measure_rows(four, 4))
 
 
 def _point_distances(p: FloatArray, q: FloatArray) -> FloatArray:
@@ -277,7 +219,7 @@ _SMALL_BATCH = 64
 
 
 def _rmse(p: FloatArray, q: FloatArray, points: int) -> FloatArray:
-    if len(p) <= _SMALL_BATCH:
+    if len(p) <= _SMALL_BATCH and p.shape == q.shape:
         both = _resample(np.concatenate([p, q]), points)
         offset = both[..., : len(p)] - both[..., len(p) :]
     else:

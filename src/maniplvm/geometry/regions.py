@@ -16,6 +16,9 @@ from maniplvm.geometry.arrays import BoolArray, FloatArray, IntArray
 _ON_EDGE = 1e-9
 """Tolerance for points on an edge, as a fraction of the extent of the polygon: rounding."""
 
+_TABLE = 2**18
+"""Largest table of points or edges with edges that is computed at once, in entries."""
+
 _PARALLEL = 1e-200
 """Edges with a smaller cross product count as parallel [unit squared]."""
 
@@ -57,18 +60,11 @@ def in_polygon(points: ArrayLike, polygon: ArrayLike) -> BoolArray:
         polygon: `(M, 2)`, in the same unit.
 
     Returns:
-        `(N,)`.
+        `(N,)`. Memory grows with N and M, not with their product.
     """
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     start = np.asarray(polygon, dtype=np.float64)
-    end = np.roll(start, -1, axis=0)
-    tolerance = _ON_EDGE * max(1.0, float(np.abs(start).max()))
-    x, y = points[:, None, 0], points[:, None, 1]
-    straddles = (start[:, 1] > y) != (end[:, 1] > y)
-    along = end - start
-    share = np.divide(y - start[:, 1], along[:, 1], out=np.zeros(straddles.shape), where=straddles)
-    crossed = straddles & (x < start[:, 0] + share * along[:, 0])
-    return (crossed.sum(axis=1) % 2 == 1) | (_to_edges(points, start, end) <= tolerance)
+    return _in_edges(points, start, np.roll(start, -1, axis=0), _tolerance(start))
 
 
 def in_polygons(points: ArrayLike, polygons: Sequence[ArrayLike]) -> BoolArray:
@@ -143,9 +139,16 @@ def polygon_mask(polygons: Sequence[FloatArray], size: tuple[int, int]) -> BoolA
     width, height = size
     columns = np.arange(width) + 0.5
     mask = np.zeros((height, width), dtype=bool)
-    for row in range(height):
-        centres = np.stack([columns, np.full(width, row + 0.5)], axis=1)
-        mask[row] = in_polygons(centres, polygons)
+    for polygon in polygons:
+        end = np.roll(polygon, -1, axis=0)
+        tolerance = _tolerance(polygon)
+        low = np.minimum(polygon[:, 1], end[:, 1]) - tolerance
+        high = np.maximum(polygon[:, 1], end[:, 1]) + tolerance
+        for row in range(height):
+            near = (low <= row + 0.5) & (row + 0.5 <= high)  # no other edge matters to this row
+            if near.any():
+                centres = np.stack([columns, np.full(width, row + 0.5)], axis=1)
+                mask[row] |= _in_edges(centres, polygon[near], end[near], tolerance)
     return mask
 
 
@@ -183,27 +186,87 @@ def _without_collinear_vertices(outline: FloatArray) -> FloatArray:
     return outline[turns]
 
 
+def _tolerance(polygon: FloatArray) -> float:
+    return _ON_EDGE * max(1.0, float(np.abs(polygon).max()))
+
+
+def _in_edges(
+    points: FloatArray, start: FloatArray, end: FloatArray, tolerance: float
+) -> BoolArray:
+    """Which points `(N, 2)` an even-odd set of edges surrounds, or lie on one of them, `(N,)`."""
+    inside = np.zeros(len(points), dtype=bool)
+    for rows in _blocks(len(points), len(start)):
+        x, y = points[rows, None, 0], points[rows, None, 1]
+        straddles = (start[:, 1] > y) != (end[:, 1] > y)
+        along = end - start
+        share = np.divide(
+            y - start[:, 1], along[:, 1], out=np.zeros(straddles.shape), where=straddles
+        )
+        crossed = straddles & (x < start[:, 0] + share * along[:, 0])
+        on_edge = _to_edges(points[rows], start, end) <= tolerance
+        inside[rows] = (crossed.sum(axis=1) % 2 == 1) | on_edge
+    return inside
+
+
+def _blocks(count: int, others: int) -> list[slice]:
+    """Slices of `count` rows, so that a table of a slice and `others` columns stays small."""
+    size = max(1, _TABLE // max(1, others))
+    return [slice(first, first + size) for first in range(0, count, size)]
+
+
 def _to_edges(points: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
     """The distance of each point to the nearest edge, `(N,)`."""
     along = end - start
     length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
-    offset = points[:, None] - start
-    fraction = np.clip((offset * along).sum(axis=-1) / length, 0.0, 1.0)
-    gap = offset - fraction[..., None] * along
-    return np.hypot(gap[..., 0], gap[..., 1]).min(axis=1)
+    distances = np.empty(len(points))
+    for rows in _blocks(len(points), len(start)):
+        offset = points[rows, None] - start
+        fraction = np.clip((offset * along).sum(axis=-1) / length, 0.0, 1.0)
+        gap = offset - fraction[..., None] * along
+        distances[rows] = np.hypot(gap[..., 0], gap[..., 1]).min(axis=1)
+    return distances
 
 
 def _crossing_heights(start: FloatArray, end: FloatArray) -> FloatArray:
-    """The heights at which two edges cross. Some extra heights of crossing lines are possible."""
+    """The heights at which two edges cross."""
+    low = np.minimum(start[:, 1], end[:, 1])
+    order = np.argsort(low, kind="stable")
+    start, end, low = start[order], end[order], low[order]
+    high = np.maximum(start[:, 1], end[:, 1])
     along = end - start
-    cross = along[:, None, 0] * along[None, :, 1] - along[:, None, 1] * along[None, :, 0]
-    gap = start[None] - start[:, None]
-    numerator = gap[..., 0] * along[None, :, 1] - gap[..., 1] * along[None, :, 0]
-    fraction = np.divide(
-        numerator, cross, out=np.full(cross.shape, -1.0), where=np.abs(cross) > _PARALLEL
+    found = list[FloatArray]()
+    first = 0
+    while first < len(start):
+        # Edges are sorted by their lower end, so only a range of them can reach these.
+        size = max(1, _TABLE // (len(start) - first))
+        block = slice(first, first + size)
+        others = slice(first, int(np.searchsorted(low, high[block].max(), side="right")))
+        rows, columns, fraction = _crossings(start, along, block, others)
+        found.append(start[rows, 1] + fraction[rows - first, columns - first] * along[rows, 1])
+        first += size
+    return np.concatenate(found)
+
+
+def _crossings(
+    start: FloatArray, along: FloatArray, block: slice, others: slice
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Pairs `i < j` of edges that cross, and where on `i` (0..1), as a table of the block."""
+    own, other = along[block], along[others]
+    cross = own[:, None, 0] * other[None, :, 1] - own[:, None, 1] * other[None, :, 0]
+    gap = start[None, others] - start[block, None]
+    is_crossing = np.abs(cross) > _PARALLEL
+    on_own, on_other = (
+        np.divide(
+            gap[..., 0] * direction[..., 1] - gap[..., 1] * direction[..., 0],
+            cross,
+            out=np.full(cross.shape, -1.0),
+            where=is_crossing,
+        )
+        for direction in (other[None], own[:, None])
     )
-    rows, columns = np.nonzero(np.triu((fraction > 0) & (fraction < 1), 1))
-    return start[rows, 1] + fraction[rows, columns] * along[rows, 1]
+    inner = (on_own > 0) & (on_own < 1) & (on_other > 0) & (on_other < 1)
+    rows, columns = np.nonzero(np.triu(inner, 1))
+    return rows + block.start, columns + others.start, on_own
 
 
 def _covered_width(start: FloatArray, end: FloatArray, polygon_index: IntArray, y: float) -> float:

@@ -79,7 +79,8 @@ def score_batch(
 
     Args:
         texts: B completions.
-        samples: B samples, of one task or of several.
+        samples: B samples, of one task or of several. A trace's time and memory grow with the
+            product of the lengths of target and answer. Imported targets have at most 1,000 points.
         preset: As in `score`.
         frame: One frame for all, or a sequence of B frames.
 
