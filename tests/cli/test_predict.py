@@ -1,5 +1,6 @@
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from typer.testing import CliRunner
 
 from maniplvm.cli import main
 from maniplvm.cli.app import app
-from maniplvm.data import PREDICTION_STYLE
+from maniplvm.data import PREDICTION_STYLE, open_dataset
 from maniplvm.evaluation.predictors import local as local_model
 from maniplvm.models import write_tiny_checkpoint
 from maniplvm.models.generation import Completion
 from tests.cli.images import png
 
+ROOT = Path(__file__).parents[2]
 BOX = "<think>the [knob] is there</think><answer>[250, 500, 500, 1000]</answer>"
 
 
@@ -85,6 +87,17 @@ def test_the_embedded_model_states_what_it_was_trained_for(image):
     assert "was trained for affordance and trajectory only" in str(pointing.exception)
     boxes = CliRunner().invoke(app, [*arguments, "affordance"])
     assert "knows simulated images only; its answers to photographs are wrong" in boxes.stderr
+    assert boxes.stderr.count("knows simulated images only") == 1
+    assert boxes.stderr.count("image statistics differ from the training images") == 1
+
+
+def test_the_statistics_of_a_training_image_do_not_differ(tmp_path):
+    samples = open_dataset(ROOT / "datasets" / "sim-small").samples("train")
+    (tmp_path / "a.jpg").write_bytes(next(samples).image)
+    command = ["predict", "embedded", str(tmp_path / "a.jpg"), "open it", "--task", "affordance"]
+    result = CliRunner().invoke(app, command)
+    assert "knows simulated images only" in result.stderr
+    assert "image statistics" not in result.stderr
 
 
 def test_the_answer_is_in_pixels_of_the_image_and_drawn_on_it(tiny, image, tmp_path, completes):

@@ -12,13 +12,14 @@ from rich.console import Console
 from maniplvm.cli.output import check_output
 from maniplvm.cli.server_options import announcement, refuse_local_options, refuse_served_options
 from maniplvm.data import PREDICTION_STYLE, as_answer, draw_answers
+from maniplvm.data.image_statistics import ImageStatistics
 from maniplvm.data.images import EncodedImage, decode, read_image
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.local import answer_question
 from maniplvm.evaluation.predictors.server import ServerPredictor
 from maniplvm.models import Decoding, load_model
-from maniplvm.models.shipped import EMBEDDED
+from maniplvm.models.shipped import EMBEDDED, image_statistics_path
 from maniplvm.tasks import Answer, Task, parse_answer
 
 _DRAWN_WIDTH = 640
@@ -92,6 +93,7 @@ def predict(
         refuse_served_options({"--key-env": key_env is not None})
         if model == EMBEDDED:
             _check_embedded(task)
+            _compare_statistics(encoded)
         loaded = load_model(
             model,
             family=family,
@@ -132,6 +134,17 @@ def _check_embedded(task: Task) -> None:
             f"--task {task}: the embedded model was trained for {' and '.join(trained)} only"
         )
     _notice("the embedded model knows simulated images only; its answers to photographs are wrong")
+
+
+def _compare_statistics(encoded: EncodedImage) -> None:
+    """Say so if the image does not look like the images that the shipped model was trained on."""
+    statistics = ImageStatistics.read(image_statistics_path())
+    distance = statistics.distance(decode(encoded.data))
+    if distance > statistics.limit:
+        _notice(
+            f"image statistics differ from the training images (distance {distance:.1f}, limit "
+            f"{statistics.limit:.1f}); the answer is probably wrong"
+        )
 
 
 def _notice(message: str) -> None:

@@ -13,3 +13,8 @@ EMBEDDED = "embedded"
 def shipped_folder() -> Path:
     """Folder of the shipped checkpoint inside the package."""
     return Path(maniplvm.__file__).parent / "embedded" / "checkpoint"
+
+
+def image_statistics_path() -> Path:
+    """The statistics of the shipped checkpoint's training images (`data.image_statistics`)."""
+    return shipped_folder() / "image_statistics.json"
