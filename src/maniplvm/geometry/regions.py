@@ -240,7 +240,7 @@ def _crossing_heights(start: FloatArray, end: FloatArray) -> FloatArray:
         # Edges are sorted by their lower end, so only a range of them can reach these.
         size = max(1, _TABLE // (len(start) - first))
         block = slice(first, first + size)
-        others = slice(first, int(np.searchsorted(low, high[block].max(), side="right")))
+        others = slice(first, int((low <= high[block].max()).sum()))
         rows, columns, fraction = _crossings(start, along, block, others)
         found.append(start[rows, 1] + fraction[rows - first, columns - first] * along[rows, 1])
         first += size

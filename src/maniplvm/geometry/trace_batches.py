@@ -126,9 +126,9 @@ class Pairs:
             packed = batch.packed(slice(None), longest)
             return cls([Group(slice(None), packed[:count], packed[count:])], count, single)
         lengths = batch.lengths.reshape(2, count)
-        of_pair = np.searchsorted(_LENGTH_CLASSES, lengths.max(axis=0))
+        of_pair: IntArray = (lengths.max(axis=0)[:, None] > np.array(_LENGTH_CLASSES)).sum(axis=1)
         groups = list[Group]()
-        for each in np.unique(of_pair).tolist():
+        for each in sorted(set(of_pair.tolist())):
             rows = np.flatnonzero(of_pair == each)
             if len(rows) == 1 < count:  # NumPy adds a single column in another order than several
                 rows = np.repeat(rows, 2)
