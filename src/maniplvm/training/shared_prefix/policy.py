@@ -24,6 +24,7 @@ from maniplvm.training.shared_prefix.prefix_attention import (
     build_attention_layout,
     use_prefix_attention,
 )
+from maniplvm.training.shared_prefix.processes import additional_passes
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.support import (
     mrope_module,
@@ -108,7 +109,8 @@ def score_groups(
     """Compute log-probabilities of groups.
 
     With gradients there is always one forward pass: its activations are stored anyway, and some
-    wrappers count forward passes.
+    wrappers count forward passes. Without gradients, all processes run the same number of passes
+    if weights are sharded.
 
     Args:
         model: The model to call: the base model or a wrapper of it.
@@ -129,6 +131,8 @@ def score_groups(
     unlimited = all_tokens * len(blocks)
     limit = unlimited if torch.is_grad_enabled() else settings.max_batch_tokens
     passes = plan_single_rows(blocks, limit) if maskless else plan_padded_rows(blocks, limit)
+    if not torch.is_grad_enabled():
+        passes += passes[-1:] * additional_passes(model, len(passes))
     positions = prompt_positions(base, groups)
     count, width = groups.completion_ids.shape
     logprobs: list[Tensor] = []

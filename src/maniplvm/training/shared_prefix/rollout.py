@@ -15,6 +15,7 @@ from maniplvm.training.shared_prefix.prefix_kv_cache import (
     PrefixKVCache,
     use_cached_prefix_attention,
 )
+from maniplvm.training.shared_prefix.processes import any_process, has_sharded_weights
 from maniplvm.training.shared_prefix.support import mrope_module
 
 COMPACTION_THRESHOLD = 0.75
@@ -43,12 +44,16 @@ def shared_prefill(
         logprobs: Filled as by `sample_groups`.
     """
     decode = partial(sample_groups, prompt_index=prompt_index, logprobs=logprobs)
-    base.generate = partial(type(base).generate, base, custom_generate=decode)
+    replaced = vars(base).get("generate")  # with FSDP2, transformers replaces the method too
+    base.generate = partial(base.generate, custom_generate=decode)
     try:
         with deduplicate_vision_tower(base):
             yield
     finally:
-        del base.generate
+        if replaced is None:
+            del base.generate
+        else:
+            base.generate = replaced
 
 
 def sample_groups(
@@ -62,6 +67,9 @@ def sample_groups(
     **model_kwargs: Any,
 ) -> Tensor:
     """Decoding method for `generate(custom_generate=...)`, which prepares the arguments.
+
+    With sharded weights, a process whose completions have ended runs the model on one token until
+    the completions of all processes have ended.
 
     Args:
         model: The model.
@@ -101,6 +109,7 @@ def sample_groups(
     unfinished = torch.ones_like(rows, dtype=torch.bool)
     full_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
     pad = int(generation_config._pad_token_tensor)
+    sharded = has_sharded_weights(model)
     while True:
         scores = logits_processor(ids, logits.to(copy=True, dtype=torch.float32))
         if generation_config.do_sample:
@@ -124,6 +133,8 @@ def sample_groups(
             next_position = next_position[unfinished]
             unfinished = unfinished[unfinished]
         position = next_position[:, None] + (ids.shape[1] - prompt_width - 1)
+        if sharded:
+            any_process(True, ids.device)
         with use_cached_prefix_attention(model):
             logits = model(
                 input_ids=ids[:, -1:],
@@ -133,6 +144,10 @@ def sample_groups(
                 prefix_cache=cache,
                 use_cache=True,
             ).logits[:, -1]
+    one_token = ids.new_full((1, 1), pad)
+    while sharded and any_process(False, ids.device):
+        zero = torch.zeros_like(one_token if axes == 1 else one_token[None].expand(axes, -1, -1))
+        model(input_ids=one_token, position_ids=zero, use_cache=False)
     width = max(part.shape[1] for _, part in finished)
     output_ids = ids.new_full((len(prompt_index), width), pad)
     for indices, part in finished:

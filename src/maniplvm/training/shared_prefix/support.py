@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from torch.nn.modules.dropout import _DropoutNd
+
 from maniplvm.models.parameters import base_model
 
 SUPPORTED_ATTENTION = ("sdpa", "eager")
@@ -32,6 +34,28 @@ def unsupported_reason(model: Any) -> str | None:
         return "the model uses sliding-window attention"
     if has_vision_tower(base) and mrope_module(base) is None:
         return f"the image token layout of {type(base).__name__} is not supported"
+    return None
+
+
+def dropout_reason(model: Any) -> str | None:
+    """Why dropout prevents sharing, or None if the model has no dropout.
+
+    With repeated prompts every row has its own random mask, so one copy of the prompt cannot
+    replace the others.
+
+    Args:
+        model: A transformers model, with or without a peft wrapper.
+    """
+    for name, module in model.named_modules():
+        rates = {key: value for key, value in vars(module).items() if "drop" in key.lower()}
+        if isinstance(module, _DropoutNd):
+            rates["p"] = module.p
+        for key, rate in rates.items():
+            if isinstance(rate, float) and rate > 0:
+                if "lora_dropout" in name:
+                    return f"the adapters have dropout {rate:g} (set model.lora.dropout to 0)"
+                where = f"{name}.{key}".lstrip(".")
+                return f"{where} is {rate:g} (set dropout to 0 in the config.json of the model)"
     return None
 
 

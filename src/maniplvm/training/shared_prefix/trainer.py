@@ -11,6 +11,7 @@ from accelerate.utils import DistributedType
 from torch import Tensor
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import (
+    shuffle_sequence_dict,
     split_pixel_values_by_grid,
     split_tensor_dict,
     unsplit_pixel_values_by_grid,
@@ -20,9 +21,16 @@ from maniplvm.models.parameters import base_model
 from maniplvm.training.shared_prefix.groups import BatchImages, PlainBatch, first_rows, group_rows
 from maniplvm.training.shared_prefix.image_deduplication import deduplicate_preprocessing
 from maniplvm.training.shared_prefix.policy import GroupScores, score_groups
+from maniplvm.training.shared_prefix.processes import first_reason, unsupported_sharding_reason
 from maniplvm.training.shared_prefix.rollout import shared_prefill
+from maniplvm.training.shared_prefix.row_order import (
+    exchangeable_micro_batches,
+    rows_by_prompt,
+    take_rows,
+)
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.support import (
+    dropout_reason,
     unsupported_generation_reason,
     unsupported_reason,
 )
@@ -36,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 POLICY, ROLLOUT = "log-probabilities", "completions"
 _SUPPORTED_FIELDS = {"pixel_values", "image_grid_thw", "mm_token_type_ids"}
+_GROUP = "prompt_group"
 
 
 class SharedPrefixTrainer(GRPOTrainer):
@@ -48,10 +57,10 @@ class SharedPrefixTrainer(GRPOTrainer):
     - The sampling distribution of completions, up to rounding. At one seed the sampled tokens are
       those of `generate` until the first completion ends. The random numbers then differ.
 
-    One thing differs from TRL. A generation batch is shuffled by whole groups, where TRL shuffles
-    single rows. Each micro-batch therefore has whole groups. If `steps_per_generation >
-    gradient_accumulation_steps`, this also holds for each optimizer step. The advantages are
-    computed before the shuffle and are not affected.
+    - The rows of each optimizer step. TRL's shuffle is used, and then only the order of rows inside
+      an optimizer step changes, so that rows of one prompt are neighbours (`row_order`).
+
+    All processes decide together (`processes`). Weights may be sharded with FSDP2.
 
     Where sharing is not supported, or verification fails, the trainer logs a warning and uses
     TRL's own code.
@@ -69,10 +78,16 @@ class SharedPrefixTrainer(GRPOTrainer):
         self.verification_results: dict[str, VerificationResult] = {}
         self.fallbacks: dict[str, str] = {}
         super().__init__(*args, **kwargs)
-        reason = unsupported_reason(self.accelerator.unwrap_model(self.model))
-        for part in (POLICY, ROLLOUT):
-            if reason is not None and self._is_shared(part):
-                self._fall_back_to_trl(part, reason)
+        policy = self.accelerator.unwrap_model(self.model)
+        reason = (
+            unsupported_sharding_reason(self.accelerator)
+            or unsupported_reason(policy)
+            or dropout_reason(policy)
+        )
+        tools = "tools are not supported" if self.tools else None
+        for part, each in ((POLICY, reason), (ROLLOUT, reason or tools)):
+            if each is not None and self._is_shared(part):
+                self._fall_back_to_trl(part, each)
 
     def _is_shared(self, part: str) -> bool:
         settings = self.shared_prefix
@@ -100,28 +115,30 @@ class SharedPrefixTrainer(GRPOTrainer):
         if self.accelerator.is_main_process:
             logger.warning("shared prefix: %s are computed by TRL's own code: %s", part, reason)
 
-    def _record_verification(self, part: str, result: VerificationResult) -> None:
-        """Store a result. Every process falls back if verification failed on any process."""
+    def _record_verification(self, part: str, local: VerificationResult) -> None:
+        """Store the worst result of all processes, and fall back if verification failed."""
+        result = local.of_all_processes(self.accelerator.device)
         self.verification_results[part] = result
-        failed = not result.passed(self.shared_prefix)
-        failures: Any = self.accelerator.gather(
-            torch.tensor([failed], device=self.accelerator.device)
-        )
-        if bool(failures.any()):
+        if not result.passed(self.shared_prefix):
             self._fall_back_to_trl(part, f"VERIFICATION FAILED, {result}; please report this model")
         elif self.accelerator.is_main_process:
             logger.info("shared prefix: %s verified against TRL's own code: %s", part, result)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """TRL's method, except that whole groups are shuffled instead of single rows."""
+        """TRL's method. After the shuffle, rows of one prompt become neighbours."""
         model: Any = self.model
         if not (self._is_shared(POLICY) and model.training):
             return super()._prepare_inputs(generation_batch)
         args: Any = self.args
-        steps, group_size = args.steps_per_generation, args.num_generations
+        steps = args.steps_per_generation
         if self._step % (steps * self.num_iterations) == 0 or self._buffered_inputs is None:
-            batch = self._generate_and_score_completions(generation_batch)
-            batch = shuffle_groups(split_pixel_values_by_grid(batch), group_size)
+            batch: dict[str, Any] = self._generate_and_score_completions(generation_batch)
+            rows = len(batch["prompt_ids"])
+            first = self.accelerator.process_index * rows
+            group = torch.arange(first, first + rows) // self.num_generations
+            batch = shuffle_sequence_dict({**split_pixel_values_by_grid(batch), _GROUP: group})
+            window = exchangeable_micro_batches(args) * (rows // steps)
+            batch = take_rows(batch, rows_by_prompt(batch.pop(_GROUP).tolist(), window))
             parts: Any = split_tensor_dict(batch, steps)
             self._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in parts]
         return self._buffered_inputs[self._step % steps]
@@ -161,11 +178,14 @@ class SharedPrefixTrainer(GRPOTrainer):
             unsupported = {name for name, value in others.items() if value is not None}
             if pixel_values is not None and images is None:
                 unsupported.add("pixel_values without image_grid_thw")
+            reason = None
             if compute_aux_loss:
-                self._fall_back_to_trl(POLICY, "the router auxiliary loss is not supported")
+                reason = "the router auxiliary loss is not supported"
             elif unsupported:
-                names = ", ".join(sorted(unsupported))
-                self._fall_back_to_trl(POLICY, f"the batch has unsupported fields: {names}")
+                reason = f"the batch has unsupported fields: {', '.join(sorted(unsupported))}"
+            reason = first_reason(reason, self.accelerator.device)
+            if reason is not None:
+                self._fall_back_to_trl(POLICY, reason)
             elif self._needs_verification(POLICY):
                 rows = batch.take(first_rows(batch.groups().prompt_index.tolist()))
                 result = verify_policy(
@@ -213,6 +233,7 @@ class SharedPrefixTrainer(GRPOTrainer):
         trl_method = super()._generate_single_turn
         if self._is_shared(ROLLOUT):
             reason = self._rollout_unsupported_reason(multimodal_fields, has_tool_images)
+            reason = first_reason(reason, self.accelerator.device)
             if reason is not None:
                 self._fall_back_to_trl(ROLLOUT, reason)
         if self._is_shared(ROLLOUT):
@@ -259,6 +280,7 @@ class SharedPrefixTrainer(GRPOTrainer):
         if logprobs is not None:
             rows = first_rows(group_index)
             verification = verify_rollout(
+                self.model,
                 base,
                 [prompt_ids[row] for row in rows],
                 [result[0][row] for row in rows],
@@ -279,32 +301,6 @@ class SharedPrefixTrainer(GRPOTrainer):
         if unsupported:
             return f"the batch has unsupported fields: {', '.join(unsupported)}"
         return unsupported_generation_reason(self.generation_config)
-
-
-def shuffle_groups(batch: dict[str, Any], group_size: int) -> dict[str, Any]:
-    """Permute whole groups of neighbouring rows.
-
-    The end of a batch may cut a group, because several processes may share one. The remaining
-    rows then move as a group.
-
-    Args:
-        batch: Tensors and lists with `B` rows each. Scalars and None are not changed.
-        group_size: Number of rows of one prompt.
-    """
-    count = len(next(value for value in batch.values() if value is not None))
-    starts = list(range(0, count, group_size))
-    order = [
-        row
-        for index in torch.randperm(len(starts)).tolist()
-        for row in range(starts[index], min(starts[index] + group_size, count))
-    ]
-
-    def permute(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return value[order] if value.dim() else value
-        return None if value is None else [value[row] for row in order]
-
-    return {name: permute(value) for name, value in batch.items()}
 
 
 def fused_head(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from maniplvm.training.shared_prefix.groups import BatchImages, PlainBatch
 from maniplvm.training.shared_prefix.policy import logits_head, score_groups
+from maniplvm.training.shared_prefix.processes import maxima
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 
 GRADIENT_FACTOR = 10.0
@@ -54,6 +55,22 @@ class VerificationResult:
         limit = GRADIENT_FACTOR * settings.tolerance
         return logprobs_close and (gradient is None or gradient <= limit)
 
+    def of_all_processes(self, device: torch.device | str) -> VerificationResult:
+        """The largest differences of all processes.
+
+        Args:
+            device: The device of the model.
+        """
+        gradient = self.gradient_rel_diff
+        values = [self.max_logprob_diff, self.mean_logprob_diff, gradient or 0.0]
+        largest, mean, relative = maxima(values, device)
+        return replace(
+            self,
+            max_logprob_diff=largest,
+            mean_logprob_diff=mean,
+            gradient_rel_diff=None if gradient is None else relative,
+        )
+
     def __str__(self) -> str:
         text = f"log-probabilities differ by at most {self.max_logprob_diff:.1e} nats"
         if self.gradient_rel_diff is None:
@@ -90,6 +107,7 @@ def verify_policy(
 
 
 def verify_rollout(
+    model: Any,
     base: Any,
     prompt_ids: Sequence[Sequence[int]],
     completion_ids: Sequence[Sequence[int]],
@@ -101,10 +119,12 @@ def verify_rollout(
     """Compare the log-probabilities during sampling with those of `score_groups`.
 
     Args:
-        base: A transformers model without wrapper.
+        model: The model to call: the base model or a wrapper of it.
+        base: The transformers model without wrapper.
         prompt_ids: Token ids of the prompt of each row.
         completion_ids: Token ids of the sampled completion of each row.
-        rollout_logprobs: Log-probabilities from `sample_groups` [nats].
+        rollout_logprobs: Log-probabilities from `sample_groups` [nats]. Only tokens that have one
+            are compared: TRL keeps padding after an end token that is only known to `generate`.
         images: The images of the rows, or None.
         token_type_ids: 1 on the image tokens of each prompt, or None.
         dtype: The dtype of the computation.
@@ -129,7 +149,7 @@ def verify_rollout(
     )
     with torch.no_grad():
         expected = score_groups(
-            base,
+            model,
             base,
             batch.groups(),
             logits_head(1.0),
@@ -140,7 +160,9 @@ def verify_rollout(
         [row[: len(ids)] for row, ids in zip(rollout_logprobs, completion_ids, strict=True)],
         "right",
     )
-    selected = completion_mask.bool()
+    lengths = torch.tensor([len(row) for row in rollout_logprobs], device=base.device)
+    columns = torch.arange(completions.shape[1], device=base.device)
+    selected = completion_mask.bool() & (columns < lengths[:, None])
     return compare_logprobs(expected[selected], sampled[selected], None, dtype)
 
 
