@@ -13,7 +13,7 @@ from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
 from maniplvm.models import ImageTextPrompt, encode_batch, load_interface, write_tiny_checkpoint
 from maniplvm.tasks import resolve_prompt
-from maniplvm.training import build_recipe, read_recipe
+from maniplvm.training import SharedPrefixSettings, build_recipe, read_recipe
 from maniplvm.training.config.launch import Launch, Sharding
 from maniplvm.training.config.trainer_settings import plan_config
 from maniplvm.training.dry_run import check as dry_run
@@ -157,6 +157,28 @@ def test_bfloat16_weights_give_a_warning_only_without_float32_copies(recipe):
     assert "rounded away" in warnings_of(check(rounded, "grpo"))
     assert "rounded away" not in warnings_of(check(rounded, "grpo", Launch(2, 1, Sharding.FSDP2)))
     assert "rounded away" not in warnings_of(check(recipe(), "grpo"))
+
+
+def test_what_the_shared_prefix_does_not_support_gives_a_warning(recipe):
+    sharded = {sharding: Launch(2, 1, sharding) for sharding in Sharding}
+    refused = [
+        sharding
+        for sharding, launch in sharded.items()
+        if "shared_prefix" in warnings_of(check(recipe(), "grpo", launch))
+    ]
+    assert refused == [Sharding.ZERO3]
+    dropping = recipe(model={"lora": {"rank": 4, "dropout": 0.1}, "dtype": "bfloat16"})
+    assert "set model.lora.dropout to 0" in warnings_of(check(dropping, "grpo"))
+    off = replace(dropping, shared_prefix=SharedPrefixSettings(enabled=False))
+    assert "shared_prefix" not in warnings_of(check(off, "grpo", sharded[Sharding.ZERO3]))
+
+
+def test_rows_that_a_loss_keeps_apart_are_not_counted_as_shared(recipe):
+    together, apart = (
+        check(recipe(trainer={"loss_type": loss, "gradient_accumulation_steps": 2}), "grpo")
+        for loss in ("dr_grpo", "bnpo")
+    )
+    assert together.memory.update["activations"] < apart.memory.update["activations"]
 
 
 def test_a_learning_rate_that_is_low_for_adapters_gives_a_warning(recipe):

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from maniplvm.models import TINY_FAMILIES, LoraSettings
-from maniplvm.training.shared_prefix import SharedPrefixSettings, group_logprobs
+from maniplvm.training.shared_prefix import SharedPrefixSettings, group_logprobs, packing
+from maniplvm.training.shared_prefix.policy import supports_prefix_attention
 from tests.training.shared_prefix.batches import (
     completions_of,
     gradient_of,
@@ -96,6 +98,31 @@ def test_gradient_checkpointing_gives_the_same_gradients(loaded, family):
     assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
 
 
+def test_gradient_checkpointing_needs_no_mask(loaded, monkeypatch):
+    model = loaded("qwen2_5_vl")
+    model.model.train()
+    model.model.gradient_checkpointing_enable({"use_reentrant": False})
+    layer = model.model.model.language_model.layers[1]
+    function = layer._gradient_checkpointing_func
+    monkeypatch.delattr(packing.PackedRows, "attention_mask")
+    assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
+    assert layer._gradient_checkpointing_func is function
+    assert model.model.config.get_text_config()._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("kind", ["reentrant", "wrapped layers"])
+def test_other_gradient_checkpointing_uses_a_mask_and_gives_the_same_gradients(loaded, kind):
+    model = loaded("qwen2_5_vl")
+    model.model.train()
+    if kind == "reentrant":
+        model.model.gradient_checkpointing_enable({"use_reentrant": True})
+    else:
+        layers = model.model.model.language_model.layers
+        layers[1] = checkpoint_wrapper(layers[1])
+    assert not supports_prefix_attention(model.model)
+    assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
+
+
 def test_a_frozen_vision_tower_stays_frozen(loaded):
     model = loaded("qwen2_5_vl", freeze_vision=True)
     assert_same(model.model, prompts_of(model), *completions_of([3, 5, 1, 4, 2, 6]))
@@ -170,5 +197,9 @@ def test_unsupported_models_and_uneven_groups_are_errors(loaded):
     ids, mask = completions_of([2])
     with pytest.raises(ValueError, match="sliding"):
         group_logprobs(Qwen2ForCausalLM(config), prompts, ids, mask)
+    dropping = loaded().model.train()
+    dropping.model.language_model.layers[0].self_attn.attention_dropout = 0.1
+    with pytest.raises(ValueError, match=r"layers.0.self_attn.attention_dropout is 0.1"):
+        group_logprobs(dropping, prompts, ids, mask)
     with pytest.raises(ValueError, match="cannot be divided evenly"):
         group_logprobs(loaded().model, prompts_of(loaded()), *completions_of([2, 2]))

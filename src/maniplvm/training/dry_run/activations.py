@@ -81,10 +81,9 @@ def activation_bytes(shape: ModelShape, work: Workload, policy: ActivationPolicy
         work: The batch and sequence sizes of one process.
         policy: Which activations are kept, and in which precision.
     """
-    parts = [_stack_bytes(shape.text, work.tokens, policy, policy.text_trains, policy.adapters)]
-    if work.completions_per_row > 1:
-        mask = work.rows * work.row_tokens**2 * policy.compute  # the attention mask of sdpa
-        parts.append((mask, 0))
+    text = _stack_bytes(shape.text, work.tokens, policy, policy.text_trains, policy.adapters)
+    copies = _prompt_copies(shape.text, work, policy)
+    parts = [(text[0] + copies[0], text[1] + copies[1])]
     if shape.vision is not None:
         patches = work.rows * work.image_tokens * shape.merge
         # with adapters and checkpointing, transformers computes gradients in the vision encoder too
@@ -143,6 +142,19 @@ def _stack_bytes(
         return stack.depth * inside, 0
     inputs = stack.depth * tokens * stack.width * policy.residual
     return inputs, int(_RECOMPUTED_BLOCK * inside)
+
+
+def _prompt_copies(
+    stack: TransformerShape, work: Workload, policy: ActivationPolicy
+) -> tuple[int, int]:
+    """Keys and values of a shared prompt, which attention repeats for every completion."""
+    if work.completions_per_row == 1:
+        return 0, 0
+    tokens = work.rows * work.completions_per_row * work.prompt_tokens
+    inside = 2 * tokens * stack.attention * policy.compute
+    if not policy.checkpointing:
+        return stack.depth * inside, 0
+    return 0, int(_RECOMPUTED_BLOCK * inside)
 
 
 def _block_bytes(

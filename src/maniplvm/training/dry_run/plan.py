@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.models import build_meta_model
-from maniplvm.training.config.launch import Launch
+from maniplvm.training.config.launch import Launch, Sharding
 from maniplvm.training.config.recipe import Recipe
 from maniplvm.training.config.trainer_settings import plan_config, targets_gpu
 from maniplvm.training.dry_run.activations import Workload
 from maniplvm.training.dry_run.memory import MemoryEstimate, MemorySettings, estimate_memory
 from maniplvm.training.dry_run.token_lengths import TokenLengths
+from maniplvm.training.shared_prefix.row_order import keeps_groups_whole
 
 
 def plan_memory(
@@ -97,6 +98,7 @@ def _workload(
     completion = config.max_completion_length
     generated = 0 if config.use_vllm else rows * config.steps_per_generation
     sharing, group = recipe.shared_prefix, config.num_generations
-    if sharing.enabled and sharing.policy and rows % group == 0:
+    shares = sharing.enabled and sharing.policy and launch.sharding is not Sharding.ZERO3
+    if shares and keeps_groups_whole(config, rows):
         return Workload(rows // group, prompt, completion, image, group, generated)
     return Workload(rows, prompt, completion, image, generated_rows=generated)

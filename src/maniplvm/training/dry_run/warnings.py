@@ -144,15 +144,27 @@ def _cluster(run: PlannedRun) -> Iterator[str]:
     sharding = run.launch.sharding
     if sharding in (Sharding.ZERO2, Sharding.ZERO3) and not importlib.util.find_spec("deepspeed"):
         yield "DeepSpeed is not installed here: pip install deepspeed"
-    if run.method == "grpo" and run.recipe.shared_prefix.enabled and sharding.splits_weights:
+    if run.method == "grpo" and run.recipe.shared_prefix.enabled:
+        yield from _shared_prefix(run)
+
+
+def _shared_prefix(run: PlannedRun) -> Iterator[str]:
+    """What the shared prefix does not support; the run would use TRL's own code."""
+    model = run.recipe.model
+    if run.launch.sharding is Sharding.ZERO3:
         yield (
-            f"shared_prefix is untested with weights that {sharding} shards: set "
-            "shared_prefix.enabled to false, or check its lines in the output"
+            "shared_prefix does not support DeepSpeed ZeRO-3: launch with FSDP2, or set "
+            "shared_prefix.enabled to false"
         )
-    if run.recipe.shared_prefix.enabled and run.recipe.model.attn.startswith("flash"):
+    if model.attn.startswith("flash"):
         yield (
-            f"shared_prefix does not support {run.recipe.model.attn}: set model.attn to sdpa, or "
-            "disable shared_prefix"
+            f"shared_prefix does not support {model.attn}: set model.attn to sdpa, or set "
+            "shared_prefix.enabled to false"
+        )
+    if model.lora is not None and model.lora.dropout > 0:
+        yield (
+            f"shared_prefix does not support dropout {model.lora.dropout:g} in the adapters: set "
+            "model.lora.dropout to 0, or set shared_prefix.enabled to false"
         )
 
 

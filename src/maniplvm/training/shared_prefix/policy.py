@@ -27,6 +27,8 @@ from maniplvm.training.shared_prefix.prefix_attention import (
 from maniplvm.training.shared_prefix.processes import additional_passes
 from maniplvm.training.shared_prefix.settings import SharedPrefixSettings
 from maniplvm.training.shared_prefix.support import (
+    can_recompute_attention,
+    dropout_reason,
     mrope_module,
     spatial_merge_size,
     unsupported_reason,
@@ -82,7 +84,7 @@ def group_logprobs(
     Raises:
         ValueError: The model is not supported, or the completions do not match the prompts.
     """
-    reason = unsupported_reason(model)
+    reason = unsupported_reason(model) or (dropout_reason(model) if model.training else None)
     if reason is not None:
         raise ValueError(f"shared prefix does not support this model: {reason}")
     merge_size = spatial_merge_size(base_model(model))
@@ -185,15 +187,10 @@ def logits_head(temperature: float) -> LogprobHead:
 
 
 def supports_prefix_attention(base: Any) -> bool:
-    """Whether this forward pass can use `prefix_attention` instead of a mask.
-
-    Gradient checkpointing computes layers again during the backward pass, when the model no longer
-    uses `prefix_attention`.
-    """
-    checkpointing = torch.is_grad_enabled() and any(
-        getattr(module, "gradient_checkpointing", False) for module in base.modules()
-    )
-    return base.config.get_text_config()._attn_implementation == "sdpa" and not checkpointing
+    """Whether this forward pass can use `prefix_attention` instead of a mask."""
+    attention = base.config.get_text_config()._attn_implementation
+    recomputable = not torch.is_grad_enabled() or can_recompute_attention(base)
+    return attention == "sdpa" and recomputable
 
 
 def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -21,7 +21,8 @@ class SharedPrefixSettings:
         tolerance: Largest difference of a log-probability [nats] that verification accepts in
             float32. `verification` has the limits for half precision.
         max_row_tokens: Longest packed row [tokens] where attention needs a mask, that is with
-            gradient checkpointing or eager attention. The mask grows with the square of the row.
+            eager attention, or with gradient checkpointing of other libraries or with
+            `use_reentrant: true`. The mask grows with the square of the row.
             A larger group is split into several rows, each of which repeats the prompt.
         max_batch_tokens: Most tokens of one forward pass without gradients.
     """

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
+import torch
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 from torch.nn.modules.dropout import _DropoutNd
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from maniplvm.models.parameters import base_model
 
@@ -96,14 +101,64 @@ def spatial_merge_size(base: Any) -> int:
 def use_attention(base: Any, attention: str) -> Iterator[None]:
     """Context in which the language model uses another registered attention function.
 
+    Layers that gradient checkpointing computes again use that function again, also after the
+    context. This needs `can_recompute_attention`.
+
     Args:
         base: A transformers model without wrapper.
         attention: The name under which the function is registered in `AttentionInterface`.
     """
     text = base.config.get_text_config()
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _replace_attention(text, attention)
+
+    recomputes = torch.is_grad_enabled() and can_recompute_attention(base)
+    checkpointed = _checkpointed_layers(base) if recomputes else []
+    layers = [(layer, layer._gradient_checkpointing_func) for layer in checkpointed]
+    for layer, function in layers:
+        layer._gradient_checkpointing_func = partial(function, context_fn=contexts)
+    try:
+        with _replace_attention(text, attention):
+            yield
+    finally:
+        for layer, function in layers:
+            layer._gradient_checkpointing_func = function
+
+
+def can_recompute_attention(base: Any) -> bool:
+    """Whether gradient checkpointing, if any, can use another attention function a second time.
+
+    It can with `use_reentrant: false`, the default of transformers. Then PyTorch has a context for
+    the second computation.
+
+    Args:
+        base: A transformers model without wrapper.
+    """
+    functions = [layer._gradient_checkpointing_func for layer in _checkpointed_layers(base)]
+    has_wrappers = any(isinstance(module, CheckpointWrapper) for module in base.modules())
+    return not has_wrappers and all(
+        isinstance(function, partial)
+        and function.func is checkpoint
+        and function.keywords.get("use_reentrant") is False
+        and "context_fn" not in function.keywords
+        for function in functions
+    )
+
+
+@contextmanager
+def _replace_attention(text: Any, attention: str) -> Iterator[None]:
     previous = text._attn_implementation
     text._attn_implementation = attention
     try:
         yield
     finally:
         text._attn_implementation = previous
+
+
+def _checkpointed_layers(base: Any) -> list[Any]:
+    return [
+        module
+        for module in base.modules()
+        if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing
+    ]

@@ -132,13 +132,14 @@ class SharedPrefixTrainer(GRPOTrainer):
         args: Any = self.args
         steps = args.steps_per_generation
         if self._step % (steps * self.num_iterations) == 0 or self._buffered_inputs is None:
-            batch: dict[str, Any] = self._generate_and_score_completions(generation_batch)
+            batch: Any = self._generate_and_score_completions(generation_batch)
             rows = len(batch["prompt_ids"])
-            first = self.accelerator.process_index * rows
-            group = torch.arange(first, first + rows) // self.num_generations
-            batch = shuffle_sequence_dict({**split_pixel_values_by_grid(batch), _GROUP: group})
+            first = self.accelerator.process_index * rows  # two processes may share a group
+            groups = [row // args.num_generations for row in range(first, first + rows)]
+            batch = {**split_pixel_values_by_grid(batch), _GROUP: groups}
+            batch = shuffle_sequence_dict(batch)
             window = exchangeable_micro_batches(args) * (rows // steps)
-            batch = take_rows(batch, rows_by_prompt(batch.pop(_GROUP).tolist(), window))
+            batch = take_rows(batch, rows_by_prompt(batch.pop(_GROUP), window))
             parts: Any = split_tensor_dict(batch, steps)
             self._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in parts]
         return self._buffered_inputs[self._step % steps]

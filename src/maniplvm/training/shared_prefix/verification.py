@@ -37,7 +37,7 @@ class VerificationResult:
         mean_logprob_diff: Mean absolute difference of log-probabilities [nats].
         gradient_rel_diff: Norm of the gradient difference over the norm of the reference
             gradient. None if gradients were not compared.
-        half_precision: Whether the model computes in float16 or bfloat16.
+        half_precision: Whether the model computes in float16, bfloat16 or TF32.
     """
 
     max_logprob_diff: float
@@ -188,7 +188,14 @@ def compare_logprobs(
         gradient = float((first - second).norm()) / scale
     largest = float(difference.max()) if difference.numel() else 0.0
     mean = float(difference.mean()) if difference.numel() else 0.0
-    return VerificationResult(largest, mean, gradient, dtype in (torch.float16, torch.bfloat16))
+    return VerificationResult(largest, mean, gradient, _has_short_mantissa(dtype, expected.device))
+
+
+def _has_short_mantissa(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether products are rounded to half precision, or to TF32 on a GPU."""
+    uses_tf32 = torch.get_float32_matmul_precision() != "highest"
+    half = dtype in (torch.float16, torch.bfloat16)
+    return half or (device.type == "cuda" and uses_tf32)
 
 
 def sample_parameters(model: Any) -> list[Tensor]:
