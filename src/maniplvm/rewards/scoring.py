@@ -21,7 +21,8 @@ from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, FrameSpec, resolve_frame
 from maniplvm.rewards.presets import Preset, resolve_preset
 from maniplvm.rewards.terms import DistanceTerm, NearMissTerm, Term
-from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
+from maniplvm.tasks.parsing.reading import Answer, parse_answer
+from maniplvm.tasks.parsing.status import ParseStatus
 from maniplvm.tasks.region_target import RegionTarget
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 

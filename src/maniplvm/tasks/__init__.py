@@ -1,6 +1,7 @@
 """Samples and targets, prompts and reference completions, and the parser of completions."""
 
-from maniplvm.tasks.parsing.reading import Answer, ParseStatus, parse_answer
+from maniplvm.tasks.parsing.reading import Answer, parse_answer
+from maniplvm.tasks.parsing.status import Guess, ParseStatus
 from maniplvm.tasks.prompts import (
     PROMPTS,
     PromptStyle,
@@ -17,6 +18,7 @@ __all__ = [
     "PROMPTS",
     "Answer",
     "BoxTarget",
+    "Guess",
     "ParseStatus",
     "PromptStyle",
     "RegionTarget",

@@ -5,8 +5,7 @@ import time
 import pytest
 
 from maniplvm.geometry import FRAMES
-from maniplvm.tasks import Task, parse_answer
-from maniplvm.tasks.parsing.reading import ParseStatus
+from maniplvm.tasks import ParseStatus, Task, parse_answer
 
 FRAME = FRAMES["qwen3_vl"].bind((1000, 1000))
 THREE = [[100.0, 200.0], [300.0, 400.0], [500.0, 600.0]]

@@ -70,8 +70,6 @@ def test_the_strict_forms_of_a_trace_get_the_format_reward(payload):
         '{"bbox_2d": [10, 20, 30, 40]}',
         "{'bbox_2d': [10, 20, 30, 40], 'label': 'a (left) handle'}",
         '[{"bbox_2d": [10, 20, 30, 40], "point_2d": [15, 25], "affordance": "hold"}]',
-        '{"affordance": {"x": 10, "y": 20, "width": 20, "height": 20}}',
-        '{"x": 10, "y": 20, "w": 20, "h": 20}',
         '{"x1": 10, "y1": 20, "x2": 30, "y2": 40}',
         "{xmin: 10, ymin: 20, xmax: 30, ymax: 40}",
         '{"answer": "[10, 20, 30, 40]"}',
@@ -79,8 +77,6 @@ def test_the_strict_forms_of_a_trace_get_the_format_reward(payload):
         '```json\n[{"bbox_2d": [10, 20, 30, 40], "label": "handle"}]\n```',
         "The mug's handle is at [10, 20, 30, 40], that's it.",
         'The "handle" (upper part) lies at [10, 20, 30, 40].',
-        "[30, 40, 10, 20]",
-        "[30, 20, 10, 40]",
         "[+10., 20.0, 3.0e1, 40]",
         "[10 20 30 40]",
         "<think>hm</think>[10, 20, 30, 40]",
@@ -88,8 +84,6 @@ def test_the_strict_forms_of_a_trace_get_the_format_reward(payload):
         "hm</think><answer>[10, 20, 30, 40]",
         "<answer>[10, 20, 30, 40]",
         "<ANSWER>[10, 20, 30, 40]</ANSWER>",
-        "<answer>[1, 1, 2, 2]</answer> or rather <answer>[10, 20, 30, 40]</answer>",
-        "<answer>[1, 1, 2, 2], better [10, 20, 30, 40]</answer>",
         "<think>[1, 1, 2, 2]</think>So: [10, 20, 30, 40]",
         "<think>a</think><answer>[10, 20, 30, 40]</answer><think>[1, 1, 2, 2]</think>",
     ],
@@ -114,9 +108,7 @@ def test_every_box_format_is_parsed_without_the_format_reward(text):
         '{"points": [{"x": 137, "y": 116}, {"x": 169, "y": 94}, {"x": 208, "y": 84}, '
         '{"x": 228, "y": 80}]}',
         "[137, 116, 169, 94, 208, 84, 228, 80]",
-        "[[137, 116], [169, 94], [208, 84], [228, 80]",
         "[[[137, 116], [169, 94], [208, 84], [228, 80]]]",
-        "Start: [1, 2], [3, 4], [5, 6]. The path is [[137, 116], [169, 94], [208, 84], [228, 80]].",
     ],
 )
 def test_every_trace_format_is_parsed(text):
@@ -156,7 +148,6 @@ def test_the_strict_forms_of_points_get_the_format_reward(payload):
         '{"points": [[137, 116], [169, 94]]}',
         '{"result": {"points": [{"x": 137, "y": 116}, {"x": 169, "y": 94}]}}',
         "<point>[[137, 116], [169, 94]]</point>",
-        "[[137, 116], [169, 94]",
         "<think>hm<answer>[[137, 116], [169, 94]]",
         "<think>[[1, 1], [2, 2]]</think>So: [[137, 116], [169, 94]]",
         '<points x1="137" y1="116" x2="169" y2="94" alt="rim">rim</points>',
@@ -197,8 +188,8 @@ def test_a_frame_may_put_y_first():
 @pytest.mark.parametrize(
     ("text", "status"),
     [
-        ("[10, 20, 30, 40]", "no_answer_tag"),
-        ('<answer>{"bbox_2d": [10, 20, 30, 40]}</answer>', "not_coordinates"),
+        ("[10, 20, 30, 40]", "wrong_count"),
+        ('<answer>{"bbox_2d": [10, 20, 30, 40]}</answer>', "wrong_count"),
         (wrap("[]"), "not_coordinates"),
         (wrap(json.dumps([[1, 2]] * 101)), "wrong_count"),
         (wrap("[[NaN, 2]]"), "non_finite"),
@@ -231,18 +222,18 @@ def test_an_invalid_point_answer_has_its_status(text, status):
         (wrap("[Infinity, 1, 2, 3]"), "affordance", "non_finite", "non_finite"),
         (wrap("[1e999, 1, 2, 3]"), "affordance", "non_finite", "non_finite"),
         (wrap("[5, 5, 5, 9]"), "affordance", "empty_box", "empty_box"),
-        (wrap("[9, 5, 5, 9]"), "affordance", "ok", "swapped_corners"),
+        (wrap("[9, 5, 5, 9]"), "affordance", "guessed", "swapped_corners"),
         (wrap("[-5, 5, 50, 9]"), "affordance", "ok", "out_of_range"),
         (wrap("[5, 5, 5000, 9]"), "affordance", "out_of_range", "out_of_range"),
         (wrap("[true, 1, 2, 3]"), "affordance", "not_coordinates", "not_coordinates"),
-        (wrap('["1", "2", "3", "4"]'), "affordance", "not_coordinates", "not_coordinates"),
+        (wrap('["1", "2", "3", "4"]'), "affordance", "guessed", "not_coordinates"),
         (wrap("[1, 2, 3, 4]") + " done", "affordance", "ok", "text_outside_tags"),
         ("so: " + wrap("[1, 2, 3, 4]"), "affordance", "ok", "text_outside_tags"),
         ("<think></think>x<answer>[1,2,3,4]</answer>", "affordance", "ok", "text_outside_tags"),
         ("<answer>[1, 2, 3, 4]</answer><think></think>", "affordance", "ok", "text_outside_tags"),
         ("<answer>[1, 2, 3, 4]</answer>", "affordance", "ok", "no_think_block"),
         ("<think><think></think><answer>[1,2,3,4]</answer>", "affordance", "ok", "repeated_tag"),
-        ('{"x": 5, "y": 5, "width": 1200, "height": 9}', "affordance", "ok", "no_answer_tag"),
+        ('{"x": 5, "y": 5, "width": 1200, "height": 9}', "affordance", "guessed", "no_answer_tag"),
         (
             '{"x": 600, "y": 5, "width": 900, "height": 9}',
             "affordance",
@@ -253,7 +244,7 @@ def test_an_invalid_point_answer_has_its_status(text, status):
         (wrap("[1, 2, 3, 4]" + " " * 9000), "affordance", "ok", "too_long"),
         (wrap("[" * 100), "affordance", "not_coordinates", "not_coordinates"),
         (wrap("9" * 10**5), "affordance", "not_coordinates", "too_long"),
-        (wrap("[1, 2, 3, " + "9" * 50 + "]"), "affordance", "not_coordinates", "out_of_range"),
+        (wrap("[1, 2, 3, " + "9" * 50 + "]"), "affordance", "out_of_range", "out_of_range"),
         (wrap('{"x": 1, "y": 2}'), "affordance", "wrong_count", "not_coordinates"),
         (wrap('{"points": 5}'), "trajectory", "not_coordinates", "not_coordinates"),
         (wrap("[[], []]"), "trajectory", "not_coordinates", "not_coordinates"),
@@ -262,7 +253,7 @@ def test_an_invalid_point_answer_has_its_status(text, status):
 def test_every_parse_error_has_its_status(text, task, status, format_status):
     answer = read(text, task)
     assert (answer.status, answer.format_status) == (status, format_status)
-    assert answer.parsed == (status == "ok")
+    assert answer.parsed == (status in ("ok", "guessed"))
 
 
 def test_an_answer_inside_the_reasoning_does_not_count():
@@ -335,7 +326,8 @@ FRAGMENTS = st.lists(
 def test_no_text_raises_and_a_value_is_always_finite(text, task, name):
     frame = FRAMES[name].bind((640, 480))
     answer = parse_answer(text, task, frame)
-    assert answer.parsed == (answer.status is ParseStatus.OK)
+    assert answer.parsed == (answer.status in (ParseStatus.OK, ParseStatus.GUESSED))
+    assert bool(answer.guesses) == (answer.status is ParseStatus.GUESSED)
     if answer.well_formed:
         assert answer.parsed
     if answer.value is not None:

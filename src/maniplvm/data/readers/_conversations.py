@@ -25,7 +25,8 @@ from maniplvm.data.validation import (
 )
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
-from maniplvm.tasks.parsing.reading import MAX_PAYLOAD, ParseStatus, parse_answer
+from maniplvm.tasks.parsing.reading import MAX_PAYLOAD, parse_answer
+from maniplvm.tasks.parsing.status import ParseStatus
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 _ANSWER = "the answer"

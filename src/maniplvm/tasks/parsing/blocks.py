@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _CONTENT = r"[^<]*+(?:<(?!/?(?:think|answer)>)[^<]*+)*+"
@@ -25,11 +26,15 @@ class Blocks:
         reasoning: Content of the first think block, closed or not. None without one.
         payload: The text to search for coordinates, of bounded length.
         tagged: Whether the payload comes from an answer block.
+        several: Whether other answer blocks outside the reasoning have another content.
+        cut: Whether the payload was longer than its maximum.
     """
 
     reasoning: str | None
     payload: str
     tagged: bool
+    several: bool = False
+    cut: bool = False
 
 
 def strict_blocks(text: str) -> tuple[str, str] | None:
@@ -81,16 +86,18 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
     ]
     spans = _reasoning_spans(text, tags)
     reasoning = text[slice(*spans[0])] if spans else None
-    payload = _last_answer(text, tags, spans)
-    if payload is not None:
-        start, end = payload
-        return Blocks(reasoning, text[start : min(end, start + max_payload)], True)
+    answers = [text[start:end].strip() for start, end in _answers(text, tags, spans)]
+    if answers:
+        last = answers[-1]
+        several = any(answer != last for answer in answers)
+        return Blocks(reasoning, last[:max_payload], True, several, len(last) > max_payload)
     outside, position = list[str](), 0
     for start, end in spans:
         outside.append(text[position:start])
         position = end
     outside.append(text[position:])
-    return Blocks(reasoning, "\n".join(outside)[-max_payload:], False)
+    payload = "\n".join(outside).strip()
+    return Blocks(reasoning, payload[-max_payload:], False, cut=len(payload) > max_payload)
 
 
 _Tag = tuple[int, int, str, bool]
@@ -113,19 +120,16 @@ def _reasoning_spans(text: str, tags: list[_Tag]) -> list[tuple[int, int]]:
     return spans
 
 
-def _last_answer(
+def _answers(
     text: str, tags: list[_Tag], spans: list[tuple[int, int]]
-) -> tuple[int, int] | None:
-    """Start and end of the content of the last answer block that opens outside the reasoning."""
-    current = len(spans) - 1
-    for index in range(len(tags) - 1, -1, -1):
-        start, end, name, closing = tags[index]
+) -> Iterator[tuple[int, int]]:
+    """Start and end of the content of each answer block that opens outside the reasoning."""
+    current = 0
+    for index, (start, end, name, closing) in enumerate(tags):
         if name != "answer" or closing:
             continue
-        while current >= 0 and spans[current][0] > start:
-            current -= 1
-        if current >= 0 and start < spans[current][1]:
+        while current < len(spans) and spans[current][1] <= start:
+            current += 1
+        if current < len(spans) and spans[current][0] <= start:
             continue
-        following = tags[index + 1][0] if index + 1 < len(tags) else len(text)
-        return end, following
-    return None
+        yield end, tags[index + 1][0] if index + 1 < len(tags) else len(text)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -19,7 +18,9 @@ import numpy as np
 from maniplvm.geometry.arrays import FloatArray
 from maniplvm.geometry.frames import Frame, View
 from maniplvm.tasks.parsing.blocks import read_blocks, strict_blocks, strict_blocks_error
-from maniplvm.tasks.parsing.formats import UNSUPPORTED, find_coordinates
+from maniplvm.tasks.parsing.formats import find_coordinates, without_fence
+from maniplvm.tasks.parsing.points import Coordinates, Point, spelling_guesses
+from maniplvm.tasks.parsing.status import Guess, ParseStatus
 from maniplvm.tasks.sample import Task
 
 POINT_RANGE = (3, 10)
@@ -36,7 +37,16 @@ MAX_OVERSHOOT = 1.0
 
 A point slightly outside the image is scored. A number far outside is an error."""
 
-_JSON = json.JSONDecoder(parse_int=float)
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ. Two values of one key compete, which no strict answer allows."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+_JSON = json.JSONDecoder(parse_int=float, object_pairs_hook=_unique_keys)
 _PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
 _NO_PAIRS = np.empty((0, 2))
 _List: TypeAlias = list[Any]
@@ -44,24 +54,6 @@ _List: TypeAlias = list[Any]
 
 ANY_IMAGE = Frame("pixels", View.identity((1_000_000, 1_000_000)))
 """Pixels of an image of unknown size. The bound keeps the arithmetic finite."""
-
-
-class ParseStatus(StrEnum):
-    """Outcome of a reading."""
-
-    OK = "ok"
-    NO_THINK_BLOCK = "no_think_block"
-    NO_ANSWER_TAG = "no_answer_tag"
-    REPEATED_TAG = "repeated_tag"
-    TEXT_OUTSIDE_TAGS = "text_outside_tags"
-    NOT_COORDINATES = "not_coordinates"
-    WRONG_COUNT = "wrong_count"
-    NON_FINITE = "non_finite"
-    OUT_OF_RANGE = "out_of_range"
-    SWAPPED_CORNERS = "swapped_corners"
-    EMPTY_BOX = "empty_box"
-    TOO_LONG = "too_long"
-    UNSUPPORTED_FORMAT = "unsupported_format"
 
 
 @dataclass(eq=False, slots=True)  # not frozen, because a frozen class makes a batch 3 % slower
@@ -73,9 +65,11 @@ class Answer:
         value: Value of the tolerant reading [px of the original image, float64, read-only], or None
             if it failed. Shape `(4,)` `x1, y1, x2, y2` for affordance, `(N, 2)` for trajectory and
             pointing.
-        status: Outcome of the tolerant reading: `ok` exactly if there is a `value`.
+        status: Outcome of the tolerant reading: `ok` or `guessed` exactly if there is a `value`.
         format_status: Outcome of the strict reading. With `ok` the completion gets the format reward.
         reasoning: Stripped content of the `<think>` block, or None without one.
+        guesses: What the tolerant reading assumed, in alphabetical order. Not empty exactly if the
+            status is `guessed`.
     """
 
     task: Task
@@ -83,6 +77,7 @@ class Answer:
     status: ParseStatus
     format_status: ParseStatus
     reasoning: str | None
+    guesses: tuple[Guess, ...] = ()
 
     @property
     def parsed(self) -> bool:
@@ -130,10 +125,18 @@ def parse_answer(
 
     tolerant = read_blocks(text, MAX_PAYLOAD)
     reasoning = None if tolerant.reasoning is None else tolerant.reasoning.strip()
-    value, status = _tolerant_value(tolerant.payload, task, frame, point_range)
-    if value is None and status is ParseStatus.NOT_COORDINATES and not tolerant.tagged:
-        status = ParseStatus.NO_ANSWER_TAG
-    return Answer(task, value, status, format_status, reasoning)
+    value, outcome = _tolerant_value(tolerant.payload, task, frame, point_range)
+    if isinstance(outcome, ParseStatus):
+        if outcome is ParseStatus.NOT_COORDINATES and not tolerant.tagged:
+            outcome = ParseStatus.NO_ANSWER_TAG
+        return Answer(task, None, outcome, format_status, reasoning)
+    guesses = set(outcome)
+    if tolerant.several:
+        guesses.add(Guess.SEVERAL_ANSWERS)
+    if tolerant.cut:
+        guesses.add(Guess.TOO_LONG)
+    status = ParseStatus.GUESSED if guesses else ParseStatus.OK
+    return Answer(task, value, status, format_status, reasoning, tuple(sorted(guesses)))
 
 
 def _strict_numbers(
@@ -220,28 +223,62 @@ def _floats(value: Any, key: str) -> _List:
 
 def _tolerant_value(
     payload: str, task: Task, frame: Frame, point_range: tuple[int, int]
-) -> tuple[FloatArray | None, ParseStatus]:
-    found = find_coordinates(payload, task)
+) -> tuple[FloatArray | None, ParseStatus | frozenset[Guess]]:
+    """The value with the guesses that it needed, or None with the reason."""
+    found = _json_coordinates(payload, task)
     if found is None:
-        unsupported = UNSUPPORTED.search(payload) is not None
-        return None, ParseStatus.UNSUPPORTED_FORMAT if unsupported else ParseStatus.NOT_COORDINATES
+        search = find_coordinates(payload, task)
+        found = search.coordinates
+        if found is None and search.unsupported_format:
+            return None, ParseStatus.UNSUPPORTED_FORMAT
+        if (found is None or not found.points) and search.unsupported_number:
+            return None, ParseStatus.UNSUPPORTED_NUMBER
+        if found is None:
+            return None, ParseStatus.NOT_COORDINATES
     status = _count_status(len(found.points), task, point_range)
     if status is not ParseStatus.OK:
         return None, status
-    numbers = np.array(found.points, dtype=np.float64)
-    if found.size_second:
-        numbers[1] += numbers[0]
-    if found.x_first and frame.y_first:
-        numbers = numbers[:, ::-1]
+    guesses = spelling_guesses(found.numbers)
+    if guesses is None:
+        return None, ParseStatus.UNSUPPORTED_NUMBER
+    if frame.is_identity:
+        guesses -= {Guess.PIXEL_UNIT}
+    numbers = _in_frame_order(found, frame)
+    if Guess.PERCENT in guesses:
+        numbers = numbers / 100.0 * np.array(frame.limits)
     if not np.isfinite(numbers).all():
         return None, ParseStatus.NON_FINITE
+    if found.size_second:
+        with np.errstate(over="ignore"):  # an infinite sum is out of range
+            numbers[1] += numbers[0]
     if frame.overshoot(numbers) > MAX_OVERSHOOT:
         return None, ParseStatus.OUT_OF_RANGE
     if task is Task.AFFORDANCE:
-        numbers = np.sort(numbers, axis=0)
         if (numbers[0] == numbers[1]).any():
             return None, ParseStatus.EMPTY_BOX
-    return _to_pixels(numbers, task, frame), ParseStatus.OK
+        if (numbers[0] > numbers[1]).any() and not found.any_corners:
+            guesses |= {Guess.SWAPPED_CORNERS}
+        numbers = np.sort(numbers, axis=0)
+    return _to_pixels(numbers, task, frame), guesses | found.guesses
+
+
+def _json_coordinates(payload: str, task: Task) -> Coordinates | None:
+    """The numbers of a payload that the strict reading would read, in a code fence or not."""
+    numbers = _json_numbers(without_fence(payload), task)
+    if numbers is None or not len(numbers):
+        return None
+    return Coordinates([Point(first, second) for first, second in numbers.tolist()])
+
+
+def _in_frame_order(found: Coordinates, frame: Frame) -> FloatArray:
+    """The numbers `(N, 2)` in the axis order of the frame."""
+    return np.array(
+        [
+            (point.second, point.first) if point.x_first and frame.y_first else point[:2]
+            for point in found.points
+        ],
+        dtype=np.float64,
+    )
 
 
 def _count_status(count: int, task: Task, point_range: tuple[int, int]) -> ParseStatus:
