@@ -7,7 +7,7 @@ from importlib import import_module
 from benchmarks.reliability.result import PartResult, Settings
 
 # Each module has `run(settings) -> PartResult`.
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {"fuzzing": "fuzzing"}
 
 
 def run_part(name: str, settings: Settings) -> PartResult:

@@ -122,11 +122,22 @@ def _task_table(task: Task, rows: dict[str, TaskResult], result: Evaluation) -> 
         for split, result in rows.items()
         if result.failures
     }
+    captions = list[str]()
     if failures:
-        table.caption = "could not be parsed, counted as the worst: " + "; ".join(
-            f"{split}: {text}" for split, text in failures.items()
-        )
+        captions.append("could not be parsed, counted as the worst: " + _by_split(failures))
+    guesses = {
+        split: ", ".join(f"{count} {guess}" for guess, count in result.guesses.items())
+        for split, result in rows.items()
+        if result.guesses
+    }
+    if guesses:
+        captions.append("parsed with a guess: " + _by_split(guesses))
+    table.caption = "\n".join(captions) or None
     return table
+
+
+def _by_split(texts: dict[str, str]) -> str:
+    return "; ".join(f"{split}: {text}" for split, text in texts.items())
 
 
 def _difference(name: str, own: Difference) -> tuple[str, ...]:

@@ -107,6 +107,8 @@ def predict(
         )
     if not answer.well_formed and answer.parsed:
         _notice(f"the completion is not in the requested format: {answer.format_status}")
+    if answer.guesses:
+        _notice(f"the answer was guessed: {', '.join(answer.guesses)}; see docs/answer-formats.md")
     if as_json:
         typer.echo(json.dumps(_record(model, image, instruction, encoded, completion, answer)))
     else:
@@ -170,6 +172,7 @@ def _record(
         "text": text,
         "answer": None if answer.value is None else answer.value.round(3).tolist(),
         "status": answer.status.value,
+        "guesses": [guess.value for guess in answer.guesses],
         "well_formed": answer.well_formed,
         "format_status": answer.format_status.value,
         "reasoning": answer.reasoning,

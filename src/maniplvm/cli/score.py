@@ -106,6 +106,8 @@ def score_text(
     table.add_section()
     table.add_row("total", f"[bold]{result.total:.4f}[/bold]")
     table.add_row("status", str(result.status))
+    if result.answer.guesses:
+        table.add_row("guesses", ", ".join(result.answer.guesses))
     table.add_row("format", str(result.answer.format_status))
     value = result.answer.value
     table.add_row("pixels", "-" if value is None else json.dumps(value.round(2).tolist()))
@@ -162,6 +164,7 @@ def _record(sample: Sample, score: Score) -> Mapping[str, Any]:
         "total": score.total,
         "terms": score.terms,
         "status": answer.status.value,
+        "guesses": [guess.value for guess in answer.guesses],
         "format_status": answer.format_status.value,
         "value_px": None if answer.value is None else answer.value.tolist(),
         "reasoning": answer.reasoning,
@@ -189,5 +192,8 @@ def _print_summary(summaries: Sequence[TaskSummary], preset: str, missing: int) 
         if summary.failures:
             reasons = ", ".join(f"{count} {name}" for name, count in summary.failures.items())
             console.print(f"could not be parsed: {reasons}; each counts as 0 above")
+        if summary.guesses:
+            reasons = ", ".join(f"{count} {name}" for name, count in summary.guesses.items())
+            console.print(f"parsed with a guess: {reasons}")
     if missing:
         console.print(f"{missing} samples of the data set have no prediction and are not counted")

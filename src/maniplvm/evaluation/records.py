@@ -48,6 +48,7 @@ class ScoredSample:
         parsed: Whether an answer of the protocol's type could be parsed.
         well_formed: Whether the completion has exactly the requested format.
         status: The status of parsing; `UNANSWERED` without a completion.
+        guesses: What parsing assumed; not empty exactly if the status is `guessed`.
         answer: The answer that the task asks for, or None.
         target: The target; for a region its bounding box.
         image_size: `(width, height)` [px].
@@ -81,6 +82,7 @@ class ScoredSample:
     tokens: int | None
     execution: Outcome | None
     read_as: Numbers | None = None
+    guesses: tuple[str, ...] = ()
 
     @property
     def answered(self) -> bool:
@@ -93,6 +95,8 @@ class ScoredSample:
         measures = plain.pop("measures")
         if self.read_as is None:
             del plain["read_as"]
+        if not self.guesses:
+            del plain["guesses"]
         if self.execution is not None:
             plain["execution"] = {
                 "success": self.execution.success,
@@ -107,6 +111,7 @@ class ScoredSample:
         known = {name: plain[name] for name, needed in names.items() if needed or name in plain}
         known["task"] = Task(known["task"])
         known["image_size"] = tuple(known["image_size"])
+        known["guesses"] = tuple(known.get("guesses", ()))
         known["measures"] = {name: value for name, value in plain.items() if name not in names}
         if known["execution"] is not None:
             known["execution"] = Outcome(**known["execution"])
@@ -140,6 +145,9 @@ class TaskResult:
         published: The same measures, with unparsed completions counted as in published figures.
         reward: The preset's `total` and terms.
         failures: Number of unparsed completions by status.
+        guesses: Number of parsed completions by assumption. A completion may need several.
+        guess_rate: Share of completions whose parsed answer needed an assumption; None in results
+            of earlier versions.
         categories: Results by category.
         execution: Share of executed traces that solve their task; None if none was executed.
         part_named: Share of completions whose reasoning names the part to touch; None if the
@@ -171,6 +179,8 @@ class TaskResult:
     start_diagonal: float | None = None
     tokens: float | None = None
     coverage: float = 1.0
+    guesses: Mapping[str, int] = field(default_factory=dict[str, int])
+    guess_rate: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The content as JSON data."""
@@ -334,6 +344,8 @@ def _fields_of(cls: type[TaskResult | Evaluation], plain: Mapping[str, Any]) -> 
         "rescored",
         "length_ratio",
         "start_diagonal",
+        "guesses",
+        "guess_rate",
     )
     return {f.name: plain[f.name] for f in fields(cls) if f.name not in optional or f.name in plain}
 

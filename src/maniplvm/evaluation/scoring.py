@@ -225,6 +225,7 @@ def _scored(
         terms=score.terms,
         tokens=prediction.tokens,
         execution=outcome,
+        guesses=tuple(guess.value for guess in measured.guesses),
         read_as=None if measured is answer or measured.value is None else measured.value.tolist(),
     )
 

@@ -25,8 +25,8 @@ from maniplvm.data.validation import (
 )
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec
-from maniplvm.tasks.parsing.reading import MAX_PAYLOAD, parse_answer
-from maniplvm.tasks.parsing.status import ParseStatus
+from maniplvm.tasks.parsing.reading import MAX_PAYLOAD, Answer, parse_answer
+from maniplvm.tasks.parsing.status import Guess, ParseStatus
 from maniplvm.tasks.sample import BoxTarget, Sample, Task, TraceTarget
 
 _ANSWER = "the answer"
@@ -124,10 +124,10 @@ def parse_trace(answer: str, frame: Frame) -> TraceTarget:
             f"{_ANSWER} needs one list of points [x, y], got {len(found)}: {short_repr(answer)}",
         )
     reading = parse_answer(found[0], Task.TRAJECTORY, frame, point_range=(1, MAX_PAYLOAD))
-    if reading.value is None:
+    if reading.value is None or reading.guesses:
         raise RecordError(
             _ERROR_CODES.get(reading.status, ErrorCode.BAD_VALUE),
-            f"{_ANSWER} is not a trace ({reading.status}): {short_repr(found[0])}",
+            f"{_ANSWER} is not a trace ({_reason(reading)}): {short_repr(found[0])}",
         )
     _require_frame(reading.value, frame)
     return trace_target(reading.value.tolist(), frame.view.original, _ANSWER)
@@ -148,14 +148,20 @@ def parse_box(answer: str, frame: Frame) -> BoxTarget:
     tagged = answer if "<answer>" in answer else f"<answer>{answer}</answer>"
     tagged = tagged if "<think>" in tagged else f"<think></think>{tagged}"
     reading = parse_answer(tagged, Task.AFFORDANCE, frame)
-    status = reading.status if reading.value is None else reading.format_status
-    if reading.value is None or status is ParseStatus.SWAPPED_CORNERS:
+    if reading.value is None or reading.guesses:
+        swapped = Guess.SWAPPED_CORNERS in reading.guesses
+        status = ParseStatus.SWAPPED_CORNERS if swapped else reading.status
         raise RecordError(
             _ERROR_CODES.get(status, ErrorCode.BAD_VALUE),
-            f"{_ANSWER} is not a box ({status}): {short_repr(answer)}",
+            f"{_ANSWER} is not a box ({_reason(reading)}): {short_repr(answer)}",
         )
     _require_frame(reading.value, frame)
     return box_target(reading.value.tolist(), frame.view.original, _ANSWER)
+
+
+def _reason(reading: Answer) -> str:
+    """Why an answer is no label: its status, or what its reading had to assume."""
+    return ", ".join(reading.guesses) or reading.status
 
 
 def _text_of_turn(turn: object, role: str) -> str:

@@ -215,19 +215,35 @@ SPLIT_DESCRIPTIONS: Mapping[str, str] = {
 }
 
 STATUS_DESCRIPTIONS: Mapping[str, str] = {
+    "guessed": "a parsed answer that the text does not state clearly",
     "no_think_block": "no reasoning block",
     "no_answer_tag": "no answer block",
     "repeated_tag": "a repeated block",
     "text_outside_tags": "text outside of the blocks",
     "unsupported_format": "coordinate tokens that only the model's own processor can decode",
+    "unsupported_number": "numbers in a spelling that is not parsed, such as fractions",
     "not_coordinates": "an answer without coordinates",
     "wrong_count": "the wrong number of coordinates",
-    "non_finite": "a number that is not finite",
+    "non_finite": "a number that is not finite, or too large",
     "out_of_range": "coordinates far outside of the image",
     "swapped_corners": "a box with swapped corners",
     "empty_box": "a box without area",
     "too_long": "a completion that is too long to parse",
     "no_prediction": "no prediction for this sample",
+}
+
+GUESS_DESCRIPTIONS: Mapping[str, str] = {
+    "swapped_corners": "corners in the wrong order, which were sorted",
+    "corner_and_size": "x, y, width and height, with x and y as the top left corner",
+    "several_answers": "several different answers, of which the last counts",
+    "other_points": "points outside of the complete answer, which were ignored",
+    "cut_off": "brackets that are not closed, or do not fit",
+    "too_long": "a completion that is too long; only a part was parsed",
+    "decimal_comma": "commas as decimal points",
+    "percent": "percent signs, as a part of the image side",
+    "pixel_unit": "the unit px in a frame of other numbers",
+    "quoted_numbers": "strings as numbers",
+    "depth_ignored": "points with a third number, which was ignored",
 }
 
 EXECUTION_DESCRIPTIONS: Mapping[str, str] = {

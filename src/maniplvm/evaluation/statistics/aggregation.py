@@ -62,6 +62,8 @@ def summarise_task(
         strict=_measures(samples, protocol.worst, seed),
         published=_measures(counted, protocol.worst, seed),
         reward=_rewards(samples, seed),
+        guesses=dict(Counter(g for s in samples for g in s.guesses).most_common()),
+        guess_rate=sum(bool(s.guesses) for s in answered) / len(answered) if answered else None,
         failures=dict(Counter(s.status for s in samples if not s.parsed).most_common()),
         categories={
             name: _category(by_category[name], protocol, seed) for name in sorted(by_category)

@@ -22,6 +22,7 @@ class TaskSummary:
         total: The total reward.
         terms: Each reward term by name.
         failures: Number of failed parses by status.
+        guesses: Number of parsed completions by assumption of the parser.
     """
 
     task: Task
@@ -30,6 +31,7 @@ class TaskSummary:
     total: Interval
     terms: dict[str, Interval]
     failures: dict[str, int]
+    guesses: dict[str, int]
 
 
 def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[TaskSummary]:
@@ -44,6 +46,7 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[TaskSummary]:
             for name in own[0].terms
         }
         failed = Counter(score.status.value for score in own if not score.answer.parsed)
+        guesses = Counter(guess.value for score in own for guess in score.answer.guesses)
         summaries.append(
             TaskSummary(
                 task,
@@ -52,6 +55,7 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[TaskSummary]:
                 bootstrap_mean([score.total for score in own], seed=seed),
                 terms,
                 dict(failed.most_common()),
+                dict(guesses.most_common()),
             )
         )
     return summaries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _CONTENT = r"[^<]*+(?:<(?!/?(?:think|answer)>)[^<]*+)*+"
 _FORM = re.compile(rf"\s*+<think>({_CONTENT})</think>\s*+<answer>({_CONTENT})</answer>\s*+")
@@ -60,6 +61,7 @@ def strict_blocks_error(text: str) -> str:
     return "text_outside_tags"
 
 
+@lru_cache(maxsize=1)
 def read_blocks(text: str, max_payload: int) -> Blocks:
     """Find the reasoning and the answer: the last answer block outside the reasoning.
 
@@ -96,7 +98,7 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
         outside.append(text[position:start])
         position = end
     outside.append(text[position:])
-    payload = "\n".join(outside).strip()
+    payload = _TAG.sub("\n", "\n".join(outside)).strip()
     return Blocks(reasoning, payload[-max_payload:], False, cut=len(payload) > max_payload)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from maniplvm.tasks.parsing.spelling import NUMBER, Quoted, key_of, number_of
@@ -107,8 +108,12 @@ class Groups:
     has_unsupported_number: bool = False
 
 
+@lru_cache(maxsize=1)
 def read_groups(text: str) -> Groups:
-    """The groups of a text in normal spelling (see `normal_spelling`)."""
+    """The groups of a text in normal spelling (see `normal_spelling`).
+
+    The result is shared by calls for one text, such as those for several tasks. Do not change it.
+    """
     reader = _Reader(text)
     for match in _TOKEN.finditer(text):
         kind = str(match.lastgroup)

@@ -93,6 +93,7 @@ def _record(step: int, sample: Sample, text: str, score: Score) -> dict[str, Any
         "parsed": answer.parsed,
         "well_formed": answer.well_formed,
         "status": answer.status.value,
+        "guesses": [guess.value for guess in answer.guesses],
         "answer": None if answer.value is None else answer.value.tolist(),
         "target": _target_coordinates(sample),
         "image_size": list(sample.image_size),

@@ -14,6 +14,7 @@ from maniplvm.evaluation.report.comparison import Comparison
 from maniplvm.evaluation.report.folders import ModelEvaluation
 from maniplvm.evaluation.report.metrics import (
     EXECUTION_DESCRIPTIONS,
+    GUESS_DESCRIPTIONS,
     HEADLINE_METRICS,
     SPLIT_DESCRIPTIONS,
     STATUS_DESCRIPTIONS,
@@ -82,7 +83,7 @@ class Breakdown:
 
 
 def failures(comparison: Comparison) -> list[Breakdown]:
-    """Parsing failures and execution failures by kind, over all splits."""
+    """Parsing failures, guesses and execution failures by kind, over all splits."""
     evaluations = [e for e in (comparison.before, comparison.after) if e is not None]
     breakdowns = [
         _counted(
@@ -93,6 +94,15 @@ def failures(comparison: Comparison) -> list[Breakdown]:
                 for task in Task
             },
             STATUS_DESCRIPTIONS,
+        ),
+        _counted(
+            "Guesses of the parser",
+            "fraction of all answers of the task; these answers are scored",
+            {
+                TITLES[task]: [_guesses(evaluation, task) for evaluation in evaluations]
+                for task in Task
+            },
+            GUESS_DESCRIPTIONS,
         ),
         _counted(
             "Execution failures",
@@ -107,6 +117,11 @@ def failures(comparison: Comparison) -> list[Breakdown]:
 def _statuses(evaluation: ModelEvaluation, task: Task) -> tuple[Counter[str], int]:
     own = [record for record in evaluation.samples if record.task is task]
     return Counter(record.status for record in own if not record.parsed), len(own)
+
+
+def _guesses(evaluation: ModelEvaluation, task: Task) -> tuple[Counter[str], int]:
+    own = [record for record in evaluation.samples if record.task is task]
+    return Counter(guess for record in own for guess in record.guesses), len(own)
 
 
 def _reasons(evaluation: ModelEvaluation) -> tuple[Counter[str], int]:

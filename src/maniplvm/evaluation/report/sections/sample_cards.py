@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from maniplvm.evaluation.records import Numbers, ScoredSample
 from maniplvm.evaluation.report.html import visible
-from maniplvm.evaluation.report.metrics import STATUS_DESCRIPTIONS
+from maniplvm.evaluation.report.metrics import GUESS_DESCRIPTIONS, STATUS_DESCRIPTIONS
 from maniplvm.evaluation.report.overlay import PageImages, draw_overlay
 from maniplvm.evaluation.report.sample_metrics import reasoning_of, scored_answer, target_bounds
 from maniplvm.evaluation.report.sections.galleries import (
@@ -148,6 +148,8 @@ def _scores(record: ScoredSample) -> tuple[str, str]:
     rest = [f"reward {record.reward:.2f}"]
     if not record.parsed:
         return STATUS_DESCRIPTIONS.get(record.status, record.status), rest[0]
+    if record.guesses:
+        rest.append(f"guessed: {'; '.join(GUESS_DESCRIPTIONS.get(g, g) for g in record.guesses)}")
     if _is_outside(scored_answer(record), record.image_size):
         rest.append("outside of the image")
     if record.execution is not None:

@@ -34,7 +34,7 @@ MAX_TEXT_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class SampleAnswer:
-    """One answer in a row: score, parsing error or empty, and reasoning."""
+    """One answer in a row: score, parsing error or guess or empty, and reasoning."""
 
     score: str
     status: str
@@ -209,7 +209,7 @@ def _row(record: ScoredSample, answers: Sequence[ScoredSample | None], anchor: s
 def _sample_answer(record: ScoredSample) -> SampleAnswer:
     metric, value = headline_metric(record), _value(record)
     text = f"{metric.short_name} {metric.format_value(value)}" if metric else f"reward {value:.2f}"
-    status = "" if record.parsed else STATUS_DESCRIPTIONS.get(record.status, record.status)
+    status = "" if record.status == "ok" else STATUS_DESCRIPTIONS.get(record.status, record.status)
     return SampleAnswer(text, status, visible(_answer_text(record)))
 
 
@@ -237,7 +237,7 @@ def _filters(
 ) -> list[tuple[str, str, Sequence[tuple[str, str]]]]:
     tasks = dict.fromkeys(record.task for record in evaluation.samples)
     statuses = Counter(record.status for record in evaluation.samples)
-    text = {"ok": "correct format"} | dict(STATUS_DESCRIPTIONS)
+    text = {"ok": "a clear answer"} | dict(STATUS_DESCRIPTIONS)
     orders = [("", "dataset order"), ("worst", "worst first"), ("best", "best first")]
     if has_other:
         orders += [("gain", "largest gain first"), ("loss", "largest loss first")]
