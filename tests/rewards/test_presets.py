@@ -37,6 +37,69 @@ def test_a_preset_is_read_from_a_mapping_of_a_recipe():
     assert score(wrap(TRACE.target.points), TRACE, preset).total == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: a\nname: b\n",
+        "name: a\naffordance: {}\naffordance: {iou: {}}\n",
+        "name: a\naffordance: {iou: {weight: 1}, 'iou': {weight: 2}}\n",
+        "name: a\naffordance: {iou: {weight: 1, weight: 2}}\n",
+    ],
+)
+def test_a_preset_file_with_a_duplicate_key_is_refused(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"mine\.yaml: .* appears twice"):
+        resolve_preset(path)
+
+
+HUGE = [10**400, -(10**400), 10**5000, float("inf"), float("nan"), "9" * 5000, [1] * 5000]
+
+
+@pytest.mark.parametrize("value", HUGE, ids=range(len(HUGE)))
+def test_a_huge_value_is_one_short_line_in_python_and_in_a_mapping(value):
+    for build in (
+        lambda: FractionTerm(value),
+        lambda: NearMissTerm(until=value),
+        lambda: DistanceTerm(k=value),
+        lambda: Preset("a", {"iou": {"weight": value}}),
+        lambda: Preset.from_mapping({"name": "a", "affordance": {"iou": {"weight": value}}}),
+        lambda: Preset("a", {"x" * 5000: FractionTerm()}),
+    ):
+        with pytest.raises(UserError) as caught:
+            build()
+        assert len(str(caught.value)) < 300
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_weight_of_hundreds_of_digits_in_a_file_is_one_short_line(tmp_path, digits):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: a\naffordance: {iou: {weight: " + "9" * digits + "}}\n")
+    with pytest.raises(UserError, match=r"^preset .*mine\.yaml: ") as caught:
+        resolve_preset(path)
+    assert len(str(caught.value).replace(str(path), "")) < 300
+    assert "\n" not in str(caught.value)
+
+
+def test_the_largest_weights_give_a_finite_reward():
+    perfect = wrap(BOX.target.xyxy)
+    for name in ("iou", "giou", "format"):
+        preset = Preset("a", {name: FractionTerm(1.7e308)})
+        assert score(perfect, BOX, preset).total == 1.7e308
+    names = ("dfd", "hd", "rmse", "end", "start", "dtw")
+    for shape in ("exp", "rational"):
+        for unit in ("px", "diagonal"):
+            terms = {name: DistanceTerm(2e307, 1e308, unit, shape, True) for name in names}
+            preset = Preset("a", trajectory=terms)
+            target = TRACE.target.points
+            assert score(wrap(target), TRACE, preset).total == pytest.approx(1.2e308)
+            far = score(wrap(target + [30, 4]), TRACE, preset).total
+            assert 0 <= far < 1e4
+    preset = Preset("a", {"iou": FractionTerm(1e308), "near_miss": NearMissTerm(1e307, 1e308)})
+    assert 0 <= score(wrap([1, 2, 3, 4]), BOX, preset).total <= 1e308
+
+
 def test_every_known_term_can_be_configured():
     for task, terms in TERMS.items():
         settings = {name: {"weight": 0.1} for name in terms} | (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,8 +70,13 @@ def check_cases(cases: Sequence[Case], preset_name: str) -> Iterator[tuple[bool,
         For each case: whether one of its readings gave a value, and what went wrong or None.
     """
     preset = PRESETS[preset_name]
-    answers = [[_timed(case, task) for task in case.tasks] for case in cases]
-    flat = [(case, task) for case in cases for task in case.tasks]
+    answers = [_read(case) for case in cases]
+    flat = [
+        (case, task)
+        for case, timed in zip(cases, answers, strict=True)
+        for task in case.tasks
+        if not isinstance(timed, str)
+    ]
     scores = iter(
         score_batch(
             [case.text for case, _ in flat],
@@ -80,6 +86,9 @@ def check_cases(cases: Sequence[Case], preset_name: str) -> Iterator[tuple[bool,
         )
     )
     for case, timed in zip(cases, answers, strict=True):
+        if isinstance(timed, str):
+            yield False, timed
+            continue
         failures = [
             _failure(case, answer, seconds, next(scores), preset) for answer, seconds in timed
         ]
@@ -87,6 +96,14 @@ def check_cases(cases: Sequence[Case], preset_name: str) -> Iterator[tuple[bool,
             any(answer.parsed for answer, _ in timed),
             next((failure for failure in failures if failure is not None), None),
         )
+
+
+def _read(case: Case) -> list[tuple[Answer, float]] | str:
+    """The answer of each task with its processor time, or the exception of the parser."""
+    try:
+        return [_timed(case, task) for task in case.tasks]
+    except Exception:
+        return traceback.format_exc(limit=-3)
 
 
 def _timed(case: Case, task: Task) -> tuple[Answer, float]:

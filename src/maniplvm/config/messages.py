@@ -31,13 +31,14 @@ def unknown_key(key: str, choices: Sequence[str]) -> str:
 
     If there are many choices, it lists only similar ones.
     """
+    written = _shortened(key)
     close = get_close_matches(key, choices, n=1)
     hint = f"; did you mean {close[0]}?" if close else ";"
     if len(choices) <= _MAX_CHOICES:
-        return f"unknown key {key!r}{hint} choose from {', '.join(choices)}"
+        return f"unknown key {written}{hint} choose from {', '.join(choices)}"
     similar = get_close_matches(key, choices, n=8, cutoff=0.3)
     listed = f" some of {len(choices)} choices: {', '.join(similar)}" if similar else ""
-    return f"unknown key {key!r}{hint}{listed}"
+    return f"unknown key {written}{hint}{listed}"
 
 
 def first_error(errors: Iterable[Any], kind: Any, settings: Any, path: str = "") -> str:
@@ -84,7 +85,10 @@ def _with_key(at: str, message: str) -> str:
 
 
 def _shortened(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python converts no integer of more than 4,300 digits
+        return "an integer with thousands of digits" if isinstance(value, int) else "a huge integer"
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 3]}..."
 
 

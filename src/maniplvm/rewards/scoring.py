@@ -167,7 +167,7 @@ def _box_terms(
         if name == "iou":
             values[name] = term.weight * overlap
         elif name == "giou":
-            values[name] = term.weight * (1.0 + giou(predicted, target)) / 2.0
+            values[name] = term.weight * ((1.0 + giou(predicted, target)) / 2.0)
         elif isinstance(term, NearMissTerm):
             distance = corner_distance(predicted, target)
             values[name] = term.reward(overlap, distance, _diagonals(samples))

@@ -58,7 +58,8 @@ class DistanceTerm:
     def reward(self, distance_px: FloatArray, diagonal_px: FloatArray) -> FloatArray:
         """The weighted term, `(B,)`, from distances and image diagonals, `(B,)` [px]."""
         distance = distance_px / diagonal_px if self.unit == "diagonal" else distance_px
-        cost = self.k * (distance**2 if self.squared else distance)
+        with np.errstate(over="ignore"):  # an infinite cost is a reward of 0
+            cost = self.k * (distance**2 if self.squared else distance)
         return self.weight * (np.exp(-cost) if self.shape == "exp" else 1.0 / (1.0 + cost))
 
 
@@ -91,7 +92,9 @@ class NearMissTerm:
     ) -> FloatArray:
         """The weighted term, `(B,)`."""
         missing = np.maximum(0.0, 1.0 - iou / self.until)
-        return self.weight * missing / (1.0 + self.k * corner_distance_px / diagonal_px)
+        with np.errstate(over="ignore"):  # an infinite cost is a reward of 0
+            cost = self.k * (corner_distance_px / diagonal_px)
+        return self.weight * missing / (1.0 + cost)
 
 
 def _check_not_negative(**values: float) -> None:

@@ -387,9 +387,10 @@ HOSTILE = {
 @pytest.mark.parametrize("task", list(Task))
 def test_a_megabyte_of_hostile_text_takes_under_half_a_second(name, task):
     spent = list[float]()
-    for _ in range(2):  # the faster one: another process may be in the way of either
+    for number in range(2):  # the faster one: another process may be in the way of either
+        text = HOSTILE[name] + str(number)  # the second text must not come from a cache
         start = time.process_time()
-        read(HOSTILE[name], task)
+        read(text, task)
         spent.append(time.process_time() - start)
     assert min(spent) < 0.5
 

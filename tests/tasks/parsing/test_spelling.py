@@ -93,6 +93,18 @@ def test_commas_of_thousands_are_not_read_as_points():
     assert pairs.value.tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\x1c", "\x85", "\u2003"])
+def test_any_white_space_may_stand_around_a_number(space):
+    decimals = f"[({space}0,5{space};{space}0,25{space})]"
+    assert parse_answer(decimals, Task.POINTING, FRAME).value.tolist() == [[0.5, 0.25]]
+    units = f"[100{space}px,{space}200{space}px]"
+    assert parse_answer(units, Task.POINTING, FRAME).value.tolist() == [[100, 200]]
+    percent = f"[10{space}%,{space}20{space}%]"
+    assert parse_answer(percent, Task.POINTING, FRAME).value.tolist() == [[100, 200]]
+    quoted = f'["{space}100{space}", "{space}200"]'
+    assert parse_answer(quoted, Task.POINTING, FRAME).value.tolist() == [[100, 200]]
+
+
 def test_units_are_kept_with_the_number():
     assert type(number_of("12.5 px")) is Pixels
     assert type(number_of("1e1PIXELS")) is Pixels

@@ -117,7 +117,7 @@ def decimals_of(group: Group, length: int) -> list[float] | None:
         return None
     if _DECIMALS.fullmatch(group.raw) is None:
         return None
-    return [float(part.replace(",", ".")) for part in group.raw.split(";")]
+    return [float(part.strip().replace(",", ".")) for part in group.raw.split(";")]
 
 
 def named_numbers(group: Group, keys: Sequence[str]) -> list[float] | None:

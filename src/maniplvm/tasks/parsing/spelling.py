@@ -65,10 +65,10 @@ def number_of(token: str) -> float:
     """The value of a number with its unit; infinite if it is too large."""
     token = token.lower()
     if token.endswith("%"):
-        return Percent(token[:-1])
+        return Percent(token[:-1].strip())
     for unit in ("pixels", "pixel", "px"):
         if token.endswith(unit):
-            return Pixels(token.removesuffix(unit))
+            return Pixels(token.removesuffix(unit).strip())
     return float(token)
 
 
