@@ -17,6 +17,7 @@ TOKENS = (
     *("[", "]", "(", ")", "{", "}", "<", ">", ",", ";", ":", "=", "|", '"', "'", "\\", "`", "*"),
     *("<think>", "</think>", "<answer>", "</answer>", "<point>", "</point>", "<box>", "</bbox>"),
     *("<points ", 'coords="', "<loc_12>", "<loc0123>", "<patch_index_0044>", "◁think▷", "[THINK]"),
+    *("[/THINK]", "<ANSWER>", "</Answer>", "</THINK>", "<thinking>", "</thought>", "◁/think▷"),
     *("x=", '"y":', "x1: ", "top left", '"bbox_2d": ', '"point_2d":', "1. ", "- ", "Point 2: "),
     *(
         "->",

@@ -142,6 +142,30 @@ def test_reasoning_of_other_families_is_no_answer(opening, closing):
     assert unfinished.value is None
 
 
+OTHER_TAGS = ("[THINK]", "[/THINK]", "<ANSWER>", "</Answer>", "<THINK>", "</thinking>", "◁think▷")
+
+
+@pytest.mark.parametrize("tag", OTHER_TAGS)
+def test_tags_of_another_spelling_are_content_of_a_closed_block(tag):
+    answer = f'{{"bbox_2d": [100, 200, 300, 400], "label": "{tag}"}}'
+    text = f"<think>why {tag} [1, 2, 3, 4] not</think><answer>{answer}</answer>"
+    strict = parse_answer(text, Task.AFFORDANCE, FRAME)
+    tolerant = parse_answer(f"{text}.", Task.AFFORDANCE, FRAME)
+    assert strict.well_formed
+    assert not tolerant.well_formed
+    for each in (strict, tolerant):
+        assert each.status is ParseStatus.OK
+        assert each.value.tolist() == [100, 200, 300, 400]
+        assert each.reasoning == f"why {tag} [1, 2, 3, 4] not"
+
+
+def test_an_unclosed_answer_ends_at_a_tag_of_any_spelling():
+    answer = parse_answer("<answer>[1, 2, 3, 4] <thinking>[5, 6, 7, 8]", Task.AFFORDANCE, FRAME)
+    assert answer.value.tolist() == [1, 2, 3, 4]
+    closed_otherwise = "<think>[1, 2, 3, 4]</thinking><answer>[5, 6, 7, 8]</ANSWER>"
+    assert value(closed_otherwise, Task.AFFORDANCE) == [5, 6, 7, 8]
+
+
 DELIMITERS = [
     *("[", "(", "{", "]", ")", "}", "<", ">", '"', "'", "`", "*", "\\", "|", "/", "%", "◁"),
     *(",", ";", ":", "=", "-", "+", ".", "->", "\n", " ", "\t", "_"),

@@ -366,6 +366,7 @@ HOSTILE = {
     "empty thoughts": "<think></think>" * 70_000,
     "opening answers": "<answer>" * 120_000,
     "closing tags": "</think><answer>" * 60_000,
+    "tags of other spellings": "<think>" + "[THINK]</ANSWER>" * 60_000 + "</think>",
     "quotes": "\"'" * 500_000,
     "backslashes": '"\\' * 500_000,
     "open tuples": "<answer>" + "[(1,2)," * 140_000,

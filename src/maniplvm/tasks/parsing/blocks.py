@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+_STRICT_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _CONTENT = r"[^<]*+(?:<(?!/?(?:think|answer)>)[^<]*+)*+"
 _FORM = re.compile(rf"\s*+<think>({_CONTENT})</think>\s*+<answer>({_CONTENT})</answer>\s*+")
 _TAG = re.compile(
@@ -50,8 +51,7 @@ def strict_blocks(text: str) -> tuple[str, str] | None:
 
 def strict_blocks_error(text: str) -> str:
     """Why `strict_blocks` gives None for a text: the value of a `ParseStatus`."""
-    tags = ("<think>", "</think>", "<answer>", "</answer>")
-    counts = [text.count(tag) for tag in tags]
+    counts = [text.count(tag) for tag in _STRICT_TAGS]
     if max(counts) > 1:
         return "repeated_tag"
     if not (counts[2] and counts[3]):
@@ -71,21 +71,15 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
     - An unclosed think block ends where the next answer block opens, or at the end of the text.
     - An unclosed answer block ends at the next tag, or at the end of the text.
     - Without an answer block, the payload is all text outside the reasoning.
+    - Between `<think>` and `</think>`, or `<answer>` and `</answer>`, tags of another spelling are
+      content, as in the strict reading.
 
     Args:
         text: The completion.
         max_payload: Maximum length of the payload. An answer block is cut at its end, other text
             at its start.
     """
-    tags = [
-        (
-            match.start(),
-            match.end(),
-            (match[2] or "think").lower(),
-            any(match.group(1, 3, 4, 5)),
-        )
-        for match in _TAG.finditer(text)
-    ]
+    tags = _tags(text)
     spans = _reasoning_spans(text, tags)
     reasoning = text[slice(*spans[0])] if spans else None
     answers = [text[start:end].strip() for start, end in _answers(text, tags, spans)]
@@ -103,6 +97,27 @@ def read_blocks(text: str, max_payload: int) -> Blocks:
 
 
 _Tag = tuple[int, int, str, bool]
+
+
+def _tags(text: str) -> list[_Tag]:
+    """Start, end, block and whether it closes of each tag that is not the content of a block."""
+    tags = list[_Tag]()
+    opened, kept = "", 0  # the strict tag that was opened last, and the tags until then
+    for match in _TAG.finditer(text):
+        strict = match[0] if match[0] in _STRICT_TAGS else ""
+        if opened and strict == f"</{opened}>":
+            del tags[kept:]
+        tags.append(
+            (
+                match.start(),
+                match.end(),
+                (match[2] or "think").lower(),
+                any(match.group(1, 3, 4, 5)),
+            )
+        )
+        if strict:
+            opened, kept = "" if match[1] else match[2], len(tags)
+    return tags
 
 
 def _reasoning_spans(text: str, tags: list[_Tag]) -> list[tuple[int, int]]:
