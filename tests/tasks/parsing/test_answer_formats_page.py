@@ -84,3 +84,51 @@ def test_every_status_without_a_value_on_the_page_exists():
     for status in ("non_finite", "unsupported_number", "unsupported_format", "wrong_count"):
         assert f"`{status}`" in page
         assert status in list(ParseStatus)
+
+
+SPELLED = [
+    (text, reading)
+    for spelling, reading in rows("Spellings")
+    for text in re.findall(r"`([^`]+)`", spelling)
+]
+NUMBERS = [text for text, reading in SPELLED if reading == "the number"]
+REFUSED = [
+    (text, status)
+    for text, reading in SPELLED
+    for status in ParseStatus
+    if f"`{status}`" in reading
+]
+
+
+def test_the_page_has_spellings_of_both_kinds():
+    assert len(NUMBERS) == 5
+    assert len(REFUSED) == 8
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_every_spelling_of_a_number_on_the_page_is_read(text):
+    answer = parse_answer(f"[{text}, 200, 300, 400]", Task.AFFORDANCE, FRAME)
+    assert answer.status is ParseStatus.OK
+    assert answer.value.tolist() == [float(text), 200, 300, 400]
+
+
+@pytest.mark.parametrize(("text", "status"), REFUSED)
+def test_every_refused_spelling_on_the_page_has_its_status(text, status):
+    assert parse_answer(f"[{text}, 2, 3, 4]", Task.AFFORDANCE, FRAME).status is status
+
+
+def test_every_family_of_the_tables_has_a_source():
+    families = {
+        family.strip()
+        for _, _, _, written_by, *_ in EXAMPLES
+        for family in re.split(r"[;,]| and ", written_by)
+    } - {"prompt of this project", "people", "general models"}
+    sources = {family.strip() for row in rows("Sources") for family in row[0].split(",")}
+    assert len(families) > 15
+    assert families - sources == set()
+
+
+def test_the_example_of_a_frame_prints_what_the_page_shows(capsys):
+    code, shown = re.findall(r"```(?:python)?\n(.*?)```", sections()["Sources"], re.DOTALL)
+    exec(code)  # noqa: S102 - the text of this repository
+    assert capsys.readouterr().out == shown
