@@ -88,7 +88,7 @@ def test_filters_have_the_values_that_occur(folders):
     }
     assert list(filters["split"]) == ["", "adapt_test", "id_test"]
     assert list(filters["task"]) == ["", "affordance", "trajectory"]
-    assert filters["status"]["ok"].startswith("correct format (")
+    assert filters["status"]["ok"].startswith("a clear answer (")
     assert list(filters["order"]) == ["", "worst", "best", "gain", "loss"]
     alone = sample_table(Comparison(None, read_model_evaluation(folders.after), {}), {})
     assert [value for value, _ in alone.filters[-1][2]] == ["", "worst", "best"]
