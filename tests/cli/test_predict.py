@@ -81,6 +81,16 @@ def test_an_answer_in_another_format_is_reported(tiny, image, completes):
     assert (record["well_formed"], record["format_status"]) == (False, "no_answer_tag")
 
 
+def test_a_guessed_answer_is_reported(tiny, image, completes):
+    completes("[500, 1000, 250, 500]")
+    arguments = ["predict", str(tiny), str(image), "open it", "--task", "affordance"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "the answer was guessed: swapped_corners" in result.stderr
+    record = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert (record["status"], record["guesses"]) == ("guessed", ["swapped_corners"])
+
+
 def test_the_embedded_model_states_what_it_was_trained_for(image):
     arguments = ["predict", "embedded", str(image), "open it", "--task"]
     pointing = CliRunner().invoke(app, [*arguments, "pointing"])

@@ -61,6 +61,16 @@ def test_missing_predictions_and_failures_are_printed(tmp_path, data):
     assert "1 no_answer_tag" in result.output
 
 
+def test_guessed_answers_are_printed_and_stored(tmp_path, data):
+    path = predictions(tmp_path, {"id": "box", "text": "[192, 192, 96, 96]"})
+    out = tmp_path / "scores.jsonl"
+    result = run(app, ["score", str(path), "--data", str(data), "--out", str(out)])
+    assert "parsed with a guess: 1 swapped_corners" in result.output
+    line = json.loads(out.read_text())
+    assert line["status"] == "guessed"
+    assert line["guesses"] == ["swapped_corners"]
+
+
 def test_scored_predictions_are_drawn_over_their_targets(tmp_path, data):
     path = predictions(
         tmp_path,

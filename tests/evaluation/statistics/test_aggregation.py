@@ -1,9 +1,11 @@
+import json
 from dataclasses import replace
 
 import pytest
 
 from maniplvm.evaluation import Outcome, Prediction
 from maniplvm.evaluation.protocols import MANIPLVM, UnreadablePolicy
+from maniplvm.evaluation.records import ScoredSample, TaskResult
 from maniplvm.evaluation.scoring import score_samples
 from maniplvm.evaluation.statistics.aggregation import aggregate, summarise_task
 from maniplvm.rewards import resolve_preset
@@ -39,6 +41,32 @@ def test_strict_counts_a_failed_parse_and_published_leaves_it_out():
     assert result.published["success"].mean == 0.5
     assert result.published["iou"].count == 2
     assert result.failures == {"no_answer_tag": 1, "wrong_count": 1}
+
+
+def test_guesses_of_the_parser_are_counted_and_stored():
+    samples = [sample(Task.AFFORDANCE, seed=seed) for seed in range(4)]
+    x1, y1, x2, y2 = BOX
+    texts = [
+        answer_text(list(BOX)),
+        f"[{x2}, {y2}, {x1}, {y1}]",
+        f'["{x2}", "{y2}", "{x1}", "{y1}"]',
+        "no idea",
+    ]
+    records = scored(samples, texts)
+    assert [record.guesses for record in records] == [
+        (),
+        ("swapped_corners",),
+        ("quoted_numbers", "swapped_corners"),
+        (),
+    ]
+    assert [ScoredSample.from_json(json.loads(record.to_line())) for record in records] == records
+    result = summarise_task(records, BOXES)
+    assert result.guesses == {"swapped_corners": 2, "quoted_numbers": 1}
+    assert result.guess_rate == 0.5
+    assert result.parse_rate.mean == 0.75
+    assert TaskResult.from_json(result.to_json()).guesses == result.guesses
+    earlier = {k: v for k, v in result.to_json().items() if k not in ("guesses", "guess_rate")}
+    assert TaskResult.from_json(earlier).guess_rate is None
 
 
 def test_one_correct_answer_among_unparsed_ones_is_not_a_perfect_mean():
