@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "models": {"errors", "files", "optional", "config", "geometry", "tasks", "data"},
     "embedded": {"errors", "files", "optional", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
-    "engines/lmms_eval": {"errors", "geometry", "tasks", "rewards", "data", "evaluation"},
+    "engines/lmms_eval": {"errors", "files", "geometry", "tasks", "rewards", "data", "evaluation"},
 }
 HEAVY = {"torch", "transformers", "trl", "datasets", "pyarrow", "mujoco", "metaworld", "matplotlib"}
 LIGHT_FOLDERS = ("geometry", "tasks", "rewards")

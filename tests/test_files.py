@@ -104,7 +104,7 @@ except UserError as error:
         return done.stdout.strip()
 
     with locked(tmp_path):
-        assert other_process().startswith(f"{tmp_path}: another process writes to this folder")
+        assert other_process().startswith(f"{tmp_path}: another process writes to it")
     assert other_process() == "free"
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,11 @@ from importlib import import_module
 from benchmarks.reliability.result import PartResult, Settings
 
 # Each module has `run(settings) -> PartResult`.
-PARTS: dict[str, str] = {"fuzzing": "fuzzing"}
+PARTS: dict[str, str] = {
+    "fuzzing": "fuzzing",
+    "interruptions": "faults.interruptions",
+    "resources": "faults.resources",
+}
 
 
 def run_part(name: str, settings: Settings) -> PartResult:

@@ -313,7 +313,7 @@ def test_two_writers_on_one_folder_give_one_data_set_and_one_error(tmp_path):
     out = tmp_path / "set"
     with DatasetWriter(out, name="first") as first:
         first.add(box_sample("a"))
-        with pytest.raises(UserError, match="another process writes to this folder"):
+        with pytest.raises(UserError, match="another process writes to it"):
             write_dataset(out, [box_sample("b")], name="second")
     assert [each.id for each in open_dataset(out).samples()] == ["a"]
     assert {path.name for path in out.iterdir()} == {"dataset.json", "train.parquet"}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import NoReturn
 
+from maniplvm.cli.failures import Signals, system_failure
 from maniplvm.errors import UserError
 
 
@@ -15,51 +14,60 @@ def main() -> None:
 
     Exit status 0 is success and 1 a negative result, such as issues that the doctor found. Status 2
     means that the command could not do its work: a `UserError`, an error of the operating system
-    (such as a full disk), or no memory. It is one line on standard error. SIGTERM ends with status
-    143.
-    """
-    from maniplvm.cli.app import app
+    (such as a full disk), or no memory. It is one line on standard error. Ctrl-C ends with status
+    130 and SIGTERM with status 143.
 
-    if sys.stdout is None:
-        _fail("standard output is closed; redirect it, for example to /dev/null")
-    signal.signal(signal.SIGTERM, _terminate)
+    Raises:
+        SystemExit: always, with the exit status.
+    """
+    signals = Signals()
     try:
+        status = _run(signals)
+    except BaseException:
+        # A signal during an import can surface as any error, so the signal decides.
+        if signals.received is None:
+            raise
+        status = signals.status
+    if signals.received is not None:
+        status = signals.status
+        _print_line("interrupted; the same command repeats or resumes the work, no file is lost")
+    signals.release()
+    raise SystemExit(status)
+
+
+def _run(signals: Signals) -> int:
+    """Run the command line and return its exit status. A failure is one line."""
+    if sys.stdout is None:
+        _print_line("standard output is closed; redirect it, for example to /dev/null")
+        return 2
+    signals.catch()
+    try:
+        from maniplvm.cli.app import app
+
         try:
             app(prog_name="maniplvm")
         finally:
             sys.stdout.flush()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except UserError as error:
-        _fail(str(error))
+        if signals.received is None:  # else it is a consequence of the signal
+            _print_line(str(error))
     except BrokenPipeError:
         _drop_output()
-        raise SystemExit(1) from None
-    except OSError as error:
-        if error.strerror is None:
+        return 1
+    except Exception as error:
+        line = system_failure(error)
+        if line is None or signals.received is not None:
             raise
         _drop_output()
-        place = error.filename if error.filename is not None else "standard output or a file"
-        _fail(f"{place}: {error.strerror}; earlier files are kept, so fix this and run it again")
-    except MemoryError:
-        _fail("not enough memory; use smaller batches or images, or a machine with more memory")
+        _print_line(line)
+    return 2
 
 
-def _terminate(number: int, _: object) -> NoReturn:
-    """End as after Ctrl-C, so that files are closed and worker processes end.
-
-    Raises:
-        SystemExit: always, with the status that shells give to this signal.
-    """
-    raise SystemExit(128 + number)
-
-
-def _fail(message: str) -> NoReturn:
-    """Print one line and end with status 2.
-
-    Raises:
-        SystemExit: always.
-    """
-    print(f"maniplvm: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(2) from None
+def _print_line(message: str) -> None:
+    if sys.stderr is not None:
+        print(f"maniplvm: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _drop_output() -> None:

@@ -21,6 +21,7 @@ from maniplvm.data import (
     describe,
     import_dataset,
     open_dataset,
+    save_image,
 )
 from maniplvm.data.importing import MAX_TRACE_POINTS, SIMPLIFICATION_PX, SIMPLIFIED_POINTS
 from maniplvm.data.manifest import UNKNOWN_LICENSE
@@ -188,7 +189,7 @@ def show(
     if count < 1 or seed < 0:
         raise UserError("--count must be at least 1, and --seed at least 0")
     chosen = _choose(open_dataset(folder), split, task, count, seed)
-    contact_sheet(chosen, columns).save(out)
+    save_image(contact_sheet(chosen, columns), out)
     _console().print(f"drew {_count(len(chosen), 'sample')} in {escape(str(out))}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from maniplvm.errors import UserError
+from maniplvm.files import replacing, unwritable, writing
 from maniplvm.optional import matplotlib
 from maniplvm.rewards.doctor.diagnose import Diagnosis, ProbeResult
 from maniplvm.rewards.doctor.diagnostics import LARGE_ERROR, SMALL_ERROR
@@ -64,9 +65,10 @@ def draw_diagnoses(diagnoses: Sequence[Diagnosis], path: Path) -> None:
         )
         _label_references(row[-1], diagnosis)
     try:
-        figure.savefig(path, dpi=150)
+        with writing(path), replacing(path) as unfinished:
+            figure.savefig(unfinished, dpi=150, format=path.suffix.lower().lstrip("."))
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        raise unwritable(path, error) from error
 
 
 def _draw_title(axis: Any, diagnosis: Diagnosis) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maniplvm.errors import UserError
+from maniplvm.files import unwritable, write_whole, writing
 
 
 def check_output(*paths: Path | None) -> None:
@@ -19,12 +20,13 @@ def check_output(*paths: Path | None) -> None:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write a text file.
+    """Write a text file; it is complete or absent.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or another process writes it.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        with writing(path):
+            write_whole(path, text)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        raise unwritable(path, error) from error

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from maniplvm.cli.output import check_output
 from maniplvm.cli.server_options import announcement, refuse_local_options, refuse_served_options
-from maniplvm.data import PREDICTION_STYLE, as_answer, draw_answers
+from maniplvm.data import PREDICTION_STYLE, as_answer, draw_answers, save_image
 from maniplvm.data.image_statistics import ImageStatistics
 from maniplvm.data.images import EncodedImage, decode, read_image
 from maniplvm.data.record_errors import RecordError
@@ -202,9 +202,6 @@ def _print(text: str, answer: Answer, image: EncodedImage) -> None:
 def _draw(path: Path, image: EncodedImage, shape: Any, quiet: bool) -> None:
     width = max(_DRAWN_WIDTH, image.size[0])
     drawn = draw_answers(decode(image.data), [(shape, PREDICTION_STYLE)], width=width, legend=False)
-    try:
-        drawn.save(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--out {path}: cannot be written ({error})") from error
+    save_image(drawn, path)
     if not quiet:
         Console().print(f"wrote {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,8 @@ from maniplvm.experiments.quickstart import (
     results_to_json,
 )
 from maniplvm.experiments.stages import Stage, run_stages
+from maniplvm.files import locked, write_json
+from maniplvm.training.loop.run_folder import read_record
 
 RESULTS = "quickstart.json"
 _HEADINGS = {
@@ -76,12 +77,13 @@ def quickstart(
         )
         run_stages(stages, out, announce)
 
-    run(None)
-    if control:
-        run(_minutes_of(Folders(out).run("grpo")))
-    results = headline_results(out)
-    text = json.dumps(results_to_json(results), indent=2)
-    (out / RESULTS).write_text(text + "\n", encoding="utf-8")
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        run(None)
+        if control:
+            run(_minutes_of(Folders(out).run("grpo")))
+        results = headline_results(out)
+        write_json(out / RESULTS, results_to_json(results))
     console.print(_table(results, "trained with GRPO"))
     if control:
         console.print(_table(headline_results(out, "control"), "trained with SFT (control)"))
@@ -90,7 +92,7 @@ def quickstart(
 
 def _minutes_of(run: Path) -> float:
     """Training time of a finished run [min]."""
-    return json.loads((run / "run.json").read_text(encoding="utf-8"))["wall_seconds"] / 60
+    return read_record(run)["wall_seconds"] / 60
 
 
 def _table(results: dict[str, dict[str, Difference]], title: str) -> Table:

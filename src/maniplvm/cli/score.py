@@ -140,17 +140,14 @@ def _write_lines(path: Path, samples: Sequence[Sample], scores: Sequence[Score])
 
 
 def _draw_sheet(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) -> None:
-    from maniplvm.data import Annotation, contact_sheet
+    from maniplvm.data import Annotation, contact_sheet, save_image
 
     annotations = list[Annotation]()
     for score in scores:
         terms = ", ".join(f"{name} {value:.2f}" for name, value in score.terms.items())
         read = terms if score.answer.parsed else f"could not be parsed: {score.status}"
         annotations.append(Annotation(score.answer.value, f"total {score.total:.2f}: {read}"))
-    try:
-        contact_sheet(samples, annotations=annotations).save(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--sheet {path}: cannot be written ({error})") from error
+    save_image(contact_sheet(samples, annotations=annotations), path)
     Console().print(f"drew {len(samples)} scored samples on {path}")
 
 

@@ -80,10 +80,5 @@ def _train(
     if launch is not None:
         raise UserError("--launch needs --dry-run; to train, use accelerate launch")
     start_missing_processes(sys.argv[1:])
-    try:
-        train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])
-    except KeyboardInterrupt:
-        raise UserError(
-            "interrupted; run the same command to resume from the last checkpoint"
-        ) from None
+    train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])
     leave_process_group()

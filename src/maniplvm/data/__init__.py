@@ -12,6 +12,7 @@ from maniplvm.data.drawing.answers import (
     zoom_region,
 )
 from maniplvm.data.drawing.contact_sheet import Annotation, contact_sheet
+from maniplvm.data.drawing.saving import save_image
 from maniplvm.data.importing import ImportReport, import_dataset, read_records
 from maniplvm.data.record_errors import BadRecord, ErrorCode
 from maniplvm.data.scenes import limit_samples, scene_of, scenes_in_even_order
@@ -48,6 +49,7 @@ __all__ = [
     "open_dataset",
     "read_calibration",
     "read_records",
+    "save_image",
     "scene_of",
     "scenes_in_even_order",
     "write_dataset",

@@ -158,11 +158,13 @@ class DatasetWriter:
     ) -> None:
         self._is_open = False
         try:
-            for file in self._files.values():
-                file.close(is_complete=kind is None)
             if kind is None:
+                for file in self._files.values():
+                    file.close()
                 self._finish()
         finally:
+            for file in self._files.values():
+                file.abandon()
             remove(self._unfinished)
             self._lock.close()
             if self._made_folder and not any(self._out_dir.iterdir()):
@@ -258,10 +260,16 @@ class _SplitFile:
         is_large = self._count >= _GROUP_ROWS or self._image_bytes >= _GROUP_IMAGE_BYTES
         return is_large and image not in self._images
 
-    def close(self, *, is_complete: bool) -> None:
-        if is_complete:
-            self._flush()
+    def close(self) -> None:
+        self._flush()
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Close a file that is not needed any more; a complete one stays as it is."""
+        try:
+            self._writer.close()
+        except (OSError, arrow().ArrowException):  # the first error is already reported
+            self._writer.is_open = False  # else its destructor reports the same error again
 
     def _flush(self) -> None:
         self._rows_to_table()

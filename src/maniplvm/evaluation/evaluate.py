@@ -17,10 +17,16 @@ from maniplvm.evaluation.folder import AppendOnlyFile, EvaluationFolder
 from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.evaluation.predictors.predictor import FilePredictor, Predictor, Resumable
 from maniplvm.evaluation.protocols import MANIPLVM, Outcome, Protocol, resolve_protocol
-from maniplvm.evaluation.records import Evaluation, read_evaluation, write_evaluation
+from maniplvm.evaluation.records import (
+    Evaluation,
+    is_intact,
+    read_evaluation,
+    write_evaluation,
+)
 from maniplvm.evaluation.scoring import score_all
 from maniplvm.evaluation.selection import Selection, data_digest, wrong_instructions
 from maniplvm.evaluation.statistics.aggregation import aggregate
+from maniplvm.files import locked
 from maniplvm.process import package_versions, peak_rss_mb
 from maniplvm.rewards import Preset, resolve_preset
 from maniplvm.simulation.worlds import require_mujoco
@@ -99,39 +105,42 @@ def evaluate(
         "executed_splits": execution.splits if executable and execution is not None else None,
         "seed": seed,
     }
-    if folder.is_scored(scoring):
+    if folder.is_scored(scoring) and is_intact(folder.folder):
         return read_evaluation(folder.folder)
-
-    requested = _requested(predictor, by_id, measured)
-    resumed = _predict(predictor, dataset, requested, wrong, folder, progress)
-    predictions = _in_sample_order(folder.predictions(), samples)
-    outcomes: Mapping[tuple[str, int], Outcome] = {}
-    if execution is not None and executable:
-        outcomes = _execute(predictions, by_id, execution, folder, progress)
-    progress("scoring", 0, len(predictions))
-    scored = score_all(predictions, samples, predictor.draws, measured, rewards, wrong, outcomes)
-    result = Evaluation(
-        model=predictor.name,
-        data=str(data),
-        protocol=measured.name,
-        decoding=predictor.settings,
-        selection=asdict(selection),
-        wrong_instruction=wrong_instruction,
-        preset=rewards.name,
-        command=tuple(command),
-        seed=seed,
-        versions=package_versions(PACKAGES),
-        seconds=time.monotonic() - started,
-        resumed=resumed,
-        peak_rss_mb=peak_rss_mb(),
-        splits=aggregate(scored.samples, measured, seed),
-        measures=measured.describe(),
-        not_measured=scored.not_measured,
-    )
-    write_evaluation(folder.folder, result, scored.samples)
-    folder.finish(scoring)
-    progress("scoring", len(predictions), len(predictions))
-    return result
+    with locked(folder.folder):
+        requested = _requested(predictor, by_id, measured)
+        resumed = _predict(predictor, dataset, requested, wrong, folder, progress)
+        predictions = _in_sample_order(folder.predictions(), samples)
+        outcomes: Mapping[tuple[str, int], Outcome] = {}
+        if execution is not None and executable:
+            outcomes = _execute(predictions, by_id, execution, folder, progress)
+        progress("scoring", 0, len(predictions))
+        scored = score_all(
+            predictions, samples, predictor.draws, measured, rewards, wrong, outcomes
+        )
+        result = Evaluation(
+            model=predictor.name,
+            data=str(data),
+            protocol=measured.name,
+            decoding=predictor.settings,
+            selection=asdict(selection),
+            wrong_instruction=wrong_instruction,
+            preset=rewards.name,
+            command=tuple(command),
+            seed=seed,
+            versions=package_versions(PACKAGES),
+            seconds=time.monotonic() - started,
+            resumed=resumed,
+            peak_rss_mb=peak_rss_mb(),
+            splits=aggregate(scored.samples, measured, seed),
+            measures=measured.describe(),
+            not_measured=scored.not_measured,
+        )
+        folder.reopen()
+        write_evaluation(folder.folder, result, scored.samples)
+        folder.finish(scoring)
+        progress("scoring", len(predictions), len(predictions))
+        return result
 
 
 def _requested(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction, read_predictions
 from maniplvm.evaluation.protocols import Outcome
-from maniplvm.files import is_locked, unwritable, write_json
+from maniplvm.files import locked, read_records, unwritable, write_json
 
 PREDICTIONS_FILE = "predictions.jsonl"
 EXECUTIONS_FILE = "executions.jsonl"
@@ -21,7 +21,7 @@ _FORMAT = "maniplvm.evaluation-settings/1"
 
 
 class AppendOnlyFile:
-    """A text file to which one process at a time appends lines.
+    """A text file to which one process appends lines; its folder must be locked.
 
     The file holds whole lines only. A line that was cut by a crash or a full disk is removed.
     """
@@ -30,18 +30,13 @@ class AppendOnlyFile:
         """Open the file for appending, and create it if it is missing.
 
         Raises:
-            UserError: the file cannot be written, or another process is writing it.
+            UserError: the file cannot be written.
         """
         self.path = path
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise unwritable(path, error) from error
-        if is_locked(self._file):
-            self._file.close()
-            raise UserError(
-                f"{path}: another process is writing it; wait for it, or choose another --out"
-            )
         _remove_partial_line(path)
 
     def append(self, line: str) -> None:
@@ -103,7 +98,8 @@ class EvaluationFolder:
                 f"{folder}: has predictions, but no settings.json; choose another --out"
             )
         else:
-            self._write()
+            with locked(folder):
+                self._write()
 
     @property
     def predictions_path(self) -> Path:
@@ -119,6 +115,12 @@ class EvaluationFolder:
         """Whether the evaluation is finished, with these scoring settings."""
         return self._scoring == json.loads(json.dumps(scoring))
 
+    def reopen(self) -> None:
+        """Store that it is not finished, before its results are replaced."""
+        if self._scoring is not None:
+            self._scoring = None
+            self._write()
+
     def finish(self, scoring: Mapping[str, Any]) -> None:
         """Store that it is finished, with these scoring settings."""
         self._scoring = json.loads(json.dumps(scoring))
@@ -133,7 +135,7 @@ class EvaluationFolder:
         """The executions so far, by id and draw."""
         return {
             (record["id"], record["draw"]): Outcome(record["success"], record["reason"])
-            for record in _records(self.executions_path)
+            for record in read_records(self.executions_path)
         }
 
     def _resume(self) -> None:
@@ -177,13 +179,6 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: not the settings of an evaluation ({error!r}); choose another folder"
         ) from error
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            if line:
-                yield json.loads(line)
 
 
 def _remove_partial_line(path: Path) -> None:

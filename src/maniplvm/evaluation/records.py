@@ -310,7 +310,7 @@ def read_samples(folder: Path) -> list[ScoredSample]:
     """The scored samples of a finished evaluation.
 
     Raises:
-        UserError: the folder has none, or a damaged line.
+        UserError: the folder has none, a damaged line, or fewer than `evaluation.json` counts.
     """
     path = folder / SAMPLES_FILE
     try:
@@ -326,7 +326,31 @@ def read_samples(folder: Path) -> list[ScoredSample]:
                 raise UserError(
                     f"{path}, line {number}: not a scored sample ({type(error).__name__}: {error})"
                 ) from error
+    _check_count(folder, len(samples))
     return samples
+
+
+def is_intact(folder: Path) -> bool:
+    """Whether the result and its samples can be read and belong together."""
+    try:
+        read_evaluation(folder)
+        read_samples(folder)
+    except UserError:
+        return False
+    return True
+
+
+def _check_count(folder: Path, found: int) -> None:
+    """Check that no line is missing; a file that was cut between two lines looks complete."""
+    if not (folder / EVALUATION_FILE).is_file():
+        return
+    tasks = [own for split in read_evaluation(folder).splits.values() for own in split.values()]
+    expected = sum(own.count for own in tasks)
+    if found != expected:
+        raise UserError(
+            f"{folder / SAMPLES_FILE}: has {found} of {expected} samples; run the command that "
+            "wrote it again"
+        )
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:

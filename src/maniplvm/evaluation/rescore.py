@@ -21,6 +21,7 @@ from maniplvm.evaluation.records import (
 from maniplvm.evaluation.scoring import score_all
 from maniplvm.evaluation.selection import Selection, data_digest, wrong_instructions
 from maniplvm.evaluation.statistics.aggregation import aggregate
+from maniplvm.files import locked
 from maniplvm.process import package_versions
 from maniplvm.rewards import PRESETS, Preset, resolve_preset
 
@@ -99,7 +100,8 @@ def rescore(
             target.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{target}: the folder cannot be created ({error.strerror})") from error
-        write_evaluation(target, result, scored.samples)
+        with locked(target):
+            write_evaluation(target, result, scored.samples)
         results[target] = result
     return results
 

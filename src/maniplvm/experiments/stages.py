@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.files import write_json
 from maniplvm.process import peak_rss_mb
 
 RECORDS = "stages.json"
+_GRACE_SECONDS = 20.0
+"""Time for a stage to end after SIGTERM [s]."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,51 @@ class StageRecord:
     finished: bool
 
 
+class StageProcesses:
+    """The running processes of stages, which end with the process that runs the stages."""
+
+    def __init__(self) -> None:
+        self._running: list[Any] = []
+        self._is_terminated = False
+
+    def run(self, stage: Stage, **options: Any) -> int:
+        """Run a stage and return its exit status; it may be called in several threads.
+
+        Args:
+            stage: The stage.
+            options: Options of `subprocess.Popen`.
+        """
+        process = subprocess.Popen(stage.words, **options)  # noqa: S603 - our own, no shell
+        self._running.append(process)
+        try:
+            if self._is_terminated:
+                process.terminate()
+            return process.wait()
+        except BaseException:  # a signal: the stage resumes when the command is run again
+            _end(process)
+            raise
+        finally:
+            self._running.remove(process)
+
+    def terminate(self) -> None:
+        """End all stages, and those that other threads still start."""
+        self._is_terminated = True
+        for process in tuple(self._running):
+            process.terminate()
+
+
+def _end(process: Any) -> None:
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def run_in_foreground(stage: Stage) -> int:
     """Run a stage with its output on the terminal, and return its exit status."""
-    return subprocess.run(stage.words, check=False).returncode  # noqa: S603 - our own, no shell
+    return StageProcesses().run(stage)
 
 
 def run_stages(

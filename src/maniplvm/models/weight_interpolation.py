@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.files import replacing
+from maniplvm.files import replacing, writing
 from maniplvm.models.checkpoint import open_checkpoint, read_json
 from maniplvm.optional import safetensors
 
@@ -41,19 +41,20 @@ def interpolate_weights(
 
     Raises:
         UserError: alpha out of range, missing checkpoints, weights that differ in name or shape,
-            or a folder that exists already.
+            a folder that exists already, or another process writes it.
     """
     if not 0 <= alpha <= 1:
         raise UserError(f"alpha must lie in 0..1, got {alpha:g}")
     out = Path(out)
     record = {"start": str(start), "trained": str(trained), "alpha": alpha}
     if out.exists():
-        if _read_record(out) == record:
+        if _read_record(out) != record:
+            raise UserError(f"{out}: exists already; choose another --out")
+        if _is_intact(out):
             return out
-        raise UserError(f"{out}: exists already; choose another --out")
     first, second = open_checkpoint(start).folder, open_checkpoint(trained).folder
     base = _Weights(first, str(start))
-    with replacing(out) as unfinished:
+    with writing(out), replacing(out) as unfinished:
         not_copied = shutil.ignore_patterns(_WEIGHTS, _RECORD, _OLD_RECORD)
         shutil.copytree(second, unfinished, ignore=not_copied)
         written = set[str]()
@@ -78,6 +79,14 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
         old = read_json(folder / _OLD_RECORD)
         return {("alpha" if name == "share" else name): value for name, value in old.items()}
     return None
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether no file of weights was cut; safetensors compares the size with the header."""
+    try:
+        return bool(_Weights(folder, str(folder)).files)
+    except UserError:
+        return False
 
 
 class _Weights:

@@ -55,7 +55,7 @@ class Commands:
     def __init__(self):
         self.run, self.fail, self.seconds = [], "", 200.0
 
-    def __call__(self, stage, log, lock, environment):
+    def __call__(self, stage, log, lock, processes, environment):
         words = list(stage.arguments)
         out = Path(words[words.index("--out") + 1])
         self.run.append((words[0], out))

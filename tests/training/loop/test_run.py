@@ -180,7 +180,7 @@ def test_an_unknown_method_is_one_line(tiny_setup, tmp_path):
 def test_a_folder_in_which_a_run_is_training_is_refused(tiny_setup, tmp_path):
     recipe, run = tiny_setup.recipe("sft", {"max_steps": 2}), tmp_path / "run"
     run.mkdir()
-    with locked(run), pytest.raises(UserError, match="another process writes to this folder"):
+    with locked(run), pytest.raises(UserError, match="another process writes to it"):
         train_with_output(recipe, "sft", run)
     record, _ = train_with_output(recipe, "sft", run)
     assert record["finished"]

@@ -14,6 +14,7 @@ from maniplvm.embedded.pretraining.dataset import Example, PretrainingDataset
 from maniplvm.embedded.pretraining.distributed import run_distributed
 from maniplvm.embedded.pretraining.trainer import Report, finished_weights, pretrain
 from maniplvm.errors import UserError
+from maniplvm.files import locked, replacing
 from maniplvm.models import load_model
 from maniplvm.tasks import PROMPTS, Task, write_completion, write_reasoning
 
@@ -47,22 +48,25 @@ def build_checkpoint(
         The folder of the finished checkpoint, with weights in bfloat16.
 
     Raises:
-        UserError: no data set, a folder of a run with other settings, or a batch that cannot be
+        UserError: no data set, a folder of a run with other settings or of another process, or a batch that cannot be
             divided equally among the processes.
     """
     if config.batch % processes:
         raise UserError(f"a batch of {config.batch} cannot be divided by {processes} processes")
     untrained = folder / _UNTRAINED
-    if not (untrained / "model.safetensors").exists():
-        dataset = PretrainingDataset(open_dataset(data).samples(split))
-        write_untrained_checkpoint(
-            untrained, tokenizer_corpus(dataset), shape or ModelShape(), config.seed
-        )
-    run_distributed(processes, _pretrain_process, data, split, config, folder, report)
-    loaded = load_model(untrained, dtype="float32", device="cpu")
-    loaded.model.load_state_dict(finished_weights(folder, config))
-    loaded.model.to(torch.bfloat16)
-    loaded.save(folder / _MODEL)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if not untrained.exists():
+            dataset = PretrainingDataset(open_dataset(data).samples(split))
+            texts = tokenizer_corpus(dataset)
+            with replacing(untrained) as unfinished:
+                write_untrained_checkpoint(unfinished, texts, shape or ModelShape(), config.seed)
+        run_distributed(processes, _pretrain_process, data, split, config, folder, report)
+        loaded = load_model(untrained, dtype="float32", device="cpu")
+        loaded.model.load_state_dict(finished_weights(folder, config))
+        loaded.model.to(torch.bfloat16)
+        with replacing(folder / _MODEL) as unfinished:
+            loaded.save(unfinished)
     return folder / _MODEL
 
 

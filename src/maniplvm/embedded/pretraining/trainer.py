@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from maniplvm.embedded.pretraining.distributed import ProcessGroup
 from maniplvm.embedded.pretraining.heads import AuxiliaryHeads
 from maniplvm.embedded.pretraining.packing import IGNORED, PackedBatch, Packer
 from maniplvm.errors import UserError
-from maniplvm.files import replacing
+from maniplvm.files import append_record, read_records, replacing, write_records
 from maniplvm.models import LoadedModel
+from maniplvm.models.checkpoint import first_line
 
 STATE = "state.pt"
 LOG = "log.jsonl"
@@ -71,7 +73,7 @@ def pretrain(
 
 def finished_weights(folder: Path, config: PretrainingConfig) -> dict[str, torch.Tensor]:
     """Final weights of a finished run: the weighted average over the ends of its cycles."""
-    ends = torch.load(folder / STATE, weights_only=True)["ends"]
+    ends = _read_state(folder / STATE)["ends"]
     weights = config.cycle_weights()
     return {
         name: sum(
@@ -194,8 +196,7 @@ class _Trainer:
             "learning_rate": self._config.learning_rate_at(step),
             **{name: round(value, 4) for name, value in losses.items()},
         }
-        with (self._folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_record(self._folder / LOG, line)
         return line
 
     def save(self, step: int) -> None:
@@ -216,21 +217,40 @@ class _Trainer:
             torch.save(state, unfinished)
 
     def resume(self) -> int:
-        """Load the saved state and return its step; 0 if nothing was saved."""
+        """Load the saved state and return its step; 0 if nothing was saved.
+
+        The log then ends at that step.
+        """
         path = self._folder / STATE
         if not path.exists():
+            self._cut_log(0)
             return 0
-        state = torch.load(path, weights_only=True)
+        state = _read_state(path)
         if not self._config.can_resume(json.loads(state["settings"]), int(state["step"])):
             raise UserError(f"{path}: belongs to a run with other settings; choose another folder")
         self._model.load_state_dict(state["model"])
         self._heads.load_state_dict(state["heads"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._seconds, self._ends = state["seconds"], state["ends"]
+        self._cut_log(int(state["step"]))
         return int(state["step"])
+
+    def _cut_log(self, step: int) -> None:
+        log = self._folder / LOG
+        if self.is_main_process and log.is_file():
+            write_records(log, [line for line in read_records(log) if line["step"] <= step])
 
     def _seconds_so_far(self) -> float:
         return self._seconds + time.monotonic() - self._started
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise UserError(
+            f"{path}: damaged ({first_line(error)}); remove it, and the same command starts again"
+        ) from error
 
 
 def _optimizer(

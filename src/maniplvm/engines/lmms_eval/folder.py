@@ -14,6 +14,7 @@ import maniplvm
 from maniplvm.data import Dataset, DatasetWriter, open_dataset
 from maniplvm.engines.lmms_eval.harness import Harness
 from maniplvm.errors import UserError
+from maniplvm.files import replacing, writing
 from maniplvm.tasks import Task
 
 DATA = "data"
@@ -119,7 +120,8 @@ def export_tasks(
         max_new_tokens: Maximum number of new tokens.
 
     Raises:
-        UserError: an invalid name, a folder that is not empty, or no sample can be measured.
+        UserError: an invalid name, a folder that is not empty or that another process writes, or
+            no sample can be measured.
     """
     dataset, out = open_dataset(Path(data)), Path(out)
     settings = {
@@ -145,18 +147,21 @@ def export_tasks(
             "completions alone; choose another --protocol or other --splits"
         )
     _require_free(out)
-    _copy(dataset, out / DATA, tasks)
     group = _identifier(f"{dataset.info.name}_{family}_{protocol}")
     names = {key: f"{group}_{_identifier(key[0])}_{key[1]}" for key in tasks}
-    for (split, task), name in names.items():
-        description = _task(name, split, task, harness, settings, max_new_tokens)
-        _write(out / f"{name}.yaml", description)
-    _write(out / f"{group}.yaml", {"group": group, "task": list(names.values())})
-    lines = "".join(f"    {k}={v!r},\n" for k, v in settings.items() if v is not None)
-    module = _MODULE.format(data=DATA, settings=lines)
-    for task in dict.fromkeys(task for _, task in tasks):
-        module += _FILTER.format(task=task)
-    (out / "utils.py").write_text(module, encoding="utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out), replacing(out) as unfinished:
+        unfinished.mkdir()
+        _copy(dataset, unfinished / DATA, tasks)
+        for (split, task), name in names.items():
+            description = _task(name, split, task, harness, settings, max_new_tokens)
+            _write(unfinished / f"{name}.yaml", description)
+        _write(unfinished / f"{group}.yaml", {"group": group, "task": list(names.values())})
+        lines = "".join(f"    {k}={v!r},\n" for k, v in settings.items() if v is not None)
+        module = _MODULE.format(data=DATA, settings=lines)
+        for task in dict.fromkeys(task for _, task in tasks):
+            module += _FILTER.format(task=task)
+        (unfinished / "utils.py").write_text(module, encoding="utf-8")
     total = sum(sum(dataset.info.counts[split].values()) for split in chosen)
     return Export(
         group,

@@ -18,7 +18,7 @@ from maniplvm.errors import UserError
 from maniplvm.experiments.grids.grid import Grid
 from maniplvm.experiments.grids.runs import Run, needed_runs
 from maniplvm.experiments.grids.stages import check_files, is_finished, stages_of
-from maniplvm.experiments.stages import Stage, run_stages
+from maniplvm.experiments.stages import Stage, StageProcesses, run_stages
 from maniplvm.process import peak_rss_mb
 
 LOG = "output.log"
@@ -62,7 +62,8 @@ def run_grid(
         _claim(lock, work)
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
         remote = None if ray is None else stack.enter_context(RemoteCommands(ray))
-        launcher = _Launcher(work, lock, jobs, remote)
+        processes = StageProcesses()
+        launcher = _Launcher(work, lock, jobs, processes, remote)
         active: dict[Future[None], Run] = {}
         try:
             while left or active:
@@ -82,6 +83,7 @@ def run_grid(
                         announce(f"{run.name}: finished")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            processes.terminate()
             raise
     if failed:
         waiting = f"; {len(left)} runs need them" if left else ""
@@ -109,12 +111,14 @@ class _Launcher:
         work: The run folder of the grid.
         lock: Its open lock file.
         jobs: Number of parallel runs.
+        processes: The running commands of this machine.
         remote: The nodes of a cluster; None for this machine.
     """
 
     work: Path
     lock: IO[str]
     jobs: int
+    processes: StageProcesses
     remote: RemoteCommands | None
 
     def run(self, stage: Stage, log: Path) -> Ended:
@@ -124,7 +128,7 @@ class _Launcher:
             file.write(f"$ {stage.command}\n")
             file.flush()
             if self.remote is None:
-                status = _status_of(stage, file, self.lock, environment)
+                status = _status_of(stage, file, self.lock, self.processes, environment)
                 return Ended(status, peak_rss_mb(resource.RUSAGE_CHILDREN))
         return self.remote.run(stage.words, log.absolute(), {}, (self.work / LOCK).absolute())
 
@@ -144,22 +148,27 @@ def _execute(
     run_stages(stages, run.folder, lambda each: announce(each.purpose), launch, lambda: max(peaks))
 
 
-def _status_of(stage: Stage, log: IO[str], lock: IO[str], environment: dict[str, str]) -> int:
+def _status_of(
+    stage: Stage,
+    log: IO[str],
+    lock: IO[str],
+    processes: StageProcesses,
+    environment: dict[str, str],
+) -> int:
     """Run a stage with its output in a log.
 
     Returns:
         The exit status.
     """
-    return subprocess.run(  # noqa: S603 - our own command, no shell
-        stage.words,
+    return processes.run(
+        stage,
         stdout=log,
         stderr=log,
         stdin=subprocess.DEVNULL,
         env=environment,
         # The child inherits the lock: if it outlives this process, it still locks the folder.
         pass_fds=(lock.fileno(),),
-        check=False,
-    ).returncode
+    )
 
 
 def _claim(lock: IO[str], work: Path) -> None:

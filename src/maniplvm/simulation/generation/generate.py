@@ -12,7 +12,7 @@ from maniplvm.data import DatasetWriter, open_dataset
 from maniplvm.data.manifest import MANIFEST_NAME
 from maniplvm.data.replacement import complete
 from maniplvm.errors import UserError
-from maniplvm.files import is_unfinished
+from maniplvm.files import is_unfinished, writing
 from maniplvm.simulation.generation.jobs import Drops, JobStore
 from maniplvm.simulation.generation.plan import SPLITS, Plan, shard_of
 from maniplvm.simulation.generation.runners import run_jobs
@@ -72,8 +72,8 @@ def generate(
         report: Called with a line when a node is lost or cannot be used.
 
     Raises:
-        UserError: `out` exists, the folder holds jobs of another plan, or a world's simulator or
-            OpenGL is missing, or the cluster cannot be used.
+        UserError: `out` exists, the folder holds jobs of another plan, another process generates
+            the same shard, a world's simulator or OpenGL is missing, or the cluster cannot be used.
     """
     if out.exists():
         finished = _finish_interrupted(out, plan)
@@ -90,24 +90,25 @@ def generate(
     for world in sorted({job.world for job in mine}):
         load_world(world)
     store = JobStore(out, plan)
-    pending = [job for job in mine if not store.has(job)]
-    progress(sum(len(job.scenes) for job in mine if store.has(job)) * plan.views)
-    for job, samples, drops in run_jobs(pending, plan, workers, ray, report):
-        store.save(job, samples, drops)
-        progress(len(job.scenes) * plan.views)
-    missing = sum(not store.has(job) for job in jobs)
-    drops = _total(store.drops(job) for job in jobs if store.has(job))
-    if missing:
-        return GenerationReport(0, drops, missing)
-    by_task = {job.name: store.drops(job) for job in jobs if store.drops(job)}
-    extra = {"plan": plan.to_json(), "drops": drops, "drops_by_job": by_task}
-    with DatasetWriter(
-        out, name=name, description=DESCRIPTION, license=LICENSE, extra=extra
-    ) as writer:
-        for split, table in store.tables(jobs):
-            writer.add_table(split, table)
-    store.remove()
-    return GenerationReport(len(open_dataset(out)), drops, 0)
+    with writing(store.folder / f"shard-{shard.replace('/', '-of-')}"):
+        pending = [job for job in mine if not store.has(job)]
+        progress(sum(len(job.scenes) for job in mine if store.has(job)) * plan.views)
+        for job, samples, drops in run_jobs(pending, plan, workers, ray, report):
+            store.save(job, samples, drops)
+            progress(len(job.scenes) * plan.views)
+        missing = sum(not store.has(job) for job in jobs)
+        drops = _total(store.drops(job) for job in jobs if store.has(job))
+        if missing:
+            return GenerationReport(0, drops, missing)
+        by_task = {job.name: store.drops(job) for job in jobs if store.drops(job)}
+        extra = {"plan": plan.to_json(), "drops": drops, "drops_by_job": by_task}
+        with DatasetWriter(
+            out, name=name, description=DESCRIPTION, license=LICENSE, extra=extra
+        ) as writer:
+            for split, table in store.tables(jobs):
+                writer.add_table(split, table)
+        store.remove()
+        return GenerationReport(len(open_dataset(out)), drops, 0)
 
 
 def _finish_interrupted(out: Path, plan: Plan) -> GenerationReport | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from maniplvm.data import open_dataset, write_dataset
 from maniplvm.errors import UserError
-from maniplvm.files import write_json
+from maniplvm.files import file_sizes, has_sizes, remove, write_json, writing
 from maniplvm.simulation.generation.plan import SPLITS, GenerationJob, Plan
 from maniplvm.tasks.sample import Sample
 
@@ -29,7 +29,7 @@ class JobStore:
         plan: The plan of the run.
 
     Raises:
-        UserError: The folder holds the jobs of another plan.
+        UserError: The folder holds the jobs of another plan, or its plan is damaged.
     """
 
     def __init__(self, out: Path, plan: Plan) -> None:
@@ -39,7 +39,9 @@ class JobStore:
         path = self.folder / _PLAN
         if not path.exists():
             write_json(path, wanted)
-        elif json.loads(path.read_text(encoding="utf-8")) != wanted:
+        elif (found := _read(path)) is None:
+            raise UserError(f"{path}: damaged; remove the folder {self.folder} and start again")
+        elif found != wanted:
             raise UserError(
                 f"{self.folder}: holds an unfinished run with other settings; resume that run with "
                 "its own settings, or remove the folder"
@@ -51,14 +53,20 @@ class JobStore:
         return out.with_name(out.name + ".parts")
 
     def has(self, job: GenerationJob) -> bool:
-        """Whether a job is finished."""
-        return self._summary(job).exists()
+        """Whether a job is finished, and no power loss has cut its files."""
+        summary = _read(self._summary(job))
+        files = None if summary is None else summary.get("files")
+        return files is not None and has_sizes(self.folder / job.name, files)
 
     def save(self, job: GenerationJob, samples: Sequence[Sample], drops: Mapping[str, Any]) -> None:
         """Save the samples of a job. The summary is written last and marks the job as finished."""
-        if samples:
-            write_dataset(self.folder / job.name, samples, name=job.name, overwrite=True)
-        write_json(self._summary(job), {"samples": len(samples), "drops": drops})
+        folder = self.folder / job.name
+        with writing(folder):
+            remove(folder)  # an earlier attempt, perhaps damaged
+            if samples:
+                write_dataset(folder, samples, name=job.name)
+            content = {"samples": len(samples), "drops": drops, "files": file_sizes(folder)}
+            write_json(self._summary(job), content)
 
     def drops(self, job: GenerationJob) -> Drops:
         """The dropped images of a finished job."""
@@ -89,6 +97,15 @@ class JobStore:
             return None
         dataset = open_dataset(folder)
         return dataset.table(split) if split in dataset.splits else None
+
+
+def _read(path: Path) -> Any:
+    """The content of a JSON file; None if it is missing, cut or of an earlier version."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _interleave(tables: Sequence[Any]) -> Iterator[Any]:

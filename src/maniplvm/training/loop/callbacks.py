@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast
 from transformers import TrainerCallback
 
+from maniplvm.files import append_record
 from maniplvm.training.loop.checkpoints import mark_complete, remove_old_checkpoints
 from maniplvm.training.loop.health_checks import HealthChecks
 from maniplvm.training.loop.progress import Clock
@@ -27,6 +27,7 @@ class CheckpointCallback(TrainerCallback):
         boundary: Checkpoints are written only at multiples of this step count.
         keep: Number of checkpoints that are kept; None keeps all.
         clock: The clock of the run.
+        log: The log of the run.
         on_complete: Called after each checkpoint with its step, in the main process only.
     """
 
@@ -36,12 +37,14 @@ class CheckpointCallback(TrainerCallback):
         boundary: int,
         keep: int | None,
         clock: Clock,
+        log: Path,
         on_complete: Callable[[int], None],
     ) -> None:
         self._every = every
         self._boundary = boundary
         self._keep = keep
         self._clock = clock
+        self._log = log
         self._on_complete = on_complete
         self._last = 0
 
@@ -63,7 +66,7 @@ class CheckpointCallback(TrainerCallback):
         if not processes.is_main_process:
             return
         root, step = Path(args.output_dir), state.global_step
-        mark_complete(root / f"checkpoint-{step}", step, self._clock.seconds)
+        mark_complete(root / f"checkpoint-{step}", step, self._clock.seconds, self._log)
         if self._keep is not None:
             remove_old_checkpoints(root, self._keep)
         self._on_complete(step)
@@ -107,8 +110,7 @@ class LogCallback(TrainerCallback):
         line = {**log_line(logs, state.global_step, self._clock.seconds), **self.extra}
         self.extra = {}
         finite = {name: value for name, value in line.items() if math.isfinite(value)}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(finite) + "\n")
+        append_record(self._path, finite)
         self._on_line(line, state.max_steps)
         for text in self._checks.observe(line):
             self.warnings.append(text)

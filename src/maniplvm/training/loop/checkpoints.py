@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from maniplvm.files import replacing, write_json
+from maniplvm.files import file_sizes, has_sizes, replacing, sync, write_json
 from maniplvm.models import LoadedModel
 from maniplvm.training.loop.run_folder import RunFolder
 
@@ -28,11 +28,13 @@ class Checkpoint:
         folder: The folder of the checkpoint.
         step: The optimizer step after which it was written.
         seconds: Training time until then.
+        log_lines: Number of lines that `log.jsonl` had.
     """
 
     folder: Path
     step: int
     seconds: float
+    log_lines: int = 0
 
 
 def latest_checkpoint(folder: Path) -> Checkpoint | None:
@@ -55,14 +57,24 @@ def remove_old_checkpoints(folder: Path, keep: int) -> None:
         _remove(old.folder)
 
 
-def mark_complete(folder: Path, step: int, seconds: float) -> None:
-    """Write the list of files that makes a checkpoint complete."""
-    files = {
-        str(path.relative_to(folder)): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != COMPLETE
-    }
-    write_json(folder / COMPLETE, {"step": step, "seconds": seconds, "files": files})
+def mark_complete(folder: Path, step: int, seconds: float, log: Path) -> None:
+    """Write the list of files that makes a checkpoint complete.
+
+    Args:
+        folder: The checkpoint.
+        step: The optimizer step after which it was written.
+        seconds: Training time until then.
+        log: The log of the run, which may be missing.
+    """
+    sync(folder)
+    lines = 0
+    if log.is_file():
+        sync(log)
+        lines = log.read_bytes().count(b"\n")
+    files = {name: size for name, size in file_sizes(folder).items() if name != COMPLETE}
+    write_json(
+        folder / COMPLETE, {"step": step, "seconds": seconds, "log_lines": lines, "files": files}
+    )
 
 
 def generation_boundary(config: Any) -> int:
@@ -132,15 +144,19 @@ def _complete_checkpoints(folder: Path) -> Iterator[Checkpoint]:
 
 
 def _read(folder: Path) -> Checkpoint | None:
-    mark = folder / COMPLETE
-    if not mark.is_file():
+    """The checkpoint; None if it is incomplete or damaged."""
+    try:
+        content = json.loads((folder / COMPLETE).read_bytes())
+        is_complete = has_sizes(folder, content["files"])
+        found = Checkpoint(
+            folder,
+            int(content["step"]),
+            float(content["seconds"]),
+            int(content.get("log_lines", 0)),
+        )
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
-    content = json.loads(mark.read_text(encoding="utf-8"))
-    for name, size in content["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            return None
-    return Checkpoint(folder, int(content["step"]), float(content["seconds"]))
+    return found if is_complete else None
 
 
 def _remove(folder: Path) -> None:

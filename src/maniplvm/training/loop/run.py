@@ -116,12 +116,13 @@ class _Run:
         self._command = command
         self._console = console
         self._is_main = config.process_index == 0
-        self._checkpoint = latest_checkpoint(folder.checkpoints)
-        self._first_step = 0 if self._checkpoint is None else self._checkpoint.step
-        self._clock = Clock(0.0 if self._checkpoint is None else self._checkpoint.seconds)
         self._facts: dict[str, Any] = {}
         self.lock = ExitStack()
         self._is_locked = False
+        self._lock_folder()
+        self._checkpoint = latest_checkpoint(folder.checkpoints)
+        self._first_step = 0 if self._checkpoint is None else self._checkpoint.step
+        self._clock = Clock(0.0 if self._checkpoint is None else self._checkpoint.seconds)
 
     def execute(self) -> dict[str, Any]:
         """Train, save, and return the record of the run."""
@@ -129,7 +130,6 @@ class _Run:
         from maniplvm.training.loop.trainers import build_trainer
 
         folder, config = self._folder, self._config
-        self._lock_folder()
         self._clean_folder()
         pool = open_pool(self._recipe)
         schedule = compute_schedule(config, self._method, pool.order.epoch_length)
@@ -177,8 +177,9 @@ class _Run:
         """Remove checkpoints and log lines after the step at which the run resumes."""
         self._config.distributed_state.wait_for_everyone()
         if self._is_main:
+            lines = 0 if self._checkpoint is None else self._checkpoint.log_lines
+            cut_log(self._folder.log, self._first_step, lines)
             remove_unusable_checkpoints(self._folder.checkpoints, self._checkpoint)
-            cut_log(self._folder.log, self._first_step)
         self._config.distributed_state.wait_for_everyone()
 
     def _load_model(self) -> LoadedModel:
@@ -215,7 +216,12 @@ class _Run:
         callbacks: list[Any] = [
             FiniteCheck(setup.trainer, self._folder),
             CheckpointCallback(
-                every, boundary, config.save_total_limit, self._clock, write_record_at
+                every,
+                boundary,
+                config.save_total_limit,
+                self._clock,
+                self._folder.log,
+                write_record_at,
             ),
         ]
         if self._logs_samples():

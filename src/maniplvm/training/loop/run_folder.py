@@ -126,7 +126,10 @@ def read_record(root: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+        raise UserError(
+            f"{path}: cannot be read ({error}); if it is damaged, remove it and run the training "
+            "command again: it resumes from the last checkpoint"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path}: is not the record of a run ({FORMAT})")
     return content

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from maniplvm.files import write_whole
+from maniplvm.errors import UserError
+from maniplvm.files import read_records, write_records
 from maniplvm.metric_names import OWN_METRICS, TRL_METRICS, with_current_names
 
 
@@ -31,17 +31,30 @@ def read_log(path: Path) -> Iterator[dict[str, float]]:
     """The complete lines of a log under the present metric names.
 
     A last line without a line end is skipped: the run was stopped while it wrote that line.
+
+    Raises:
+        UserError: a line is damaged.
+    """
+    return map(with_current_names, read_records(path))
+
+
+def cut_log(path: Path, step: int, lines: int = 0) -> None:
+    """Remove the lines after a step, because the run resumes from there.
+
+    Args:
+        path: The log. A missing log stays missing.
+        step: The step of the checkpoint.
+        lines: Number of lines that the log had at that checkpoint.
+
+    Raises:
+        UserError: lines are damaged or missing, for example after a power loss.
     """
     if not path.is_file():
         return
-    for text in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if text.endswith("\n"):
-            yield with_current_names(json.loads(text))
-
-
-def cut_log(path: Path, step: int) -> None:
-    """Remove the lines after a step, because the run resumes from there."""
-    if not path.is_file():
-        return
     kept = [line for line in read_log(path) if line["step"] <= step]
-    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
+    if len(kept) < lines:
+        raise UserError(
+            f"{path}: has {len(kept)} of the {lines} lines until step {step}; restore the file, or "
+            "remove it to go on without these lines"
+        )
+    write_records(path, kept)

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from maniplvm.data import Annotation, contact_sheet, scene_of
+from maniplvm.data import Annotation, contact_sheet, save_image, scene_of
 from maniplvm.files import write_whole
 from maniplvm.rewards import Score
 from maniplvm.tasks import Sample
@@ -59,7 +59,7 @@ def log_samples(folder: Path, step: int, batch: ScoredBatch, count: int) -> None
     ]
     annotations = [Annotation(score.answer.value, _caption(score)) for score in scores]
     folder.mkdir(exist_ok=True)
-    contact_sheet(samples, annotations=annotations).save(folder / f"step-{step:06d}.jpg")
+    save_image(contact_sheet(samples, annotations=annotations), folder / f"step-{step:06d}.jpg")
     write_whole(folder / f"step-{step:06d}.jsonl", "".join(lines))
 
 

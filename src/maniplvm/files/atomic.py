@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from maniplvm.errors import UserError
-
-_UNFINISHED = ".unfinished"
-
-
-def unfinished_path(path: Path) -> Path:
-    """The path of a file or folder during the write: in the same folder, with a further suffix."""
-    return path.with_name(path.name + _UNFINISHED)
-
-
-def is_unfinished(path: Path) -> bool:
-    """Whether a path is a file or folder whose write did not finish."""
-    return path.name.endswith(_UNFINISHED)
+from maniplvm.files.unfinished import unfinished_path
 
 
 @contextmanager
@@ -43,60 +30,27 @@ def replacing(path: Path) -> Generator[Path]:
         The path to write to: `unfinished_path(path)`.
     """
     unfinished, old = unfinished_path(path), unfinished_path(path.with_name(path.name + ".old"))
-    if old.exists() and not path.exists():
-        old.replace(path)
+    _restore(old, path)
     remove(unfinished)
     try:
         yield unfinished
+        sync(unfinished)
         if unfinished.is_dir():
             remove(old)
             if path.exists():
                 path.replace(old)
-        else:
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
         unfinished.replace(path)
         remove(old)
     except BaseException:
         remove(unfinished)
+        _restore(old, path)
         raise
 
 
-@contextmanager
-def locked(folder: Path) -> Generator[None]:
-    """Hold a folder, so that no other process writes to it at the same time.
-
-    The system releases the lock of a killed process.
-
-    Args:
-        folder: An existing folder. During the block it holds a file `lock.unfinished`.
-
-    Raises:
-        UserError: another process holds the folder.
-    """
-    path = unfinished_path(folder / "lock")
-    with path.open("ab") as file:
-        if is_locked(file):
-            raise UserError(
-                f"{folder}: another process writes to this folder; wait for it to end, or choose "
-                "another folder"
-            )
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def is_locked(file: IO[bytes]) -> bool:
-    """Whether another process holds a lock on a file; otherwise this process holds it until it closes.
-
-    On a file system without locks nothing is locked.
-    """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.EAGAIN, errno.EACCES)
-    return False
+def _restore(old: Path, path: Path) -> None:
+    """Move an old folder back if nothing took its place."""
+    if old.exists() and not path.exists():
+        old.replace(path)
 
 
 def remove(path: Path) -> None:
@@ -105,6 +59,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or every file in a folder, is on the disk, so that no power loss cuts it."""
+    for each in path.rglob("*") if path.is_dir() else (path,):
+        if each.is_file() or each == path:
+            with each.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 def write_whole(path: Path, text: str) -> None:
