@@ -17,6 +17,7 @@ from maniplvm.evaluation import (
     read_evaluation,
     read_samples,
 )
+from maniplvm.files import locked
 from maniplvm.simulation.provenance import Provenance
 from maniplvm.tasks import Task
 from tests.evaluation.scenery import Counting, predictions_file, right, small_set, stored
@@ -302,3 +303,37 @@ def test_execution_includes_only_the_given_splits():
     everywhere, one = ExecutionOptions(), ExecutionOptions(splits=("adapt_test",))
     assert {sample.split for sample in samples if everywhere.includes(sample)} > {"adapt_test"}
     assert {sample.split for sample in samples if one.includes(sample)} == {"adapt_test"}
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "samples.jsonl", "predictions.jsonl"])
+def test_a_finished_evaluation_with_a_cut_file_is_completed_again(tmp_path, data, name):
+    out = tmp_path / "out"
+    evaluate(Counting(), data, out)
+    path = out / name
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: len(lines) // 2]))
+    again = Counting()
+    result = evaluate(again, data, out)
+    assert len(again.asked) == (8 if name == "predictions.jsonl" else 0)
+    assert result.splits["id_test"][Task.AFFORDANCE].count == 8
+    if name != "evaluation.json":  # it holds times
+        assert sorted(path.read_bytes().splitlines()) == sorted(whole.splitlines())
+    assert len(read_samples(out)) == 16
+
+
+def test_missing_samples_are_named_by_those_who_read_them(tmp_path, data):
+    out = tmp_path / "out"
+    evaluate(Counting(), data, out)
+    path = out / "samples.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:5]))
+    with pytest.raises(UserError, match=r"samples.jsonl: has 5 of 16 samples"):
+        read_samples(out)
+
+
+def test_two_processes_do_not_evaluate_into_one_folder(tmp_path, data):
+    out = tmp_path / "out"
+    out.mkdir()
+    with locked(out), pytest.raises(UserError, match="another process writes to it"):
+        evaluate(Counting(), data, out)
+    assert evaluate(Counting(), data, out).resumed == 0

@@ -1,10 +1,14 @@
 import json
+import signal
+import sys
+import threading
 import time
 
 import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.experiments import Stage, read_records, run_stages
+from maniplvm.experiments.stages import StageProcesses
 
 GOOD = Stage("good", ("--version",), "print the version")
 BAD = Stage("bad", ("no-such-command",), "fail")
@@ -79,3 +83,18 @@ def test_damaged_records_are_named(tmp_path):
     (tmp_path / "stages.json").write_text(json.dumps({"good": {"seconds": 1}}))
     with pytest.raises(UserError, match=r"stages\.json: damaged"):
         read_records(tmp_path)
+
+
+def test_stages_end_with_the_process_that_runs_them(tmp_path, monkeypatch):
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(Stage, "words", words)
+    processes, statuses = StageProcesses(), []
+    thread = threading.Thread(target=lambda: statuses.append(processes.run(GOOD)))
+    thread.start()
+    started = time.monotonic()
+    while not processes._running and time.monotonic() < started + 30:
+        time.sleep(0.01)
+    processes.terminate()
+    thread.join(30)
+    assert statuses == [-signal.SIGTERM]
+    assert processes.run(GOOD) == -signal.SIGTERM, "a stage that starts later ends too"

@@ -1,5 +1,6 @@
 import json
 import pickle
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import Image, ImageDraw
 from maniplvm.errors import UserError
 from maniplvm.geometry import FRAMES
 from maniplvm.models import FAMILIES, TINY_FAMILIES, load_interface
-from maniplvm.models.processor import frame_spec
+from maniplvm.models.checkpoint import open_checkpoint
+from maniplvm.models.processor import frame_spec, load_processor
 from maniplvm.tasks import BoxTarget, TraceTarget, parse_answer, write_completion
 from tests.models.images import make_image
 
@@ -269,3 +271,13 @@ def test_a_checkpoint_without_its_processor_is_refused(copied, lost, words):
     with pytest.raises(UserError, match=words) as caught:
         load_interface(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_cut_chat_template_is_a_one_line_error(checkpoint, tmp_path, share):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint("qwen2_5_vl"), folder)
+    path = folder / "chat_template.jinja"
+    path.write_text(path.read_text()[: int(share * len(path.read_text()))])
+    with pytest.raises(UserError, match="chat template"):
+        load_processor(open_checkpoint(folder))

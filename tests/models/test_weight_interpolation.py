@@ -136,3 +136,14 @@ def test_damaged_weights_are_one_clear_line(two, tmp_path):
     (trained / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(UserError, match="cannot be read as safetensors"):
         interpolate_weights(start, trained, tmp_path / "out", alpha=0.5)
+
+
+@pytest.mark.parametrize("size", [0, 4, 1000])
+def test_a_result_whose_weights_were_cut_is_written_again(two, tmp_path, size):
+    out = interpolate_weights(*two, tmp_path / "out", alpha=0.5)
+    path = out / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:size])
+    interpolate_weights(*two, out, alpha=0.5)
+    assert path.read_bytes() == content
+    assert not list(tmp_path.glob("*.unfinished"))

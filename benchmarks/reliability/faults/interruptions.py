@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 import zlib
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,11 @@ from benchmarks.reliability.result import PartResult, Settings
 KILLS = {
     "quickstart": 20,
     "experiment": 20,
-    "grpo": 24,
-    "evaluate": 24,
-    "sft": 24,
-    "simulate": 24,
-    "import": 40,
+    "grpo": 20,
+    "evaluate": 20,
+    "sft": 20,
+    "simulate": 20,
+    "import": 30,
 }
 """Kills of each command. The longest commands come first."""
 QUICK_KILLS = {"import": 4}
@@ -66,8 +67,12 @@ def run(settings: Settings) -> PartResult:
             pool.submit(kill_command, inputs.folder, settings.folder, name, kills, settings.seed)
             for name, kills in wanted.items()
         ]
-        reports = [future.result() for future in running]
-    for report in reports:
+        reports = list[Report]()
+        for future in as_completed(running):
+            report = future.result()
+            reports.append(report)
+            print(f"{report.name}: {report.kills} kills, {len(report.failures)} lost", flush=True)
+    for report in sorted(reports, key=lambda each: each.name):
         for _ in range(report.kills - len(report.failures)):
             result.record(None)
         for failure in report.failures:

@@ -20,11 +20,11 @@ from benchmarks.reliability.faults.judging import (
 )
 from benchmarks.reliability.faults.small_commands import Finished, all_commands
 
-FILE_BYTES = (1_500, 12_000, 60_000, 400_000, 4_000_000)
+FILE_BYTES = (1_500, 30_000, 400_000, 4_000_000)
 """Largest size of a written file [bytes]."""
 DISK_BYTES = (16, 256, 8_192)
 """Sizes of a small file system [KiB]."""
-MEMORY_BYTES = (2**16, 2**20, 2**22, 2**24, 2**26, 2**28)
+MEMORY_BYTES = (2**16, 2**21, 2**24, 2**28)
 """Memory that a command may map beyond its imported packages [bytes]."""
 NOBODY = 65534
 

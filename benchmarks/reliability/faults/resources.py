@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.reliability.faults import limits, meetings, truncation
@@ -30,22 +30,22 @@ SIGNALLED = {
     "score": 4,
     "interpolate": 4,
     "report": 4,
-    "sft": 6,
-    "grpo": 4,
-    "evaluate": 6,
-    "simulate": 6,
-    "experiment": 4,
+    "sft": 4,
+    "grpo": 2,
+    "evaluate": 4,
+    "simulate": 4,
+    "experiment": 2,
 }
 """Number of signals to each command."""
 MEETING = {
     "import": 4,
     "export": 3,
     "interpolate": 3,
-    "evaluate": 3,
-    "sft": 3,
-    "simulate": 3,
+    "evaluate": 2,
+    "sft": 2,
+    "simulate": 2,
     "score": 3,
-    "pretrain": 2,
+    "pretrain": 1,
 }
 """Number of pairs of processes of each command."""
 STARTS = 6
@@ -59,18 +59,22 @@ def run(settings: Settings) -> PartResult:
     result = PartResult()
     with worker_pool(settings.jobs, LIGHT if settings.quick else (*LIGHT, *HEAVY)) as pool:
         start = _quick if settings.quick else _whole
-        counted = [future.result() for future in start(pool, at, settings.folder, settings.seed)]
+        counted = list[Attempts]()
+        for future in as_completed(start(pool, at, settings.folder, settings.seed)):
+            own = future.result()
+            counted.append(own)
+            print(f"{own.kind}: {own.tried} tried, {len(own.failures)} lost", flush=True)
     kinds: dict[str, dict[str, int]] = {}
-    for attempts in counted:
+    for attempts in sorted(counted, key=lambda each: each.kind):
         for _ in range(attempts.tried - len(attempts.failures)):
             result.record(None)
         for failure in attempts.failures:
             result.record(failure)
-        own = kinds.setdefault(attempts.kind, {"tried": 0, "lost": 0})
-        own["tried"] += attempts.tried
-        own["lost"] += len(attempts.failures)
-        for status, count in attempts.statuses.items():
-            own[f"status {status}"] = own.get(f"status {status}", 0) + count
+        counts = kinds.setdefault(attempts.kind, {"tried": 0, "lost": 0})
+        counts["tried"] += attempts.tried
+        counts["lost"] += len(attempts.failures)
+        for status, count in sorted(attempts.statuses.items()):
+            counts[f"status {status}"] = counts.get(f"status {status}", 0) + count
     result.details["kinds"] = kinds
     return result
 

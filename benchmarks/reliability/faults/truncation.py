@@ -63,7 +63,7 @@ def readers(at: Finished) -> dict[str, tuple[Path, list[Reader], tuple[float, ..
                     lambda out: ("score", f"{evaluation}/predictions.jsonl", "--data", str(out)),
                 ),
             ],
-            (0.0, 0.3, 0.6, 0.999),
+            (0.0, 0.5, 0.999),
         ),
         "evaluation": (
             at.evaluation,
@@ -89,7 +89,7 @@ def readers(at: Finished) -> dict[str, tuple[Path, list[Reader], tuple[float, ..
         "run": (
             at.folder / "sft-half" / "out",
             [again(large["sft"])],
-            (0.0, 0.6),
+            (0.6,),
         ),
         "finished run": (
             at.run,
@@ -113,7 +113,7 @@ def readers(at: Finished) -> dict[str, tuple[Path, list[Reader], tuple[float, ..
         "pretraining": (
             at.output(small["pretrain"]),
             [again(small["pretrain"])],
-            (0.0, 0.5),
+            (0.5,),
         ),
         "experiment": (
             at.output(large["experiment"]),
@@ -155,12 +155,21 @@ def cut_files(at: Finished, kind: str, folder: Path) -> Attempts:
     return attempts
 
 
+def _is_cut(path: Path, whole: Path, kind: str) -> bool:
+    """Whether a file of an output is read again; checkpoints that are not used are not."""
+    parts = path.relative_to(whole).parts
+    if path.name.endswith(_LOGS) or not path.stat().st_size:
+        return False
+    if kind == "experiment":
+        return path.name in ("stages.json", "small.json")
+    if kind == "run":
+        return parts[0] != "checkpoints" or parts[1] == "checkpoint-4"
+    return kind != "finished run" or len(parts) == 1
+
+
 def _cuts(whole: Path, kind: str, shares: Sequence[float]) -> Iterator[tuple[Path, float]]:
     for path in files_of(whole):
-        is_record = kind != "experiment" or path.suffix in (".json", ".yaml", ".jsonl")
-        if is_record and not path.name.endswith(_LOGS) and path.stat().st_size:
-            if kind == "finished run" and path.parent.name.startswith("checkpoint-"):
-                continue
+        if _is_cut(path, whole, kind):
             yield from ((path, share) for share in shares)
 
 

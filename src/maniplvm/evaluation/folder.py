@@ -91,6 +91,7 @@ class EvaluationFolder:
         except OSError as error:
             raise UserError(f"{folder}: the folder cannot be created ({error.strerror})") from error
         self._scoring: Any = None
+        self._lines: dict[str, int] = {}
         if self._settings_path.exists():
             self._resume()
         elif self.predictions_path.exists():
@@ -112,8 +113,27 @@ class EvaluationFolder:
         return self.folder / EXECUTIONS_FILE
 
     def is_scored(self, scoring: Mapping[str, Any]) -> bool:
-        """Whether the evaluation is finished, with these scoring settings."""
-        return self._scoring == json.loads(json.dumps(scoring))
+        """Whether the evaluation is finished, with these scoring settings, and no line is missing."""
+        return self._scoring == json.loads(json.dumps(scoring)) and self._missing_lines() is None
+
+    def check_lines(self) -> None:
+        """Check that no line is missing since the evaluation was finished.
+
+        Raises:
+            UserError: a file was cut, for example by a power loss.
+        """
+        if (name := self._missing_lines()) is not None:
+            raise UserError(
+                f"{self.folder / name}: lines are missing; run the command of the evaluation again"
+            )
+
+    def _missing_lines(self) -> str | None:
+        counts = self._count_lines()
+        return next((name for name, n in self._lines.items() if counts.get(name, 0) < n), None)
+
+    def _count_lines(self) -> dict[str, int]:
+        paths = (self.predictions_path, self.executions_path)
+        return {path.name: path.read_bytes().count(b"\n") for path in paths if path.is_file()}
 
     def reopen(self) -> None:
         """Store that it is not finished, before its results are replaced."""
@@ -124,6 +144,7 @@ class EvaluationFolder:
     def finish(self, scoring: Mapping[str, Any]) -> None:
         """Store that it is finished, with these scoring settings."""
         self._scoring = json.loads(json.dumps(scoring))
+        self._lines = self._count_lines()
         self._write()
 
     def predictions(self) -> list[Prediction]:
@@ -144,7 +165,7 @@ class EvaluationFolder:
             raise UserError(
                 f"{self._settings_path}: has another format version; choose another --out"
             )
-        self._scoring = content["scored"]
+        self._scoring, self._lines = content["scored"], content["lines"]
         difference = _first_difference(content["asked"], self._settings)
         if difference is not None:
             key, old, new = difference
@@ -154,7 +175,12 @@ class EvaluationFolder:
             )
 
     def _write(self) -> None:
-        content = {"format": _FORMAT, "asked": self._settings, "scored": self._scoring}
+        content = {
+            "format": _FORMAT,
+            "asked": self._settings,
+            "scored": self._scoring,
+            "lines": self._lines,
+        }
         write_json(self._settings_path, content)
 
 
@@ -170,7 +196,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
 def _read_settings_file(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {key: content[key] for key in ("format", "asked", "scored")}
+        return {
+            **{key: content[key] for key in ("format", "asked", "scored")},
+            "lines": dict(content.get("lines", {})),  # missing in files of earlier versions
+        }
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); give a folder that `maniplvm evaluate` wrote"

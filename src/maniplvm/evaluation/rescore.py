@@ -74,6 +74,7 @@ def rescore(
     seed = earlier.wrong_instruction
     wrong = {} if seed is None else wrong_instructions(samples, seed)
     stored = EvaluationFolder(folder, settings)
+    stored.check_lines()
     predictions, outcomes = stored.predictions(), stored.outcomes()
     draws = 1 + max((prediction.draw for prediction in predictions), default=0)
     folders = [_output_folder(folder, out, own, len(measured)) for own in measured]

@@ -21,6 +21,8 @@ _QWEN_RESIZERS = (
 """Image processors of transformers that resize as `SmartResize` does. Others have the same settings
 (a merge size and an area) but round differently."""
 
+_PROBE = "open the drawer"
+"""Text that a usable chat template writes into the prompt."""
 _VIDEO = "video_processor"
 _PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 _VIDEO_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
@@ -42,7 +44,7 @@ def load_processor(
             checkpoint's smallest area lowers that as well.
 
     Raises:
-        UserError: files of the processor that are missing or damaged, no chat template, or limits
+        UserError: files of the processor that are missing or damaged, no usable chat template, or limits
             of the area that cannot be met.
     """
     try:
@@ -57,11 +59,24 @@ def load_processor(
         raise UserError(f"{checkpoint.name}: no processor for images and text in the folder")
     if processor.chat_template is None:
         raise UserError(f"{checkpoint.name}: the processor has no chat template")
+    _check_chat_template(processor, checkpoint.name)
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     _limit_area(processor.image_processor, min_pixels, max_pixels, checkpoint.name)
     return processor
+
+
+def _check_chat_template(processor: Any, name: str) -> None:
+    from jinja2 import TemplateError  # transformers needs it for chat templates
+
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _PROBE}]}]
+    try:
+        text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise UserError(f"{name}: bad chat template ({first_line(error)})") from error
+    if _PROBE not in text:
+        raise UserError(f"{name}: the chat template does not write the text of a prompt")
 
 
 def has_processor(folder: Path) -> bool:

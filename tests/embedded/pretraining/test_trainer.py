@@ -160,3 +160,20 @@ def test_two_processes_average_their_gradients(tmp_path):
     assert first[:3] == second[:3] == [1.5, 4.5, 0.0]
     assert first[3:] == [0, 2, 4]
     assert second[3:] == [1, 3]
+
+
+def test_a_resumed_run_logs_every_step_once(untrained, dataset, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        pretrained(untrained, dataset, tmp_path, until=3)
+    pretrained(untrained, dataset, tmp_path)
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_cut_state_is_named(untrained, dataset, tmp_path, size):
+    pretrained(untrained, dataset, tmp_path)
+    path = tmp_path / "state.pt"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UserError, match=r"state.pt: damaged .*; remove it"):
+        pretrained(untrained, dataset, tmp_path)

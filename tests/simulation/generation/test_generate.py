@@ -9,6 +9,7 @@ from PIL import Image
 
 from maniplvm.data import open_dataset
 from maniplvm.errors import UserError
+from maniplvm.files import writing
 from maniplvm.simulation.generation import runners
 from maniplvm.simulation.generation.generate import generate
 from maniplvm.simulation.generation.jobs import JobStore
@@ -237,3 +238,36 @@ def test_shards_cover_every_job_once():
 def test_an_impossible_plan_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         replace(PLAN, **change)
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+@pytest.mark.parametrize("name", ["{job}.json", "{job}/dataset.json", "{job}/train.parquet"])
+def test_a_job_whose_files_were_cut_is_repeated(made, tmp_path, name, share):
+    out = tmp_path / "data"
+    generate(PLAN, out, name="made", shard="1/2")
+    store = JobStore(out, PLAN)
+    job = next(job for job in PLAN.jobs() if (store.folder / job.name / "train.parquet").exists())
+    path = store.folder / name.format(job=job.name)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert not store.has(job)
+    generate(PLAN, out, name="made", shard="1/1")
+    assert digests(out) == digests(made[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_damaged_plan_is_named(tmp_path):
+    store = JobStore(tmp_path / "data", PLAN)
+    (store.folder / "plan.json").write_text("{")
+    with pytest.raises(UserError, match=r"plan.json: damaged; remove the folder"):
+        JobStore(tmp_path / "data", PLAN)
+
+
+def test_two_processes_do_not_generate_the_same_shard(tmp_path):
+    out = tmp_path / "data"
+    store = JobStore(out, PLAN)
+    with (
+        writing(store.folder / "shard-1-of-2"),
+        pytest.raises(UserError, match="shard-1-of-2: another process writes to it"),
+    ):
+        generate(PLAN, out, name="made", shard="1/2")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from maniplvm.training import read_recipe, train
 from maniplvm.training.loop.callbacks import LogCallback
-from maniplvm.training.loop.checkpoints import COMPLETE, latest_checkpoint
+from maniplvm.training.loop.checkpoints import COMPLETE, latest_checkpoint, mark_complete
 from tests.training.tiny_training import use_pseudorandom_rewards
 
 ROOT = Path(__file__).parents[3]
@@ -165,3 +165,16 @@ def test_checkpoints_that_are_not_whole_are_not_used(tiny_setup, tmp_path, monke
     train(recipe, "sft", run)
     train(recipe, "sft", tmp_path / "whole")
     assert_same_run(tmp_path / "whole", run)
+
+
+@pytest.mark.parametrize("text", ["", '{"step": 4', "[]", "{}"])
+def test_a_checkpoint_whose_mark_was_cut_is_not_used(tmp_path, text):
+    folder = tmp_path / "checkpoint-4"
+    folder.mkdir()
+    (folder / "optimizer.pt").write_bytes(b"state")
+    mark_complete(folder, 4, 2.5, tmp_path / "log.jsonl")
+    found = latest_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.step, found.seconds, found.log_lines) == (4, 2.5, 0)
+    (folder / COMPLETE).write_text(text)
+    assert latest_checkpoint(tmp_path) is None

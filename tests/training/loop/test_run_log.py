@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from maniplvm.errors import UserError
 from maniplvm.metric_names import OLD_NAMES, OWN_METRICS, TRL_METRICS
 from maniplvm.training.loop.run_log import cut_log, log_line, read_log
 
@@ -79,3 +80,13 @@ def test_a_resumed_log_of_an_earlier_version_keeps_its_lines_under_the_present_n
 def test_every_present_name_is_a_metric_that_is_written():
     assert set(OLD_NAMES.values()) <= {*TRL_METRICS, *OWN_METRICS}
     assert not set(OLD_NAMES) & {*TRL_METRICS, *OWN_METRICS}
+
+
+def test_a_log_with_fewer_lines_than_at_the_checkpoint_is_named(path):
+    cut_log(path, 3, lines=3)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(UserError, match=r"log.jsonl: has 2 of the 3 lines until step 3"):
+        cut_log(path, 3, lines=3)
+    path.unlink()
+    cut_log(path, 3, lines=3)
+    assert not path.exists()

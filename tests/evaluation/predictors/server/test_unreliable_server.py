@@ -171,16 +171,6 @@ def test_an_append_only_file_always_ends_with_a_whole_line(tmp_path):
     assert path.read_text(encoding="utf-8") == "first\nzweite Ä\n"
 
 
-def test_two_processes_never_write_the_same_file(data, tmp_path):
-    (tmp_path / "out").mkdir()
-    with (
-        AppendOnlyFile(tmp_path / "out" / "predictions.jsonl"),
-        pytest.raises(UserError, match="another process is writing it"),
-    ):
-        AppendOnlyFile(tmp_path / "out" / "predictions.jsonl")
-    AppendOnlyFile(tmp_path / "out" / "predictions.jsonl").close()
-
-
 def test_a_folder_that_cannot_be_written_gives_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         write_whole(tmp_path / "nowhere" / "x.json", "{}")

@@ -1,14 +1,13 @@
 """Atomic writes of files and folders."""
 
-import subprocess
-import sys
+import os
+from pathlib import Path
 
 import pytest
 
 from maniplvm.errors import UserError
 from maniplvm.files import (
     is_unfinished,
-    locked,
     replacing,
     unfinished_path,
     write_json,
@@ -85,40 +84,29 @@ def test_a_folder_is_restored_if_the_process_was_killed_between_the_two_steps(tm
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_folder_is_locked_for_other_processes_until_the_block_ends(tmp_path):
-    code = f"""
-from pathlib import Path
-from maniplvm.errors import UserError
-from maniplvm.files import locked
-try:
-    with locked(Path({str(tmp_path)!r})):
-        print("free")
-except UserError as error:
-    print(error)
-"""
+def test_an_error_between_the_two_steps_brings_the_old_folder_back(tmp_path, monkeypatch):
+    write_folder(tmp_path / "model", "old")
+    rename = Path.replace
 
-    def other_process():
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
+    def interrupted(path, target):
+        if path == unfinished_path(tmp_path / "model"):
+            raise KeyboardInterrupt
+        return rename(path, target)
 
-    with locked(tmp_path):
-        assert other_process().startswith(f"{tmp_path}: another process writes to it")
-    assert other_process() == "free"
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "model") as path:
+        write_folder(path, "new")
+    assert names(tmp_path) == ["model"]
+    assert (tmp_path / "model" / "a.txt").read_text() == "old"
 
 
-def test_the_lock_of_a_killed_process_is_released(tmp_path):
-    code = f"""
-import os, signal
-from pathlib import Path
-from maniplvm.files import locked
-with locked(Path({str(tmp_path)!r})):
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=False)
-    assert done.returncode == -9
-    with locked(tmp_path):
-        pass
-    assert list(tmp_path.iterdir()) == []
+def test_every_file_of_a_folder_is_on_the_disk_before_the_folder_is_in_place(tmp_path, monkeypatch):
+    synced = set()
+    monkeypatch.setattr("os.fsync", lambda number: synced.add(os.fstat(number).st_ino))
+    with replacing(tmp_path / "model") as path:
+        (path / "part").mkdir(parents=True)
+        files = [path / "a.txt", path / "part" / "b.txt"]
+        for file in files:
+            file.write_text("new")
+        nodes = {file.stat().st_ino for file in files}
+    assert synced == nodes
