@@ -84,7 +84,7 @@ def interruptible_commands(inputs: Inputs) -> dict[str, Writer]:
         Writer(
             "quickstart",
             lambda out: (
-                *("quickstart", "--out", str(out), "--data", data, "--limit", "1"),
+                *("quickstart", "--out", str(out), "--data", data, "--limit", "2"),
                 *("--recipe", str(inputs.recipe("grpo"))),
             ),
             different_quickstarts,

@@ -114,7 +114,7 @@ def run(
     arguments: Sequence[str],
     output: Path,
     conditions: Conditions | None = None,
-    seconds: float = 300,
+    seconds: float = 900,
 ) -> Command:
     """Run a command to its end; after a time limit it is killed (status 137)."""
     command = Command(arguments, output, conditions)

@@ -37,7 +37,7 @@ KILLS = {
 QUICK_KILLS = {"import": 4}
 _CHAIN = 5
 """Kills of one output at most."""
-_TIME_LIMIT = 240.0
+_TIME_LIMIT = 900.0
 
 
 @dataclass(frozen=True)

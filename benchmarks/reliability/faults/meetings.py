@@ -18,7 +18,7 @@ from benchmarks.reliability.faults.judging import Attempts, bad_end, difference,
 from benchmarks.reliability.faults.small_commands import Finished, all_commands
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-_TIME_LIMIT = 240.0
+_TIME_LIMIT = 900.0
 _STARTUP_SECONDS = 6.0
 
 

@@ -11,6 +11,8 @@ from importlib import import_module
 
 from benchmarks.reliability.faults.forked import ROOT
 
+from maniplvm.process import end_with_parent
+
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "COLUMNS": "300"}
 
 
@@ -26,7 +28,7 @@ def worker_pool(jobs: int, modules: Sequence[str]) -> Generator[ProcessPoolExecu
     os.environ.update(_ENVIRONMENT)  # read by native libraries when they are loaded
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(jobs, context, _start, (tuple(modules),)) as pool:
+        with ProcessPoolExecutor(jobs, context, _start, (tuple(modules), os.getpid())) as pool:
             yield pool
     finally:
         for name, value in before.items():
@@ -36,7 +38,8 @@ def worker_pool(jobs: int, modules: Sequence[str]) -> Generator[ProcessPoolExecu
                 os.environ[name] = value
 
 
-def _start(modules: tuple[str, ...]) -> None:
+def _start(modules: tuple[str, ...], parent: int) -> None:
+    end_with_parent(parent)
     os.chdir(ROOT)
     for name in modules:
         import_module(name)
