@@ -19,6 +19,12 @@ def run(shell):
     )
 
 
+def test_the_help_lists_the_exit_statuses():
+    command = [sys.executable, "-m", "maniplvm", "--help"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "2 error, 130 Ctrl-C, 143 SIGTERM" in " ".join(printed.split())
+
+
 def test_a_closed_standard_output_is_an_error():
     done = run('"$@" >&-')
     assert done.returncode == 2

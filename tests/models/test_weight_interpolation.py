@@ -37,6 +37,11 @@ def test_each_weight_lies_on_the_line_between_both_checkpoints(two, tmp_path):
         torch.testing.assert_close(value, 0.75 * first[name] + 0.25 * second[name])
 
 
+def test_the_folders_above_the_output_are_created(two, tmp_path):
+    out = interpolate_weights(*two, tmp_path / "new" / "folder" / "out", alpha=0.5)
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_alpha_0_and_1_give_the_two_checkpoints(two, tmp_path, alpha):
     written = weights_of(interpolate_weights(two[0], two[1], tmp_path / "out", alpha=alpha))

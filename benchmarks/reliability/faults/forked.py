@@ -10,6 +10,7 @@ Fork only from a process without other threads.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import resource
 import signal
@@ -25,6 +26,7 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[3]
 _POLL_SECONDS = 0.005
+_CAPABILITY_VERSION = 0x20080522
 HEAVY = (
     "torch",
     "transformers",
@@ -45,13 +47,13 @@ class Conditions:
     Attributes:
         limits: Soft limits by resource name, such as `RLIMIT_FSIZE` [bytes].
         extra_memory: Memory that the command may map beyond that of its parent [bytes].
-        user: User id to run as.
+        drops_rights: Whether root's right to write everywhere is dropped.
         stdout: Path that standard output is written to; `closed` for none.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     extra_memory: int | None = None
-    user: int | None = None
+    drops_rights: bool = False
     stdout: str | None = None
 
 
@@ -149,9 +151,8 @@ def _become(arguments: list[str], output: Path, conditions: Conditions) -> None:
     elif conditions.stdout is not None:
         os.dup2(os.open(conditions.stdout, os.O_WRONLY), 1)
     os.chdir(ROOT)
-    if conditions.user is not None:
-        os.setgid(conditions.user)
-        os.setuid(conditions.user)
+    if conditions.drops_rights:
+        _drop_capabilities()
     limits = dict(conditions.limits)
     if conditions.extra_memory is not None:
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
@@ -161,6 +162,14 @@ def _become(arguments: list[str], output: Path, conditions: Conditions) -> None:
         resource.setrlimit(number, (value, resource.getrlimit(number)[1]))
     _fork_stages()
     _run_main(arguments)
+
+
+def _drop_capabilities() -> None:
+    """Make file permissions also count for root (capset(2), with no capability)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    if libc.capset(header, (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _run_main(arguments: list[str]) -> NoReturn:

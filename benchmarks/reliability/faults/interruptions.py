@@ -7,7 +7,6 @@ unfinished files.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import zlib
@@ -116,9 +115,6 @@ def kill_command(inputs: Path, folder: Path, name: str, kills: int, seed: int) -
         if failure is not None:
             at = ", ".join(f"{delay:.3f}" for delay in delays)
             failures.append(f"{name}, chain {chain}, killed after {at} s: {failure}")
-            shutil.rmtree(kept := folder.parent / f"lost-{name}-{chain}", ignore_errors=True)
-            if os.environ.get("KEEP_LOST"):
-                shutil.copytree(out.parent, kept)
         shutil.rmtree(out.parent)
     return Report(name, done, seconds, tuple(failures))
 

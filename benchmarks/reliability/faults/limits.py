@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
@@ -26,7 +25,6 @@ DISK_BYTES = (16, 256, 8_192)
 """Sizes of a small file system [KiB]."""
 MEMORY_BYTES = (2**16, 2**21, 2**24, 2**28)
 """Memory that a command may map beyond its imported packages [bytes]."""
-NOBODY = 65534
 
 
 def small_files(at: Finished, names: Sequence[str], folder: Path) -> Attempts:
@@ -73,24 +71,21 @@ def little_memory(at: Finished, names: Sequence[str], folder: Path) -> Attempts:
 
 
 def no_permission(at: Finished, names: Sequence[str], folder: Path) -> Attempts:
-    """Write into a folder that the user may read but not write; needs root to change the user."""
+    """Write into a folder that the user may read but not write."""
     attempts = Attempts("no permission")
     folder.mkdir(parents=True)
-    if os.getuid() != 0:
-        return attempts
-    log = folder / "logs" / "log.txt"
-    log.parent.mkdir()
-    log.parent.chmod(0o777)
+    log = folder / "log.txt"
     for writer in _chosen(at, names):
         place = folder / writer.name
-        place.mkdir(mode=0o755)
-        command = run(writer.arguments(place / writer.output), log, Conditions(user=NOBODY))
+        place.mkdir(mode=0o555)
+        out = place / writer.output
+        command = run(writer.arguments(out), log, Conditions(drops_rights=True))
         failure = bad_end(command, (2,))
+        if failure is None and str(place) not in command.lines[-1]:
+            failure = f"it does not name the folder: {command.lines[-1]}"
         if failure is None and list(place.iterdir()):
             failure = "it wrote a file"
         attempts.record(command, failure, writer.name)
-        for path in log.parent.iterdir():
-            path.unlink()
     return attempts
 
 

@@ -30,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Post-train vision-language models for robot manipulation with verifiable rewards.",
+    epilog="Exit status: 0 success, 1 negative result, 2 error, 130 Ctrl-C, 143 SIGTERM.",
 )
 
 

@@ -54,6 +54,7 @@ def interpolate_weights(
             return out
     first, second = open_checkpoint(start).folder, open_checkpoint(trained).folder
     base = _Weights(first, str(start))
+    out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out), replacing(out) as unfinished:
         not_copied = shutil.ignore_patterns(_WEIGHTS, _RECORD, _OLD_RECORD)
         shutil.copytree(second, unfinished, ignore=not_copied)
