@@ -20,6 +20,7 @@ FULL = "No space left on device"
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
         ImportError("libx.so: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
+        ValueError("Error: engine error: Could not allocate memory"),  # MuJoCo
     ],
 )
 def test_missing_memory_has_one_message(error):

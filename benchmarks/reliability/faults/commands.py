@@ -140,7 +140,7 @@ def different_evaluations(out: Path, expected: Path) -> str | None:
     ]
     if lines[0] != lines[1]:
         return f"{out.name}: predictions.jsonl differs"
-    return leftovers(out)
+    return _other_names(out, expected)
 
 
 def different_experiments(out: Path, expected: Path) -> str | None:
@@ -149,7 +149,8 @@ def different_experiments(out: Path, expected: Path) -> str | None:
     for work in (out, expected):
         content = json.loads((work / "results" / "small.json").read_text("utf-8"))
         for arm in content["arms"].values():
-            arm.pop("cost"), arm.pop("commands", None)
+            arm.pop("cost")
+            arm.pop("commands", None)
             for curve in arm.get("curves", ()):
                 for point in curve["points"]:
                     point.pop("seconds")

@@ -93,8 +93,10 @@ class Command:
         return self._status
 
     def send(self, number: int) -> None:
-        """Send a signal to the whole process group, as a terminal does."""
-        if self._status is None:
+        """Send a signal: SIGTERM to the command alone, as job queues do, others to its group."""
+        if self._status is None and number == signal.SIGTERM:
+            os.kill(self.pid, number)
+        elif self._status is None:
             try:
                 os.killpg(self.pid, number)
             except ProcessLookupError:  # before the child has its own session
@@ -104,6 +106,13 @@ class Command:
         """End the process group at once."""
         self.send(signal.SIGKILL)
         self.wait(60)
+
+    def orphans(self, seconds: float) -> list[int]:
+        """Processes of the group that still run this time after the command has ended."""
+        deadline = time.monotonic() + seconds
+        while (found := _running(self.pid)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return found
 
     @property
     def lines(self) -> list[str]:
@@ -123,6 +132,19 @@ def run(
     if command.wait(seconds) is None:
         command.kill()
     return command
+
+
+def _running(group: int) -> list[int]:
+    """Processes of a group, without those that have ended and that nobody has waited for."""
+    found = list[int]()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, own_group, *_ = path.read_text("utf-8").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # it ended in the meantime
+            continue
+        if int(own_group) == group and state != "Z":
+            found.append(int(path.parent.name))
+    return found
 
 
 def _errors_of(output: Path) -> Path:

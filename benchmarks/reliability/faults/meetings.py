@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from benchmarks.reliability.faults.small_commands import Finished, all_commands
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 _TIME_LIMIT = 900.0
 _STARTUP_SECONDS = 6.0
+_ORPHAN_SECONDS = 20.0
 
 
 def two_writers(at: Finished, name: str, count: int, folder: Path, seed: int) -> Attempts:
@@ -68,6 +70,9 @@ def signalled(at: Finished, name: str, count: int, folder: Path, seed: int) -> A
         failure = bad_end(command, (0, SIGNALS[sent]))
         if failure is not None and is_done(writer, command):
             failure = None
+        if orphans := command.orphans(_ORPHAN_SECONDS):
+            failure = failure or f"{len(orphans)} processes are left"
+            os.killpg(command.pid, signal.SIGKILL)
         failure = failure or finish(writer, out, at.output(writer), folder / "log.txt")
         attempts.record(command, failure, f"{name}, {sent.name} after {delay:.3f} s")
         shutil.rmtree(out.parent)

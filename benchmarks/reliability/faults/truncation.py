@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.reliability.faults.commands import (
@@ -33,11 +33,13 @@ class Reader:
         arguments: The arguments of `maniplvm` for that folder.
         compare: Compares the folder after a success with the whole one; None compares what the
             command printed.
+        expected: The folder to compare with; None for the one that was copied and cut.
     """
 
     name: str
     arguments: Callable[[Path], Sequence[str]]
     compare: Callable[[Path, Path], str | None] | None = None
+    expected: Path | None = None
 
 
 def readers(at: Finished) -> dict[str, tuple[Path, list[Reader], tuple[float, ...]]]:
@@ -88,7 +90,7 @@ def readers(at: Finished) -> dict[str, tuple[Path, list[Reader], tuple[float, ..
         ),
         "run": (
             at.folder / "sft-half" / "out",
-            [again(large["sft"])],
+            [replace(again(large["sft"]), expected=at.run)],
             (0.6,),
         ),
         "finished run": (
@@ -182,7 +184,8 @@ def _printed(reader: Reader, out: Path, log: Path) -> str:
 def _difference(reader: Reader, out: Path, whole: Path, log: Path, printed: str) -> str | None:
     if reader.compare is None:
         return None if _text(log, out) == printed else "another result without an error"
-    return difference(Writer(reader.name, reader.arguments, reader.compare), out, whole)
+    writer = Writer(reader.name, reader.arguments, reader.compare)
+    return difference(writer, out, reader.expected or whole)
 
 
 def _text(log: Path, out: Path) -> str:

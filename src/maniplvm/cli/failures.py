@@ -16,9 +16,10 @@ _DISK_CODES = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EIO)
 _NATIVE_DISK = ("PytorchStreamWriter failed writing", "unexpected pos", "file write failed")
 """Messages of PyTorch when a file cannot be written to its end; they do not give the cause."""
 _NATIVE_MEMORY = (
-    os.strerror(errno.ENOMEM),
+    os.strerror(errno.ENOMEM).lower(),
     "can't allocate memory",
     "failed to map segment",
+    "could not allocate memory",
     "cannot allocate memory",
     "can't start new thread",
     "std::bad_alloc",
@@ -44,7 +45,7 @@ def system_failure(error: BaseException) -> str | None:
             place = each.filename if each.filename is not None else "standard output or a file"
             return f"{place}: {each.strerror}; {_ADVICE}"
         text = str(each)
-        if any(words in text for words in _NATIVE_MEMORY):
+        if any(words in text.lower() for words in _NATIVE_MEMORY):
             return NO_MEMORY
         for code in _DISK_CODES:
             if os.strerror(code) in text:

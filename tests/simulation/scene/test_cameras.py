@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import mujoco
 import numpy as np
 import pytest
@@ -121,3 +125,28 @@ def test_without_opengl_one_line_names_the_packages_to_install(monkeypatch):
     with pytest.raises(UserError, match="apt-get install") as caught:
         Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), (64, 64))
     assert "\n" not in str(caught.value)
+
+
+WITHOUT_DRIVER = """
+import mujoco
+from maniplvm.errors import UserError
+from maniplvm.simulation.scene.rendering import Renderer
+try:
+    Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), (8, 8))
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="EGL is the backend of Linux")
+def test_without_a_driver_the_libraries_print_no_lines_of_their_own():
+    environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DRIVER],
+        env={**environment, "__EGL_VENDOR_LIBRARY_FILENAMES": os.devnull},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("OpenGL is not available")
+    assert done.stderr == ""

@@ -174,8 +174,11 @@ def _open_gl(width: int, height: int) -> Any:
     """Create an OpenGL context. MuJoCo's default would need a display on Linux."""
     wanted = os.environ.get("MUJOCO_GL", "").lower()
     backend = _default_backend() if wanted in ("", *_UNSET_VALUES) else wanted
+    os.environ.setdefault("EGL_LOG_LEVEL", "fatal")  # Mesa would print lines of its own
     try:
-        context = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
+        context_type = importlib.import_module(f"mujoco.{backend}").GLContext
+        context_type._context = None  # its destructor reads it, also if the constructor failed
+        context = context_type(width, height)
         context.make_current()
     except (ImportError, AttributeError, OSError, RuntimeError, mujoco.FatalError) as error:
         raise UserError(
