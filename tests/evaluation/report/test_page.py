@@ -212,7 +212,7 @@ def test_a_missing_folder_is_one_clear_line(folders, tmp_path):
         ("evaluation.json", '{"format": "maniplvm.evaluation/9"}', "maniplvm.evaluation/9"),
         ("evaluation.json", "nope", "not an evaluation"),
         ("samples.jsonl", '{"id": 1}\n', "line 1: not a scored sample"),
-        ("samples.jsonl", "", "has no scored samples"),
+        ("samples.jsonl", "", "has 0 of 80 samples; run the command"),
     ],
 )
 def test_another_format_of_an_evaluation_is_one_clear_line(
