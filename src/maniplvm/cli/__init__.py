@@ -7,6 +7,7 @@ import sys
 
 from maniplvm.cli.failures import Signals, system_failure
 from maniplvm.errors import UserError
+from maniplvm.text import one_line
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def _run(signals: Signals) -> int:
 
 def _print_line(message: str) -> None:
     if sys.stderr is not None:
-        print(f"maniplvm: {' '.join(message.split())}", file=sys.stderr)
+        print(f"maniplvm: {one_line(message)}", file=sys.stderr)
 
 
 def _drop_output() -> None:

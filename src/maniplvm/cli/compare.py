@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from maniplvm.cli.output import check_output, write_output
 from maniplvm.cli.page_tables import print_page
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.evaluation.tables import WRITERS, ComparisonOptions, compare_runs, format_of
 
@@ -78,7 +77,7 @@ def compare(
             seed=seed,
         ),
     )
-    console = Console()
+    console = SafeConsole()
     if chosen is None or out is not None:
         print_page(console, page, intervals)
     if chosen is not None:
@@ -87,7 +86,7 @@ def compare(
             typer.echo(text, nl=False)
         else:
             write_output(out, text)
-            console.print(f"wrote {escape(str(out))}", soft_wrap=True)
+            console.print(f"wrote {out}", soft_wrap=True)
 
 
 def _listed(names: str | None) -> tuple[str, ...] | None:

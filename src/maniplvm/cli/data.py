@@ -9,10 +9,11 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
+from maniplvm.console import SafeConsole
 from maniplvm.data import (
     Dataset,
     ImportReport,
@@ -127,7 +128,7 @@ def import_(
             progress=on_record,
         )
     console = _console()
-    console.print(f"wrote {_count(report.written, 'sample')} to {escape(str(out))}")
+    console.print(f"wrote {_count(report.written, 'sample')} to {out}")
     if report.simplified:
         console.print(
             f"simplified {_count(report.simplified, 'trace')} of more than {MAX_TRACE_POINTS:,} "
@@ -138,7 +139,7 @@ def import_(
         for code, count in report.error_counts.most_common():
             console.print(f"  {count} x {code}")
         for bad in report.skipped:
-            console.print(f"  {escape(str(bad))}", soft_wrap=True)
+            console.print(f"  {bad}", soft_wrap=True)
 
 
 @app.command()
@@ -150,7 +151,7 @@ def info(
     found = describe(dataset)
     console = _console()
     about = dataset.info
-    console.print(f"[bold]{escape(about.name)}[/bold]: {_count(len(dataset), 'sample')}")
+    console.print(Text.assemble((about.name, "bold"), f": {_count(len(dataset), 'sample')}"))
     for label, text in (
         ("about", about.description),
         ("from", about.homepage),
@@ -158,7 +159,7 @@ def info(
         ("written by", ", ".join(f"{name} {v}" for name, v in about.versions.items())),
     ):
         if text:
-            console.print(f"{label}: {escape(text)}", soft_wrap=True)
+            console.print(f"{label}: {text}", soft_wrap=True)
     for table in (
         _task_table(dataset, found),
         _size_table(found),
@@ -190,7 +191,7 @@ def show(
         raise UserError("--count must be at least 1, and --seed at least 0")
     chosen = _choose(open_dataset(folder), split, task, count, seed)
     save_image(contact_sheet(chosen, columns), out)
-    _console().print(f"drew {_count(len(chosen), 'sample')} in {escape(str(out))}")
+    _console().print(f"drew {_count(len(chosen), 'sample')} in {out}")
 
 
 def _choose(
@@ -206,7 +207,7 @@ def _task_table(dataset: Dataset, found: Statistics) -> Table:
     table = Table("split", *(_right(task) for task in tasks), _right("total"))
     for split in dataset.splits:
         counts = [found.tasks[split, task] for task in tasks]
-        table.add_row(escape(split), *(f"{count:,}" for count in counts), f"{sum(counts):,}")
+        table.add_row(split, *(f"{count:,}" for count in counts), f"{sum(counts):,}")
     return table
 
 
@@ -223,7 +224,7 @@ def _spread_table(found: Statistics) -> Table:
     table = Table("target", *(_right(name) for name in ("min", "5 %", "median", "95 %", "max")))
     for name, spread in found.spreads().items():
         values = (spread.least, spread.low, spread.median, spread.high, spread.greatest)
-        table.add_row(escape(name), *(f"{value:.4g}" for value in values))
+        table.add_row(name, *(f"{value:.4g}" for value in values))
     return table
 
 
@@ -231,7 +232,7 @@ def _category_table(found: Statistics) -> Table:
     table = Table("category", _right("samples"))
     common = found.categories.most_common(_MOST_ROWS)
     for category, count in common:
-        table.add_row("(none)" if category is None else escape(category), f"{count:,}")
+        table.add_row("(none)" if category is None else category, f"{count:,}")
     _add_rest(table, len(found.categories) - len(common), found.categories.total(), common)
     return table
 
@@ -250,15 +251,15 @@ def _count(number: int, noun: str) -> str:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    return SafeConsole(highlight=False)
 
 
 def _progress() -> Progress:
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}: {task.fields[written]:,} written"),
-        TextColumn("{task.fields[skipped]:,} skipped"),
+        TextColumn("{task.description}: {task.fields[written]:,} written", markup=False),
+        TextColumn("{task.fields[skipped]:,} skipped", markup=False),
         TimeElapsedColumn(),
         console=console,
         transient=True,

@@ -11,11 +11,12 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 import maniplvm
 from maniplvm.cli.output import check_output, write_output
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.geometry.frames import FRAMES, resolve_frame
 from maniplvm.rewards import PRESETS, resolve_preset
@@ -57,7 +58,7 @@ def doctor(
     presets = [resolve_preset(name) for name in preset or ["paper"]]
     samples = _random_samples(data, split, task, limit, seed)
     _check_frame(frame, samples)
-    console = Console()
+    console = SafeConsole()
     if tuple(samples) == (Task.POINTING,):
         raise UserError(
             "the doctor checks rewards for boxes and traces; these are pointing samples; "
@@ -72,9 +73,9 @@ def doctor(
             continue
         for reward in presets:
             if not any(name != "format" for name in reward.terms(of_task)):
-                console.print(f"preset {escape(reward.name)} has no terms for {of_task}: skipped")
+                console.print(f"preset {reward.name} has no terms for {of_task}: skipped")
                 continue
-            with console.status(f"checking {reward.name} on {len(group)} {of_task} samples"):
+            with console.status(Text(f"checking {reward.name} on {len(group)} {of_task} samples")):
                 diagnosis = diagnose(group, reward, np.random.default_rng(seed), frame)
             diagnoses.append(diagnosis)
             _print_table(console, diagnosis)
@@ -130,7 +131,7 @@ def _check_frame(frame: str, samples: Mapping[Task, Sequence[Sample]]) -> None:
 def _print_table(console: Console, diagnosis: Diagnosis) -> None:
     names = list(diagnosis.probes[0].terms)
     table = Table(
-        title=f"{escape(diagnosis.reward)} · {diagnosis.task} · {diagnosis.samples} samples · "
+        title=f"{diagnosis.reward} · {diagnosis.task} · {diagnosis.samples} samples · "
         f"frame {diagnosis.frame}",
         title_justify="left",
         title_style="bold",
@@ -158,16 +159,16 @@ def _print_table(console: Console, diagnosis: Diagnosis) -> None:
     console.print(table)
 
 
-def _cells(label: str, probe: ProbeResult) -> list[str]:
+def _cells(label: str, probe: ProbeResult) -> list[str | Text]:
     values = [f"{value:.3f}" for value in probe.terms.values()]
-    return [label, f"[bold]{probe.total:.3f}[/bold]", *values]
+    return [label, Text(f"{probe.total:.3f}", style="bold"), *values]
 
 
 def _print_issues(console: Console, diagnosis: Diagnosis) -> None:
-    result = "[bold green]passes[/]" if diagnosis.passed else "[bold red]issues found[/]"
-    console.print(f"{result}: {escape(diagnosis.reward)} on {diagnosis.task}")
+    passes = ("passes", "bold green") if diagnosis.passed else ("issues found", "bold red")
+    console.print(Text.assemble(passes, f": {diagnosis.reward} on {diagnosis.task}"))
     for issue in diagnosis.issues:
-        console.print(f"  [red]✗[/] {escape(issue.message)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble("  ", ("✗", "red"), f" {issue.message}"), soft_wrap=True)
     for note in diagnosis.notes:
-        console.print(f"  [dim]not checked: {escape(note)}[/]", highlight=False, soft_wrap=True)
+        console.print(Text(f"  not checked: {note}", style="dim"), soft_wrap=True)
     console.print()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
 from rich.progress import TaskID
 
 from maniplvm.cli import evaluate_options as options
@@ -20,6 +19,7 @@ from maniplvm.cli.server_options import (
     usage_line,
 )
 from maniplvm.cluster import ray_address
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     ExecutionOptions,
@@ -106,7 +106,7 @@ def evaluate_model(
             },
         )
     prices = read_prices(price_in, price_out)
-    console, bar = Console(), _StageProgress()
+    console, bar = SafeConsole(), _StageProgress()
     decoding = Decoding(temperature, top_p, max_new_tokens)
     predictor: Predictor
     if predictions is not None:

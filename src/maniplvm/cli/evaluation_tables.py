@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.table import Table
+from rich.text import Text
 
 from maniplvm.evaluation import Comparison, Difference, Evaluation, Interval, TaskResult
 from maniplvm.evaluation.protocols import MANIPLVM
@@ -42,6 +43,9 @@ _COMPARED = {
 }
 """The shown metrics of a comparison, with their headings."""
 
+_NOTHING = "-"
+"""A cell without a value."""
+
 _SHAPE = {Task.AFFORDANCE: "box", Task.TRAJECTORY: "trace", Task.POINTING: "points"}
 
 
@@ -74,7 +78,7 @@ def comparison_table(comparison: Comparison) -> Table:
     for heading in ("n", "before", "after", "difference", "95 % interval", ""):
         table.add_column(heading, justify="right")
     for split, tasks in comparison.splits.items():
-        table.add_row(f"[bold]{split}[/bold]")
+        table.add_row(Text(split, style="bold"))
         for task, metrics in tasks.items():
             for name in (name for name in _COMPARED if name in metrics):
                 heading = f"{_SHAPE[task]}: {_COMPARED[name]}"
@@ -115,7 +119,7 @@ def _task_table(task: Task, rows: dict[str, TaskResult], result: Evaluation) -> 
         ("length ratio", [_plain(result.length_ratio) for result in results]),
         ("start / diagonal", [_plain(result.start_diagonal) for result in results]),
     ):
-        if set(cells) != {"-"}:
+        if any(str(cell) != _NOTHING for cell in cells):
             table.add_row(heading, *cells)
     failures = {
         split: ", ".join(f"{count} {status}" for status, count in result.failures.items())
@@ -140,10 +144,10 @@ def _by_split(texts: dict[str, str]) -> str:
     return "; ".join(f"{split}: {text}" for split, text in texts.items())
 
 
-def _difference(name: str, own: Difference) -> tuple[str, ...]:
+def _difference(name: str, own: Difference) -> tuple[str | Text, ...]:
     interval = own.difference
     better = (interval.mean < 0) == (name in LOWER_IS_BETTER)
-    mark = "" if not own.is_clear else "[green]*[/green]" if better else "[red]*[/red]"
+    mark = Text("*" if own.is_clear else "", style="green" if better else "red")
     return (
         str(own.pairs),
         _number(own.before),
@@ -154,21 +158,19 @@ def _difference(name: str, own: Difference) -> tuple[str, ...]:
     )
 
 
-def _cell(interval: Interval | None) -> str:
+def _cell(interval: Interval | None) -> Text:
     if interval is None or not interval.count:
-        return "-"
-    return (
-        f"[bold]{_number(interval.mean)}[/bold]\n"
-        f"{_number(interval.low)} to {_number(interval.high)}"
-    )
+        return Text(_NOTHING)
+    span = f"{_number(interval.low)} to {_number(interval.high)}"
+    return Text.assemble((_number(interval.mean), "bold"), f"\n{span}")
 
 
 def _share(interval: Interval | None) -> str:
-    return "-" if interval is None or not interval.count else f"{100 * interval.mean:.1f} %"
+    return _NOTHING if interval is None or not interval.count else f"{100 * interval.mean:.1f} %"
 
 
 def _plain(value: float | None) -> str:
-    return "-" if value is None else _number(value)
+    return _NOTHING if value is None else _number(value)
 
 
 def _number(value: float) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from maniplvm.cli.output import check_output, write_output
 from maniplvm.cli.progress import progress_bar
 from maniplvm.cli.ray_option import Ray
 from maniplvm.cluster import ray_address
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.evaluation import (
     MatchedPredictions,
@@ -61,7 +61,7 @@ def execute(
     )
     samples, traces = _traces(matched, data)
     framed = [replace(prediction, frame=prediction.frame or frame) for prediction in traces]
-    console = Console()
+    console = SafeConsole()
     with progress_bar() as bar:
         done = bar.add_task("executions", total=len(framed))
         outcome_of = {

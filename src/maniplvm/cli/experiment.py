@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from maniplvm.cli.deprecated import warn_deprecated
 from maniplvm.cli.ray_option import Ray
 from maniplvm.cluster import ray_address
+from maniplvm.console import SafeConsole
 from maniplvm.experiments.grids.costs import RunStatus, forecast
 from maniplvm.experiments.grids.grid_file import read_grid
 from maniplvm.experiments.grids.kept_results import check_results
@@ -56,7 +56,7 @@ def experiment(
     work = Path("runs") / grid.name if out is None else out
     parallel = default_jobs() if jobs is None else jobs
     runs = runs_of(grid, work, only or (), seed or ())
-    console = Console()
+    console = SafeConsole()
     if listed:
         console.print(_table(forecast(grid, work, runs), parallel, grid.name))
         return

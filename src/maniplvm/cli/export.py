@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from maniplvm.console import SafeConsole
 from maniplvm.engines.lmms_eval import export_tasks
 
 app = typer.Typer(help="Export data sets to evaluation harnesses.", no_args_is_help=True)
@@ -54,9 +53,9 @@ def export_lmms_eval(
         max_pixels=max_pixels,
         max_new_tokens=max_new_tokens,
     )
-    console = Console()
+    console = SafeConsole()
     total = sum(written.tasks.values())
-    console.print(f"wrote group {written.group} with {total:,} samples to {escape(str(out))}:")
+    console.print(f"wrote group {written.group} with {total:,} samples to {out}:")
     for name, count in written.tasks.items():
         console.print(f"  {name}: {count:,}", soft_wrap=True)
     if written.skipped:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from maniplvm.console import SafeConsole
 
 
 def interpolate(
@@ -19,7 +20,7 @@ def interpolate(
     from maniplvm.models import interpolate_weights
 
     folder = interpolate_weights(start, trained, out, alpha=alpha)
-    Console(stderr=True).print(f"model written to {folder}", soft_wrap=True)
+    SafeConsole(stderr=True).print(f"model written to {folder}", soft_wrap=True)
 
 
 def interpolate_by_share(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from maniplvm.cli.output import check_output
 from maniplvm.cli.server_options import announcement, refuse_local_options, refuse_served_options
+from maniplvm.console import SafeConsole
 from maniplvm.data import PREDICTION_STYLE, as_answer, draw_answers, save_image
 from maniplvm.data.image_statistics import ImageStatistics
 from maniplvm.data.images import EncodedImage, decode, read_image
@@ -21,6 +21,7 @@ from maniplvm.evaluation.predictors.server import ServerPredictor
 from maniplvm.models import Decoding, load_model
 from maniplvm.models.shipped import EMBEDDED, image_statistics_path
 from maniplvm.tasks import Answer, Task, parse_answer
+from maniplvm.text import one_line
 
 _DRAWN_WIDTH = 640
 
@@ -150,7 +151,7 @@ def _compare_statistics(encoded: EncodedImage) -> None:
 
 
 def _notice(message: str) -> None:
-    typer.echo(message, err=True)
+    typer.echo(one_line(message), err=True)
 
 
 def _image(path: Path) -> EncodedImage:
@@ -187,7 +188,7 @@ _SHAPES = {
 
 
 def _print(text: str, answer: Answer, image: EncodedImage) -> None:
-    console = Console()
+    console = SafeConsole()
     console.print(text, markup=False, highlight=False)
     width, height = image.size
     if answer.value is None:
@@ -204,4 +205,4 @@ def _draw(path: Path, image: EncodedImage, shape: Any, quiet: bool) -> None:
     drawn = draw_answers(decode(image.data), [(shape, PREDICTION_STYLE)], width=width, legend=False)
     save_image(drawn, path)
     if not quiet:
-        Console().print(f"wrote {path}")
+        SafeConsole().print(f"wrote {path}")

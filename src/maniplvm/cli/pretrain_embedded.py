@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 
 
@@ -32,9 +32,9 @@ def pretrain_embedded(
 
     config = PretrainingConfig(steps=steps, cycles=cycles, batch=batch, seed=seed)
     folder = build_checkpoint(data, split, config, out, _report, processes=processes)
-    Console(stderr=True).print(f"model written to {folder}")
+    SafeConsole(stderr=True).print(f"model written to {folder}")
 
 
 def _report(line: dict[str, float]) -> None:
     losses = " · ".join(f"{name} {line[name]:.3f}" for name in ("box", "trace", "text"))
-    Console(stderr=True).print(f"step {line['step']} · {line['seconds']:.0f} s · {losses}")
+    SafeConsole(stderr=True).print(f"step {line['step']} · {line['seconds']:.0f} s · {losses}")

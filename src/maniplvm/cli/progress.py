@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -12,6 +11,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from maniplvm.console import SafeConsole
+
 
 def progress_bar(*columns: ProgressColumn) -> Progress:
     """A bar with description, count and remaining time; use it as a context manager.
@@ -19,9 +20,9 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
     Args:
         columns: Further columns between the count and the remaining time.
     """
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         *columns,

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.evaluation.statistics.comparison import LOWER_IS_BETTER, Difference
 from maniplvm.experiments.quickstart import (
@@ -57,7 +58,7 @@ def quickstart(
     for needed in (data, recipe, SFT_RECIPE):
         if not Path(needed).exists():
             raise UserError(f"{needed}: not found; run this in a clone of the repository")
-    console = Console()
+    console = SafeConsole()
 
     def announce(stage: Stage) -> None:
         console.rule(stage.purpose, align="left")
@@ -102,7 +103,7 @@ def _table(results: dict[str, dict[str, Difference]], title: str) -> Table:
         table.add_column(heading, justify="right")
     for split, measures in results.items():
         table.add_section()
-        table.add_row(f"[bold]{split}[/bold]")
+        table.add_row(Text(split, style="bold"))
         for name, own in measures.items():
             change = own.difference
             better = (change.mean < 0) == (name in LOWER_IS_BETTER)

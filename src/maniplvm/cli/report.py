@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from maniplvm.cli.output import check_output, write_output
+from maniplvm.console import SafeConsole
 
 
 def report(
@@ -42,7 +41,7 @@ def report(
     from maniplvm.evaluation.report import Sources, build_report
 
     check_output(out)
-    console = Console()
+    console = SafeConsole()
     sources = Sources(
         after=after,
         data=data,
@@ -56,4 +55,4 @@ def report(
         html = build_report(sources, command=["maniplvm", *sys.argv[1:]], seed=seed)
     write_output(out, html)
     size = len(html.encode()) / 1e6
-    console.print(f"wrote {escape(str(out))} ({size:.1f} MB); open it in a browser", soft_wrap=True)
+    console.print(f"wrote {out} ({size:.1f} MB); open it in a browser", soft_wrap=True)

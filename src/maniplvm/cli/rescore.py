@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from maniplvm.cli.evaluation_tables import headline, result_tables
+from maniplvm.console import SafeConsole
 from maniplvm.evaluation import PROTOCOLS, rescore
 
 
@@ -42,7 +42,7 @@ def rescore_folder(
         preset=preset,
         command=["maniplvm", *sys.argv[1:]],
     )
-    console = Console()
+    console = SafeConsole()
     for target, result in results.items():
         console.print(headline(result))
         for table in result_tables(result):

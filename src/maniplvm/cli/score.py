@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import maniplvm
 from maniplvm.cli.output import check_output, write_output
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.evaluation import TaskSummary, match_predictions, read_predictions, summarise
 from maniplvm.rewards import Score, resolve_preset, score_batch
@@ -104,14 +105,14 @@ def score_text(
     for name, value in result.terms.items():
         table.add_row(name, f"{value:.4f}")
     table.add_section()
-    table.add_row("total", f"[bold]{result.total:.4f}[/bold]")
+    table.add_row("total", Text(f"{result.total:.4f}", style="bold"))
     table.add_row("status", str(result.status))
     if result.answer.guesses:
         table.add_row("guesses", ", ".join(result.answer.guesses))
     table.add_row("format", str(result.answer.format_status))
     value = result.answer.value
     table.add_row("pixels", "-" if value is None else json.dumps(value.round(2).tolist()))
-    Console().print(table)
+    SafeConsole().print(table)
 
 
 def _sample(task: Task, target: str, size: str) -> Sample:
@@ -148,7 +149,7 @@ def _draw_sheet(path: Path, samples: Sequence[Sample], scores: Sequence[Score]) 
         read = terms if score.answer.parsed else f"could not be parsed: {score.status}"
         annotations.append(Annotation(score.answer.value, f"total {score.total:.2f}: {read}"))
     save_image(contact_sheet(samples, annotations=annotations), path)
-    Console().print(f"drew {len(samples)} scored samples on {path}")
+    SafeConsole().print(f"drew {len(samples)} scored samples on {path}")
 
 
 def _record(sample: Sample, score: Score) -> Mapping[str, Any]:
@@ -169,7 +170,7 @@ def _record(sample: Sample, score: Score) -> Mapping[str, Any]:
 
 
 def _print_summary(summaries: Sequence[TaskSummary], preset: str, missing: int) -> None:
-    console = Console()
+    console = SafeConsole()
     for summary in summaries:
         table = Table(title=f"{summary.task} · preset {preset} · n = {summary.total.count}")
         table.add_column("")

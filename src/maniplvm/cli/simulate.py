@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from maniplvm.cli.deprecated import renamed_option
 from maniplvm.cli.progress import progress_bar
 from maniplvm.cli.ray_option import Ray
 from maniplvm.cluster import ray_address
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 
 
@@ -67,7 +67,7 @@ def simulate(
         randomization=DomainRandomization.without(_listed(disabled)),
     )
     total = sum(len(job.scenes) for job in shard_of(plan.jobs(), shard)) * views
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     with progress_bar(_Rate()) as bar:
         task = bar.add_task("images", total=total)
         report = generate(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Train a model with a recipe.")
@@ -75,7 +75,7 @@ def _train(
         from maniplvm.training.dry_run.report import render_report
 
         planned = None if launch is None else read_launch(launch)
-        Console().print(render_report(check(recipe, method, planned, out)))
+        SafeConsole().print(render_report(check(recipe, method, planned, out)))
         return
     if launch is not None:
         raise UserError("--launch needs --dry-run; to train, use accelerate launch")

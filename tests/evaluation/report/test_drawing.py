@@ -17,9 +17,10 @@ from maniplvm.evaluation.report.charts.chart import round_up
 from maniplvm.evaluation.report.charts.inline import bar_chart, interval_chart
 from maniplvm.evaluation.report.charts.learning_curves import learning_curves
 from maniplvm.evaluation.report.folders import read_model_evaluation, read_run
-from maniplvm.evaluation.report.html import tag, visible
+from maniplvm.evaluation.report.html import tag
 from maniplvm.evaluation.report.overlay import MAX_IMAGE_BYTES, PageImages, draw_overlay
 from maniplvm.tasks import BoxTarget, RegionTarget, Sample, Task
+from maniplvm.text import visible
 from tests.evaluation.report.folders import write_evaluation, write_run
 
 

@@ -78,7 +78,7 @@ def test_a_name_in_markdown_is_escaped(nasty):
     rows = [line for line in WRITERS["md"](nasty, False).split("\n") if line.startswith("|")]
     columns = {line.replace(r"\|", "").count("|") for line in rows}
     assert len(columns) == 1
-    assert rows[2].startswith(r"| =a\|b\_c\*d\\e\~f^g{h}$i&amp;j\#k%l&lt;b>m&lt;/b>\`n\`\[o\] |")
+    assert rows[2].startswith(r"| =a\|b\_c\*d\\e\~f^g{h}\$i&amp;j\#k%l&lt;b>m&lt;/b>\`n\`\[o\] |")
 
 
 def test_markdown_text_stays_on_its_line():

@@ -40,6 +40,7 @@ from maniplvm.evaluation.report.sections.sample_table import sample_table
 from maniplvm.evaluation.report.sections.summary import describe_split, main_split, summarize
 from maniplvm.evaluation.report.sections.tables import TITLES, all_metric_tables, metric_tables
 from maniplvm.tasks.sample import Task
+from maniplvm.text import visible
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def _environment() -> Any:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from maniplvm.console import SafeConsole
 from maniplvm.errors import UserError
 from maniplvm.files import locked
 from maniplvm.models import LoadedModel, load_model
@@ -77,7 +78,7 @@ def train(
         )
     if is_missing_processes(os.environ) and config.world_size == 1:
         raise UserError("accelerate launch --cpu started only one process; start with `torchrun`")
-    output = console if console is not None else Console()
+    output = console if console is not None else SafeConsole()
     is_main = config.process_index == 0
     if is_main:
         folder.check(recipe, method)

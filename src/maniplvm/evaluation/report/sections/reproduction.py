@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maniplvm.evaluation.report.folders import ModelEvaluation, Run
-from maniplvm.evaluation.report.html import visible
+from maniplvm.text import visible
 
 Facts = Sequence[tuple[str, str]]
 """Names and formatted values."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from maniplvm.evaluation.records import Numbers, ScoredSample
-from maniplvm.evaluation.report.html import visible
 from maniplvm.evaluation.report.metrics import GUESS_DESCRIPTIONS, STATUS_DESCRIPTIONS
 from maniplvm.evaluation.report.overlay import PageImages, draw_overlay
 from maniplvm.evaluation.report.sample_metrics import reasoning_of, scored_answer, target_bounds
@@ -18,6 +17,7 @@ from maniplvm.evaluation.report.sections.galleries import (
     headline_metric,
 )
 from maniplvm.tasks.sample import Target
+from maniplvm.text import visible
 
 MAX_TEXT_CHARACTERS = 900
 """Longest completion on a card [characters]."""

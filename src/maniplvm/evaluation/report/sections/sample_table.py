@@ -16,7 +16,6 @@ from markupsafe import Markup
 from maniplvm.evaluation.records import ScoredSample
 from maniplvm.evaluation.report.comparison import Comparison, named_evaluations
 from maniplvm.evaluation.report.folders import ModelEvaluation
-from maniplvm.evaluation.report.html import visible
 from maniplvm.evaluation.report.metrics import (
     STATUS_DESCRIPTIONS,
     MetricFormat,
@@ -25,6 +24,7 @@ from maniplvm.evaluation.report.sample_metrics import reasoning_of
 from maniplvm.evaluation.report.sections.galleries import headline_metric
 from maniplvm.evaluation.report.sections.sample_cards import truncate
 from maniplvm.evaluation.report.sections.tables import TITLES
+from maniplvm.text import visible
 
 ROWS_PER_PAGE = 25
 """Number of rows on one page of the table."""
@@ -104,7 +104,7 @@ def sample_table(comparison: Comparison, anchors: Mapping[str, str]) -> SampleTa
     has_before = comparison.before is not None
     own = next(i for i, (series, _, _) in enumerate(evaluations) if series == "after")
     data = {
-        "names": names,
+        "names": [visible(name) for name in names],
         "own": own,
         "other": 0 if has_before else 1 if len(names) > 1 else -1,
         "page": ROWS_PER_PAGE,

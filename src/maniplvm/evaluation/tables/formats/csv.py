@@ -7,8 +7,10 @@ import io
 from collections.abc import Iterator
 
 from maniplvm.evaluation.tables.model import Page, Row, Table
+from maniplvm.text import one_line
 
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters that OWASP lists under "CSV injection", with the wide forms of East Asia."""
 
 
 def csv_text(page: Page, intervals: bool = False) -> str:
@@ -27,14 +29,15 @@ def csv_text(page: Page, intervals: bool = False) -> str:
         if number:
             writer.writerow([])
         writer.writerows(_lines(table, intervals))
-    writer.writerows([[f"# warning: {warning}"] for warning in page.warnings])
-    writer.writerows([[f"# {note}"] for note in page.notes])
+    writer.writerows([[escaped(f"# warning: {warning}")] for warning in page.warnings])
+    writer.writerows([[escaped(f"# {note}")] for note in page.notes])
     return text.getvalue()
 
 
 def escaped(text: str) -> str:
-    """The text, changed so that no spreadsheet evaluates it as a formula."""
-    return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
+    """The text on one line; an apostrophe keeps a spreadsheet from evaluating it as a formula."""
+    line = one_line(text)
+    return f"'{line}" if line.startswith(_STARTS_A_FORMULA) else line
 
 
 def _lines(table: Table, intervals: bool) -> Iterator[list[str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from maniplvm.evaluation.tables.model import Cell, Heading, Page, Row, Table
+from maniplvm.text import visible
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #22262b; --soft: #6a717a; --line: #ddd9d1; --paper: #fff; }
@@ -41,11 +42,11 @@ def html_page(page: Page, intervals: bool = False) -> str:
         page: The tables.
         intervals: Whether each figure shows its 95 % interval, which is always its tooltip.
     """
-    body = [f"<h1>{escape(page.title)}</h1>"]
-    body += [f'<p class="warning">{escape(warning)}</p>' for warning in page.warnings]
+    body = [f"<h1>{escaped(page.title)}</h1>"]
+    body += [f'<p class="warning">{escaped(warning)}</p>' for warning in page.warnings]
     for table in page.tables:
         body += _table(table, intervals)
-    body += [f'<p class="note">{escape(note)}</p>' for note in page.notes]
+    body += [f'<p class="note">{escaped(note)}</p>' for note in page.notes]
     lines = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -53,7 +54,7 @@ def html_page(page: Page, intervals: bool = False) -> str:
         '<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(page.title)}</title>",
+        f"<title>{escaped(page.title)}</title>",
         f"<style>{_STYLE}</style>",
         "</head>",
         "<body>",
@@ -64,8 +65,13 @@ def html_page(page: Page, intervals: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def escaped(text: str) -> str:
+    """The visible text, for an element or a quoted attribute."""
+    return html.escape(visible(text))
+
+
 def _table(table: Table, intervals: bool) -> Iterator[str]:
-    yield f'<div class="scroll"><table><caption>{escape(table.title)}</caption>'
+    yield f'<div class="scroll"><table><caption>{escaped(table.title)}</caption>'
     yield "<thead>"
     yield f"<tr><td rowspan=2></td>{_spanning(table.group_spans())}</tr>"
     yield f"<tr>{_spanning(table.band_spans())}</tr>"
@@ -81,26 +87,26 @@ def _table(table: Table, intervals: bool) -> Iterator[str]:
 
 def _spanning(spans: Sequence[tuple[str, int]]) -> str:
     return "".join(
-        f'<th scope="colgroup" colspan="{width}">{escape(name)}</th>' for name, width in spans
+        f'<th scope="colgroup" colspan="{width}">{escaped(name)}</th>' for name, width in spans
     )
 
 
 def _heading(heading: Heading) -> str:
-    return f'<th scope="col">{escape(heading.label)}</th>'
+    return f'<th scope="col">{escaped(heading.label)}</th>'
 
 
 def _row(row: Row, first_reference: bool, intervals: bool) -> str:
     classes = ["published"] * row.is_reference + ["published-first"] * first_reference
     opening = f'<tr class="{" ".join(classes)}">' if classes else "<tr>"
     cells = "".join(_cell(cell, intervals) for cell in row.cells)
-    return f'{opening}<th scope="row">{escape(row.name)}</th>{cells}</tr>'
+    return f'{opening}<th scope="row">{escaped(row.name)}</th>{cells}</tr>'
 
 
 def _cell(cell: Cell, intervals: bool) -> str:
     best = ' class="best"' if cell.best else ""
     if not cell.span:
-        return f"<td{best}>{escape(cell.text)}</td>"
-    text = escape(cell.text) + ("*" if cell.clear else "")
+        return f"<td{best}>{escaped(cell.text)}</td>"
+    text = escaped(cell.text) + ("*" if cell.clear else "")
     tooltip = f"{cell.span}, n = {cell.count}"
-    below = f'<span class="span">{escape(cell.span)}</span>' if intervals else ""
-    return f'<td{best} title="{escape(tooltip)}">{text}{below}</td>'
+    below = f'<span class="span">{escaped(cell.span)}</span>' if intervals else ""
+    return f'<td{best} title="{escaped(tooltip)}">{text}{below}</td>'

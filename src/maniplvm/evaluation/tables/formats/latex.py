@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from maniplvm.evaluation.tables.model import Cell, Page, Row, Table
+from maniplvm.text import one_line
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -26,6 +27,9 @@ _SPECIAL = {
     "·": r"$\cdot$",
 }
 
+_CONTINUES_A_LINE_END = ("[", "*")
+"""After the end of a table line, LaTeX reads these as arguments of `\\\\`."""
+
 
 def latex(page: Page, intervals: bool = False) -> str:
     """A page as `table*` environments: best values bold, published figures grey.
@@ -35,7 +39,7 @@ def latex(page: Page, intervals: bool = False) -> str:
         intervals: Whether each figure is followed by its 95 % interval.
     """
     lines = [r"% needs \usepackage{booktabs} and \usepackage{xcolor}"]
-    lines += [f"% warning: {' '.join(warning.split())}" for warning in page.warnings]
+    lines += [f"% warning: {one_line(warning)}" for warning in page.warnings]
     for table in page.tables:
         lines += _environment(page, table, intervals)
     return "\n".join(lines) + "\n"
@@ -43,7 +47,8 @@ def latex(page: Page, intervals: bool = False) -> str:
 
 def escaped(text: str) -> str:
     """The text with LaTeX's special characters escaped, on one line."""
-    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+    line = "".join(_SPECIAL.get(character, character) for character in one_line(text))
+    return "{}" + line if line.startswith(_CONTINUES_A_LINE_END) else line
 
 
 def _environment(page: Page, table: Table, intervals: bool) -> Iterator[str]:

@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 
 from maniplvm.evaluation.tables.model import Cell, Heading, Page, Row, Table
+from maniplvm.text import one_line
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~#!])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#!$])")
+_LINKS = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=\bwww)\.|@", re.IGNORECASE)
+"""What GitHub turns into a link, or into a mention of a person."""
 
 
 def markdown(page: Page, intervals: bool = False) -> str:
@@ -28,8 +31,9 @@ def markdown(page: Page, intervals: bool = False) -> str:
 
 def escaped(text: str) -> str:
     """The text with Markdown's special characters escaped, on one line."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return _SPECIAL.sub(r"\\\1", flat)
+    flat = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    plain = _SPECIAL.sub(r"\\\1", flat)
+    return _LINKS.sub(lambda found: f"&#{ord(found[0])};", plain)
 
 
 def _title(table: Table) -> str:

@@ -15,9 +15,9 @@ from maniplvm.evaluation.tables.model import Page
 
 
 def _json(page: Page, intervals: bool = False) -> str:
-    """A page as JSON, which always holds the intervals."""
+    """A page as JSON in ASCII, which always holds the intervals."""
     del intervals
-    return json.dumps(page.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(page.to_json(), indent=1, allow_nan=False) + "\n"
 
 
 WRITERS: Mapping[str, Callable[[Page, bool], str]] = {
