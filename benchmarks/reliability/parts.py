@@ -11,6 +11,9 @@ PARTS: dict[str, str] = {
     "fuzzing": "fuzzing",
     "interruptions": "faults.interruptions",
     "resources": "faults.resources",
+    "servers": "hostile.servers",
+    "checkpoints": "hostile.checkpoints",
+    "injection": "hostile.injection",
 }
 
 

@@ -7,7 +7,8 @@ from transformers import dynamic_module_utils
 
 from maniplvm.errors import UserError
 from maniplvm.models import load_interface, load_model
-from maniplvm.models.checkpoint import open_checkpoint, read_json
+from maniplvm.models.checkpoint import open_checkpoint
+from maniplvm.models.untrusted import read_json
 
 OWN_CODE = """
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration

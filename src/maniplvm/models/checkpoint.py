@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,14 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.models.shipped import EMBEDDED, shipped_folder
+from maniplvm.models.untrusted import (
+    check_files,
+    check_settings,
+    check_weight_files,
+    first_line,
+    library_errors,
+    read_json,
+)
 from maniplvm.optional import huggingface_hub, transformers
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -64,31 +71,15 @@ def open_checkpoint(
             missing or not in safetensors.
     """
     folder = _find_folder(source, weights, revision, trust_remote_code)
+    check_files(folder, str(source))
     settings = _read_settings(folder, source)
-    config = _read_config(folder, source, settings, trust_remote_code)
+    check_settings(settings, str(source))
+    with library_errors(str(source), "bad config.json"):
+        config = _read_config(folder, source, settings, trust_remote_code)
     if weights:
         _check_weights(folder, source)
+        check_weight_files(folder, settings, str(source))
     return Checkpoint(str(source), folder, settings, config, trust_remote_code)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises:
-        UserError: the file is unreadable, is not JSON, or holds no object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object")
-    return content
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message that is not empty."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
 
 
 def _find_folder(
@@ -144,17 +135,7 @@ def _read_config(
         raise UserError(
             f"{source}: transformers {library.__version__} does not know model type {model_type!r}"
         )
-    try:
-        config = library.AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        OSError,
-        ImportError,
-        huggingface_hub().errors.StrictDataclassError,
-    ) as error:
-        raise UserError(f"{source}: bad config.json ({first_line(error)})") from error
+    config = library.AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     fitting = type(config) in library.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     if not fitting and "AutoModelForImageTextToText" not in settings.get("auto_map", {}):
         named = ", ".join(settings.get("architectures") or [str(model_type)])
@@ -186,6 +167,11 @@ def _shard_names(index: Path) -> set[str]:
 
 
 def _check_weights(folder: Path, source: str | Path) -> None:
+    if (folder / "adapter_config.json").is_file():
+        raise UserError(
+            f"{source} holds a model and a LoRA adapter, and transformers would load the base of the "
+            "adapter instead; move the adapter to a folder of its own"
+        )
     index = folder / _INDEX
     if index.is_file():
         shards = _shard_names(index)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from maniplvm.errors import UserError
+from maniplvm.models.generation_config import end_tokens, only_settings_of
 from maniplvm.models.interface import LoadedModel
-from maniplvm.models.parameters import base_model
+from maniplvm.models.untrusted import library_errors
 from maniplvm.optional import torch, transformers
 
 Seed = tuple[int, ...]
@@ -89,9 +89,20 @@ def generate(
         processors.append(_sampler(decoding, seeds, prompt_length))
     ends = _end_tokens(loaded)
     config = _generation_config(loaded, decoding, ends)
-    with torch().inference_mode(), _only_these_settings(loaded, config):
+    finite = _FiniteLogits()
+    processors.insert(0, finite)
+    with (
+        library_errors(loaded.source, "the model cannot generate"),
+        torch().inference_mode(),
+        only_settings_of(config, loaded.model),
+    ):
         tokens = loaded.model.generate(
             **inputs, generation_config=config, logits_processor=processors
+        )
+    if not finite.all_finite():
+        raise UserError(
+            f"{loaded.source}: its logits are not finite; the weights or config.json are damaged, or "
+            "the precision is too low"
         )
     generated = [_until_end(row, ends) for row in tokens[:, prompt_length:].tolist()]
     texts = loaded.tokenizer.batch_decode(generated, skip_special_tokens=True)
@@ -110,27 +121,26 @@ def _generation_config(loaded: LoadedModel, decoding: Decoding, ends: set[int]) 
     )
 
 
-@contextmanager
-def _only_these_settings(loaded: LoadedModel, config: Any) -> Iterator[None]:
-    """Hide the checkpoint's own generation config while the model generates.
+class _FiniteLogits:
+    """A logits processor that changes nothing and remembers whether all logits were finite."""
 
-    `generate` of transformers fills every setting that its caller left open from
-    `model.generation_config`, such as `suppress_tokens`.
-    """
-    model = base_model(loaded.model)
-    own = model.generation_config
-    model.generation_config = config
-    try:
-        yield
-    finally:
-        model.generation_config = own
+    def __init__(self) -> None:
+        self._finite: Any = None
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        # NaN stays NaN in a sum; a mask of our own adds -inf only later
+        finite = logits.sum().isfinite()
+        self._finite = finite if self._finite is None else self._finite & finite
+        return logits
+
+    def all_finite(self) -> bool:
+        return self._finite is None or bool(self._finite)
 
 
 def _end_tokens(loaded: LoadedModel) -> set[int]:
     """End tokens of the tokenizer and of the checkpoint, such as the end of a turn."""
-    own = loaded.model.generation_config.eos_token_id
-    listed = own if isinstance(own, list) else [own]
-    return {token for token in (*listed, loaded.tokenizer.eos_token_id) if token is not None}
+    own = loaded.tokenizer.eos_token_id
+    return {*end_tokens(loaded.model), *([] if own is None else [own])}
 
 
 def _until_end(tokens: list[int], ends: set[int]) -> list[int]:

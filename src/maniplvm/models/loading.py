@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
+from maniplvm.models.chat_template_check import check_chat_template
 from maniplvm.models.checkpoint import (
     Checkpoint,
-    first_line,
     open_checkpoint,
     quiet_unless_terminal,
 )
 from maniplvm.models.families import CONFIG_KEY, resolve_family
+from maniplvm.models.generation_config import check_generation_config
 from maniplvm.models.interface import LoadedModel, ModelInterface
 from maniplvm.models.lora import LoraSettings, add_lora, merge_adapter
 from maniplvm.models.parameters import find_non_finite, freeze_vision_tower
 from maniplvm.models.processor import frame_spec, has_processor, load_processor
+from maniplvm.models.untrusted import first_line, library_errors
 from maniplvm.models.vision_attention import batch_equal_images
-from maniplvm.optional import safetensors, torch, transformers
+from maniplvm.optional import torch, transformers
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "flash_attention_3")
 """Valid values of `attn`."""
@@ -153,17 +155,13 @@ def build_meta_model(
         source, weights=False, revision=revision, trust_remote_code=trust_remote_code
     )
     library = transformers()
-    try:
-        with torch().device("meta"):
-            model = library.AutoModelForImageTextToText.from_config(
-                checkpoint.config,
-                dtype=getattr(torch(), dtype),
-                trust_remote_code=trust_remote_code,
-            )
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise UserError(
-            f"{source}: config.json describes no model that can be built ({error})"
-        ) from error
+    what = "config.json describes no model that can be built"
+    with library_errors(checkpoint.name, what), torch().device("meta"):
+        model = library.AutoModelForImageTextToText.from_config(
+            checkpoint.config,
+            dtype=getattr(torch(), dtype),
+            trust_remote_code=trust_remote_code,
+        )
     return _with_frozen_parts(model, lora, freeze_vision)
 
 
@@ -216,6 +214,7 @@ def _interface(
 ) -> dict[str, Any]:
     resolved = resolve_family(checkpoint.settings, family, checkpoint.name)
     processor = load_processor(checkpoint, min_pixels, max_pixels)
+    check_chat_template(processor, checkpoint.name)
     return {
         "source": checkpoint.name,
         "family": resolved,
@@ -236,8 +235,8 @@ def _weights(checkpoint: Checkpoint, dtype: Any, attn: str) -> Any:
     if attn not in ATTENTIONS:
         raise UserError(f"attn {attn!r}: unknown; choose from {', '.join(ATTENTIONS)}")
     library = transformers()
-    try:
-        with quiet_unless_terminal():
+    with library_errors(checkpoint.name, "its weights cannot be loaded"), quiet_unless_terminal():
+        try:
             model, report = library.AutoModelForImageTextToText.from_pretrained(
                 checkpoint.folder,
                 config=checkpoint.config,
@@ -247,16 +246,13 @@ def _weights(checkpoint: Checkpoint, dtype: Any, attn: str) -> Any:
                 output_loading_info=True,
                 trust_remote_code=checkpoint.trust_remote_code,
             )
-    except ImportError as error:
-        raise UserError(f"attn {attn!r} cannot be used here: {first_line(error)}") from error
-    except (OSError, RuntimeError, ValueError, safetensors().SafetensorError) as error:
-        raise UserError(
-            f"{checkpoint.name}: its weights cannot be loaded ({first_line(error)})"
-        ) from error
+        except ImportError as error:
+            raise UserError(f"attn {attn!r} cannot be used here: {first_line(error)}") from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise UserError(
             f"{checkpoint.name}: {len(missing)} weights are missing, such as {missing[0]}; "
             "the files do not belong to this config.json"
         )
+    check_generation_config(model, checkpoint.name)
     return model

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from maniplvm.config import validated
 from maniplvm.errors import UserError
-from maniplvm.models.checkpoint import first_line
 from maniplvm.models.parameters import vision_tower
+from maniplvm.models.untrusted import check_files, library_errors, read_json
 from maniplvm.optional import peft, safetensors, torch
 
 LANGUAGE_TARGETS = (
@@ -28,6 +29,9 @@ HEAD = "lm_head"
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+_LARGEST_RANK = 4096
+"""Largest rank of an adapter that is loaded."""
 
 
 @validated
@@ -111,22 +115,13 @@ def merge_adapter(model: Any, folder: Path) -> Any:
     for name in (_ADAPTER_CONFIG, _ADAPTER_WEIGHTS):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: no LoRA adapter here ({name} is missing)")
+    check_files(folder, str(folder))
+    _check_adapter_settings(read_json(folder / _ADAPTER_CONFIG), folder)
     library = peft()
-    try:
+    with library_errors(str(folder), "this adapter does not fit the model"):
         adapted = library.PeftModel.from_pretrained(model, str(folder), is_trainable=False)
         with safetensors().safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
             stored = set(file.keys())
-    except (
-        RuntimeError,
-        ValueError,
-        OSError,
-        KeyError,
-        TypeError,
-        safetensors().SafetensorError,
-    ) as error:
-        raise UserError(
-            f"{folder}: this adapter does not fit the model ({first_line(error)})"
-        ) from error
     differing = stored.symmetric_difference(library.get_peft_model_state_dict(adapted))
     if differing:
         raise UserError(
@@ -134,6 +129,21 @@ def merge_adapter(model: Any, folder: Path) -> Any:
             f"such as {min(differing)})"
         )
     return adapted.merge_and_unload().requires_grad_(True)
+
+
+def _check_adapter_settings(settings: Mapping[str, Any], folder: Path) -> None:
+    """Refuse settings for which peft would take much memory.
+
+    Raises:
+        UserError: the rank is no integer up to `_LARGEST_RANK`, or layers are copied.
+    """
+    rank = settings.get("r")
+    if type(rank) is not int or not 1 <= rank <= _LARGEST_RANK:
+        raise UserError(f"{folder}: the rank r of an adapter is an integer up to {_LARGEST_RANK}")
+    if settings.get("layer_replication") is not None or settings.get("rank_pattern"):
+        raise UserError(
+            f"{folder}: layer_replication and rank_pattern of an adapter are not supported"
+        )
 
 
 def _linear_layers(model: Any) -> tuple[list[str], list[str]]:

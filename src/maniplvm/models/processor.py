@@ -7,10 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from maniplvm.errors import UserError
 from maniplvm.geometry import FrameSpec, SmartResize
-from maniplvm.models.checkpoint import Checkpoint, first_line, read_json
+from maniplvm.models.checkpoint import Checkpoint
 from maniplvm.models.families import Family
+from maniplvm.models.untrusted import library_errors, read_json
 from maniplvm.optional import transformers
 
 _QWEN_RESIZERS = (
@@ -23,6 +27,19 @@ _QWEN_RESIZERS = (
 
 _PROBE = "open the drawer"
 """Text that a usable chat template writes into the prompt."""
+
+_LARGEST_PATCH = 256
+"""Largest patch or group of patches [px]."""
+
+_LARGEST_RESIZED_AREA = 2**24
+"""Largest area to which every image may be enlarged [px squared]."""
+
+_LARGEST_AREA_LIMIT = 2**30
+"""Largest limit of the area; images of this size are refused earlier [px squared]."""
+
+_LARGEST_SIDE = 2**14
+"""Largest side of a resized image [px]."""
+
 _VIDEO = "video_processor"
 _PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 _VIDEO_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
@@ -47,23 +64,22 @@ def load_processor(
         UserError: files of the processor that are missing or damaged, no usable chat template, or limits
             of the area that cannot be met.
     """
-    try:
+    with library_errors(checkpoint.name, "its processor cannot be loaded"):
         processor = _processor_class(checkpoint).from_pretrained(
             checkpoint.folder, trust_remote_code=checkpoint.trust_remote_code
         )
-    except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError) as error:
-        raise UserError(
-            f"{checkpoint.name}: its processor cannot be loaded ({first_line(error)})"
-        ) from error
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise UserError(f"{checkpoint.name}: no processor for images and text in the folder")
     if processor.chat_template is None:
         raise UserError(f"{checkpoint.name}: the processor has no chat template")
     _check_chat_template(processor, checkpoint.name)
+    _check_image_processor(processor.image_processor, checkpoint.name)
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     _limit_area(processor.image_processor, min_pixels, max_pixels, checkpoint.name)
+    with library_errors(checkpoint.name, "its processor cannot read an image"):
+        _try_image(processor.image_processor)
     return processor
 
 
@@ -158,6 +174,46 @@ def _limit_area(
         )
     sizes = type(image_processor.size)  # a dict or transformers' own class, depending on version
     image_processor.size = sizes(shortest_edge=smallest, longest_edge=largest)
+
+
+def _check_image_processor(image_processor: Any, where: str) -> None:
+    """Check sizes before an image is resized to them.
+
+    Raises:
+        UserError: a size is no positive number, or larger than any image needs.
+    """
+    limits = {"patch_size": _LARGEST_PATCH, "merge_size": _LARGEST_PATCH}
+    limits["temporal_patch_size"] = _LARGEST_PATCH
+    values = {name: getattr(image_processor, name, None) for name in limits}
+    is_area = type(image_processor).__name__ in _QWEN_RESIZERS
+    for source in ("size", "crop_size"):
+        own = getattr(image_processor, source, None)
+        for name, value in (dict(own) if own is not None else {}).items():
+            values[name] = value
+            longest = name.startswith(("max", "longest"))
+            area = _LARGEST_AREA_LIMIT if longest else _LARGEST_RESIZED_AREA
+            limits[name] = area if is_area else _LARGEST_SIDE
+    for name, value in values.items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if number is None:
+                continue
+            is_number = isinstance(number, int | float) and not isinstance(number, bool)
+            if not is_number or not 0 < number <= limits[name]:
+                raise UserError(
+                    f"{where}: bad image processor ({name} is {number!r:.40}; it must lie between 1 "
+                    f"and {limits[name]})"
+                )
+
+
+def _try_image(image_processor: Any) -> None:
+    """Process a small image.
+
+    Raises:
+        ValueError: its pixels are not finite.
+    """
+    values = image_processor(images=[Image.new("RGB", (64, 64), "grey")], return_tensors="np")
+    if not np.isfinite(np.asarray(values["pixel_values"])).all():
+        raise ValueError("the pixels are not finite")
 
 
 def _processor_class(checkpoint: Checkpoint) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.files import replacing, writing
-from maniplvm.models.checkpoint import open_checkpoint, read_json
+from maniplvm.models.checkpoint import open_checkpoint
+from maniplvm.models.untrusted import read_json
 from maniplvm.optional import safetensors
 
 _WEIGHTS = "*.safetensors"

@@ -13,6 +13,7 @@ from typing import Any
 
 from maniplvm.errors import UserError
 from maniplvm.tasks.sample import Sample
+from maniplvm.text import encodable
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def _prediction(line: str, where: str) -> Prediction:
         raise UserError(f"{where}: prompt_tokens must be an integer")
     if not (finish is None or isinstance(finish, str)):
         raise UserError(f"{where}: finish must be a string")
-    return Prediction(str(record["id"]), record["text"], frame, draw, tokens, prompt, finish)
+    text = encodable(record["text"])
+    return Prediction(str(record["id"]), text, frame, draw, tokens, prompt, finish)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
 from maniplvm.models import Decoding, ImageTextPrompt, LoadedModel, encode_batch, generate
+from maniplvm.models.generation_config import only_settings_of
 from maniplvm.rewards import score_batch
 from maniplvm.training.config.recipe import JOINT, Recipe
 from maniplvm.training.config.trainer_settings import Schedule
@@ -197,6 +198,16 @@ class _GroupRewardStd:
         return rewards
 
 
+class _OwnGenerationSettings:
+    """Rollouts use the recipe's settings only, not those that the checkpoint brings."""
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        trainer: Any = self
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        with only_settings_of(trainer.generation_config, model):
+            return super()._generate_single_turn(*args, **kwargs)  # type: ignore[misc]
+
+
 class QuietSFTTrainer(_Quiet, FiniteLoss, SFTTrainer):
     """`trl.SFTTrainer` for our runs."""
 
@@ -207,4 +218,5 @@ def grpo_trainer_class(base: type[GRPOTrainer]) -> type[GRPOTrainer]:
     Args:
         base: The class to extend.
     """
-    return type("QuietGRPOTrainer", (_Quiet, FiniteLoss, _GroupRewardStd, base), {})
+    parts = (_Quiet, FiniteLoss, _GroupRewardStd, _OwnGenerationSettings, base)
+    return type("QuietGRPOTrainer", parts, {})

@@ -433,7 +433,7 @@ def test_the_default_key_is_not_sent_unencrypted_to_another_machine(monkeypatch)
         ("http://localhost:1/v1", True),
     ]:
         connection = Connection(url)
-        assert ("authorization" in connection._client.headers) is sent
+        assert ("Authorization" in connection._client.headers) is sent
         connection.close()
 
 

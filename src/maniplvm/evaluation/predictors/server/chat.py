@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ from maniplvm.geometry.frames import Size
 from maniplvm.models import Decoding
 from maniplvm.models.families import Family
 from maniplvm.tasks import Task
+from maniplvm.text import encodable, shortened
 
 Body = dict[str, Any]
 """A request or a response, as JSON."""
@@ -30,6 +32,12 @@ REFUSAL = "refusal"
 
 _ERROR_REASONS = ("error",)
 """Finish reasons that some routers send instead of an HTTP error status."""
+
+_MAX_REASON = 40
+"""Longest recorded finish reason, in characters."""
+
+_MAX_TOKENS = 2**31
+"""Largest token count that is believed."""
 
 _RESERVED = ("model", "messages", "n", "stream", "temperature", "top_p", "seed")
 
@@ -155,15 +163,15 @@ def parse_completion(body: Any) -> ChatCompletion:
         raise ValueError("it has no choice with a message")
     finish = choice.get("finish_reason")
     if finish in _ERROR_REASONS:
-        raise ValueError(f"its choice has the finish reason {finish!r}")
+        raise ValueError(f"its choice has the finish reason {finish}")
     content, refusal = _text(message.get("content")), message.get("refusal")
     if not content and isinstance(refusal, str) and refusal:
         content, finish = refusal, REFUSAL
     usage = body.get("usage")
     counted = usage if isinstance(usage, dict) else {}
     return ChatCompletion(
-        _with_reasoning(content, message),
-        finish if isinstance(finish, str) else None,
+        encodable(_with_reasoning(content, message)),
+        shortened(finish, _MAX_REASON) if isinstance(finish, str) else None,
         _count(counted.get("prompt_tokens")),
         _count(counted.get("completion_tokens")),
     )
@@ -199,7 +207,7 @@ def _text(content: Any) -> str:
         return content
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         return "".join(part["text"] for part in content if isinstance(part.get("text"), str))
-    raise ValueError(f"its content is not a string but {content!r:.40}")
+    raise ValueError(f"its content is not a string but {reprlib.repr(content)}")
 
 
 def _with_reasoning(content: str, message: Mapping[str, Any]) -> str:
@@ -218,4 +226,4 @@ def _with_reasoning(content: str, message: Mapping[str, Any]) -> str:
 
 
 def _count(number: Any) -> int | None:
-    return number if type(number) is int and number >= 0 else None
+    return number if type(number) is int and 0 <= number <= _MAX_TOKENS else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,12 +21,17 @@ from maniplvm.evaluation.predictors.server.errors import (
     http_error,
     retry_after,
 )
+from maniplvm.evaluation.predictors.server.exchange import HttpClient, TooSlowError
 from maniplvm.optional import httpx2
+from maniplvm.text import one_line, shortened
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 
-_MAX_BYTES = 32 * 2**20
-"""Upper limit of a response; a longer one is an error."""
+_MAX_NAME = 100
+"""Longest shown name of a served model, in characters."""
+
+_SHORTEST_SECRET = 8
+"""Keys of fewer characters, such as `EMPTY`, are no secrets; texts may hold them by chance."""
 
 
 class Connection:
@@ -43,7 +48,6 @@ class Connection:
         key_variable: str | None = None,
         timeout_s: float = 120.0,
         connect_timeout_s: float = 10.0,
-        connections: int = 8,
     ) -> None:
         """Set the server's address; no request is sent yet.
 
@@ -53,7 +57,6 @@ class Connection:
                 `OPENAI_API_KEY` if it is set, but sends it only encrypted or to this machine.
             timeout_s: Time limit for a whole response [s].
             connect_timeout_s: Time limit for opening a connection [s].
-            connections: Maximum number of concurrent connections.
 
         Raises:
             UserError: an invalid URL, a key in the URL, a named variable that is not set, or a
@@ -71,12 +74,12 @@ class Connection:
         self._timeout_s = timeout_s
         local = _is_local(parts.hostname or "")
         self._key = _key(key_variable, parts.scheme == "https" or local)
-        http = httpx2()
-        self._client = http.Client(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=http.Timeout(timeout_s, connect=connect_timeout_s, pool=None),
-            limits=http.Limits(max_connections=connections, max_keepalive_connections=connections),
-            trust_env=not local,
+        self._client = HttpClient(
+            {"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout_s,
+            connect_timeout_s,
+            proxies=not local,
+            encrypted=parts.scheme == "https",
         )
 
     def complete(self, body: Body) -> ChatCompletion:
@@ -87,13 +90,14 @@ class Connection:
         """
         content = self._exchange("POST", self._url, json.dumps(body).encode())
         try:
-            return parse_completion(content)
+            completion = parse_completion(content)
         except ValueError as error:
             failure = error_in_response(content)
             if failure is not None:
                 failure.message = self._clean(failure.message)
                 raise failure from error
             raise AttemptError(f"the response has no completion: {error}") from error
+        return replace(completion, text=self._without_key(completion.text))
 
     def model_names(self) -> list[str]:
         """The names of the served models; empty if the server does not list them."""
@@ -103,7 +107,8 @@ class Connection:
             return []
         listed = content.get("data") if isinstance(content, dict) else None
         models = listed if isinstance(listed, list) else []
-        return [str(model["id"]) for model in models if isinstance(model, dict) and "id" in model]
+        names = [model.get("id") for model in models if isinstance(model, dict)]
+        return [shortened(name, _MAX_NAME) for name in names if isinstance(name, str)]
 
     def close(self) -> None:
         """Close every connection."""
@@ -112,45 +117,47 @@ class Connection:
     def _exchange(self, method: str, url: str, content: bytes | None = None) -> Any:
         http = httpx2()
         try:
-            status, headers, data = self._send(method, url, content)
+            response = self._client.exchange(method, url, content)
         except (http.ConnectError, http.ConnectTimeout) as error:
             raise AttemptError(self._clean(f"no connection ({error})"), unreachable=True) from error
-        except http.TimeoutException as error:
-            raise AttemptError(f"no response within {self._timeout_s:g} s") from error
-        except http.HTTPError as error:
+        except (http.TimeoutException, TooSlowError) as error:
+            raise AttemptError(f"no whole response within {self._timeout_s:g} s") from error
+        except (http.HTTPError, http.InvalidURL, UnicodeError) as error:
             raise AttemptError(self._clean(f"the connection was lost ({error})")) from error
+        status, data = response.status, response.body
         try:
-            parsed = json.loads(data)
+            parsed = json.loads(data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             if 200 <= status < 300:
-                shown = self._clean(data[:80].decode(errors="replace"))
-                raise AttemptError(f"the response is not JSON but {shown!r}") from error
+                raise AttemptError(self._not_json(data, error)) from error
             parsed = data.decode(errors="replace")
         if not 200 <= status < 300:
-            failure = http_error(status, parsed, retry_after(headers))
+            failure = http_error(status, parsed, retry_after(response.headers))
             failure.message = self._clean(failure.message)
             raise failure
         return parsed
 
-    def _send(self, method: str, url: str, content: bytes | None) -> tuple[int, Any, bytes]:
-        """The response's status, headers and whole body."""
-        http = httpx2()
-        deadline = time.monotonic() + self._timeout_s
-        kind = {"Content-Type": "application/json"} if content is not None else {}
-        with self._client.stream(method, url, content=content, headers=kind) as response:
-            data = bytearray()
-            for piece in response.iter_bytes():
-                data += piece
-                if time.monotonic() > deadline:  # the server may send bytes without end
-                    raise http.ReadTimeout("the whole response took too long")
-                if len(data) > _MAX_BYTES:
-                    raise AttemptError(f"the response is longer than {_MAX_BYTES // 2**20} MiB")
-            return response.status_code, response.headers, bytes(data)
+    def _not_json(self, data: bytes, error: Exception) -> str:
+        """The message about a response with status 200 whose body cannot be parsed."""
+        start = self._clean(data[:80].decode(errors="replace"))
+        if start.startswith(("{", "[")):
+            return f"the response is no valid JSON ({shortened(str(error), 80)}): {start!r}"
+        return f"the response is not JSON but {start!r}; check the path of --server"
 
     def _clean(self, text: str) -> str:
         """The message on one line; a key that the server repeats is replaced."""
         line = " ".join(text.split())
-        return line.replace(self._key, "***") if self._key else line
+        return one_line(line.replace(self._key, "***") if self._key else line)
+
+    def _without_key(self, text: str) -> str:
+        """A completion without the key, which the server may repeat and which files must not hold."""
+        if self._key is None or len(self._key) < _SHORTEST_SECRET:
+            return text
+        return text.replace(self._key, "***")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def shown_url(server: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
+
+from maniplvm.text import shortened
 
 FILTERED = "content_filter"
 """Finish reason or error code of a request that the service's content filter rejects."""
@@ -140,14 +143,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         None without the header, or with one that cannot be parsed.
     """
     value = headers.get("retry-after", "").strip()
-    if value.replace(".", "", 1).isdecimal():
+    if value.isascii() and value.replace(".", "", 1).isdecimal():
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+        aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError, TypeError, IndexError):  # what a malformed date can cause
         return None
-    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 def _detail(body: Any) -> str:
@@ -158,8 +161,7 @@ def _detail(body: Any) -> str:
             text = text[field]
     if isinstance(text, dict) and "message" in text:
         text = text["message"]
-    line = " ".join(str(text).split())
-    return line if len(line) <= _MAX_DETAIL else line[:_MAX_DETAIL] + "…"
+    return shortened(text if isinstance(text, str) else reprlib.repr(text), _MAX_DETAIL)
 
 
 def _code(body: Any) -> str | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from maniplvm.errors import UserError
 from maniplvm.geometry import FrameSpec
 from maniplvm.geometry.frames import Size
-from maniplvm.models.checkpoint import read_json
 from maniplvm.models.families import FAMILIES, Family, family_in_name, resolve_family
+from maniplvm.models.untrusted import read_json
 
 
 @dataclass(frozen=True)

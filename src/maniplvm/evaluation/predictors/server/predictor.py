@@ -194,7 +194,6 @@ class ServerPredictor:
             key_variable=self._key_variable,
             timeout_s=self._policy.timeout_s,
             connect_timeout_s=self._policy.connect_timeout_s,
-            connections=self._concurrency,
         )
 
     def _requests(self, samples: Iterable[Sample]) -> Iterator[_Request]:

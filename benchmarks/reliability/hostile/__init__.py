@@ -1,0 +1,1 @@
+"""Attacks from outside: servers, checkpoints, and text that is written into our outputs."""
