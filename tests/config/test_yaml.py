@@ -81,3 +81,38 @@ def test_odd_yaml_is_a_one_line_error(tmp_path, text, cause):
     with pytest.raises(UserError, match=cause) as error:
         read_yaml(path, "recipe")
     assert "\n" not in str(error.value)
+
+
+ALIASES = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (ALIASES, "line 6: more than 200,000 values with its aliases"),
+        (ALIASES.replace("[", "{<<: [").replace("]", "]}"), "YAML"),
+        ("a: &a [*a]", "an alias stands inside of its own value"),
+        ("a: " + "[" * 10_000, "recursion"),
+        ("a: 2024-13-45", "month must be in 1..12"),
+        ("a: !!timestamp x", "a value does not fit its tag"),
+        ("a: !!bool x", "a value does not fit its tag"),
+        ("a: !!int ''", "a value does not fit its tag"),
+        ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
+        ("a: " + "9" * 400, "an integer has more than 64 bits"),
+        ("a: " + "9" * 5000, "digits"),
+        ("a: 0x" + "f" * 5000, "an integer has more than 64 bits"),
+    ],
+)
+def test_a_hostile_file_gives_one_line(tmp_path, text, cause):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(UserError, match="not YAML") as caught:
+        read_yaml(tmp_path / "a.yaml", "recipe")
+    assert cause in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_aliases_and_merges_of_a_normal_size_are_read():
+    text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]"
+    assert parse_yaml(text)["b"] == {"x": 1, "y": 2}

@@ -12,6 +12,11 @@ import yaml
 
 from maniplvm.errors import UserError
 
+_MAX_VALUES = 200_000
+"""Most values of a file. A few aliases of aliases could stand for billions."""
+
+_TOO_LARGE = 2**63
+
 _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)$")
 
 
@@ -54,6 +59,7 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = _parse_json(text) if is_json else parse_yaml(text)
+        _check_integers(content)
     except OSError as error:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -68,16 +74,75 @@ def parse_yaml(text: str) -> Any:
     """The value of a YAML string.
 
     Raises:
-        yaml.YAMLError: the string is not valid YAML.
-        ValueError: a date does not exist, or an integer has too many digits.
-        RecursionError: it is nested too deeply.
+        yaml.YAMLError: the string is not valid YAML, or its aliases repeat too much.
+        ValueError: a number or a date that Python cannot represent.
+        RecursionError: the value is nested too deeply.
     """
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    loader = _Loader(text)
+    node: yaml.Node | None = None
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _expanded_size(node, {})
+        return loader.construct_document(node)  # type: ignore[no-untyped-call]
+    except (AttributeError, IndexError, KeyError, OverflowError) as error:
+        # PyYAML does not check a value with an explicit tag, such as `!!bool x`
+        raise yaml.constructor.ConstructorError(
+            None, None, "a value does not fit its tag", node and node.start_mark
+        ) from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def _expanded_size(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """Number of values in a node, with those behind aliases each time that they appear.
+
+    Raises:
+        yaml.YAMLError: there are too many, or an alias stands inside of its own value.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in known:
+        size = known[id(node)]
+        if size is None:
+            raise yaml.constructor.ConstructorError(
+                None, None, "an alias stands inside of its own value", node.start_mark
+            )
+        return size
+    known[id(node)] = None
+    parts = node.value
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for pair in node.value for part in pair]
+    size = 1 + sum(_expanded_size(part, known) for part in parts)
+    if size > _MAX_VALUES:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"more than {_MAX_VALUES:,} values with its aliases", node.start_mark
+        )
+    known[id(node)] = size
+    return size
 
 
 def write_yaml(content: Any) -> str:
     """Convert mappings, lists, strings, numbers, booleans and None to a YAML string."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _check_integers(content: Any) -> None:
+    """Refuse integers with which no setting can be computed.
+
+    Raises:
+        ValueError: an integer has more than 64 bits.
+    """
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE:
+            raise ValueError("an integer has more than 64 bits")
 
 
 def _parse_json(text: str) -> Any:
