@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from maniplvm.cli.failures import Signals, system_failure
 from maniplvm.errors import UserError
@@ -37,18 +38,33 @@ def main() -> None:
 
 
 def _run(signals: Signals) -> int:
-    """Run the command line and return its exit status. A failure is one line."""
+    """Run the command line and return its exit status."""
     if sys.stdout is None:
         _print_line("standard output is closed; redirect it, for example to /dev/null")
         return 2
     signals.catch()
-    try:
-        from maniplvm.cli.app import app
+    return exit_status(_command_line, signals)
 
+
+def _command_line() -> None:
+    from maniplvm.cli.app import app
+
+    app(prog_name="maniplvm")
+
+
+def exit_status(command: Callable[[], object], signals: Signals) -> int:
+    """Run a command and return its exit status. A failure is one line on standard error.
+
+    Args:
+        command: The command. `SystemExit` sets the status.
+        signals: The signals that were received. After one, its consequences are not printed.
+    """
+    try:
         try:
-            app(prog_name="maniplvm")
+            command()
         finally:
             sys.stdout.flush()
+        return 0
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except UserError as error:

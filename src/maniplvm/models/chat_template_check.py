@@ -24,7 +24,7 @@ from maniplvm.models.untrusted import first_line
 from maniplvm.text import shortened
 
 _PROMPT = "Point at the handle of the drawer and answer with one box."
-_MAX_CPU_S = 5
+_MAX_CPU_S = 2
 _MAX_S = 60.0
 _MAX_MEMORY = 512 * 2**20
 _MAX_CHARACTERS = 100_000

@@ -194,6 +194,18 @@ def _check_weights(folder: Path, source: str | Path) -> None:
 
 
 @contextmanager
+def only_errors_logged() -> Iterator[None]:
+    """Without warnings of transformers, which repeat names from the files, in colour."""
+    logging = transformers().utils.logging
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+@contextmanager
 def quiet_unless_terminal() -> Iterator[None]:
     """Without progress bars of transformers where standard error is not a terminal."""
     logging = transformers().utils.logging

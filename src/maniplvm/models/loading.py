@@ -11,6 +11,7 @@ from maniplvm.errors import UserError
 from maniplvm.models.chat_template_check import check_chat_template
 from maniplvm.models.checkpoint import (
     Checkpoint,
+    only_errors_logged,
     open_checkpoint,
     quiet_unless_terminal,
 )
@@ -235,7 +236,8 @@ def _weights(checkpoint: Checkpoint, dtype: Any, attn: str) -> Any:
     if attn not in ATTENTIONS:
         raise UserError(f"attn {attn!r}: unknown; choose from {', '.join(ATTENTIONS)}")
     library = transformers()
-    with library_errors(checkpoint.name, "its weights cannot be loaded"), quiet_unless_terminal():
+    what = "its weights cannot be loaded"
+    with library_errors(checkpoint.name, what), quiet_unless_terminal(), only_errors_logged():
         try:
             model, report = library.AutoModelForImageTextToText.from_pretrained(
                 checkpoint.folder,

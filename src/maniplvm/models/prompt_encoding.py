@@ -12,6 +12,7 @@ from maniplvm.data.images import decode
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
 from maniplvm.models.interface import LoadedModel, ModelInterface
+from maniplvm.models.untrusted import library_errors
 
 Message = dict[str, Any]
 """One turn of a chat: `role` and `content`, as chat templates expect them."""
@@ -61,17 +62,20 @@ def build_inputs(
     """
     if not chats or len(chats) != len(images):
         raise ValueError(f"{len(chats)} chats need as many images, got {len(images)}")
-    texts = [
-        interface.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        for chat in chats
-    ]
-    return interface.processor(
-        text=texts,
-        images=[[image.convert("RGB")] for image in images],
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-    )
+    with library_errors(interface.source, "its processor cannot encode the prompts"):
+        texts = [
+            interface.processor.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=True
+            )
+            for chat in chats
+        ]
+        return interface.processor(
+            text=texts,
+            images=[[image.convert("RGB")] for image in images],
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+        )
 
 
 def encode_batch(

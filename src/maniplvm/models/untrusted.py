@@ -186,7 +186,10 @@ def _is_inside(path: Path, folder: Path) -> bool:
     """Whether a file is in the folder itself; links of the Hub's cache lead to its `blobs`."""
     if not path.is_symlink():
         return True
-    home, target = folder.resolve(), path.resolve()
+    try:
+        home, target = folder.resolve(), path.resolve()
+    except (RuntimeError, OSError):  # a circle of links
+        return False
     if target.is_relative_to(home):
         return True
     return home.parent.name == "snapshots" and target.is_relative_to(home.parents[1] / "blobs")
