@@ -102,6 +102,8 @@ ALIASES = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
         ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
         ("a: " + "9" * 400, "an integer has more than 64 bits"),
         ("a: " + "9" * 5000, "digits"),
+        ("a: .inf", "a number is not finite"),
+        ("a: [1, {b: .nan}]", "a number is not finite"),
         ("a: 0x" + "f" * 5000, "an integer has more than 64 bits"),
     ],
 )

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 import transformers
@@ -134,6 +136,33 @@ def test_a_pickled_adapter_is_refused(checkpoint, tmp_path):
     load_model(checkpoint("qwen3_vl"), lora=LoraSettings(), device="cpu").save(tmp_path)
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapter_model.bin")
     with pytest.raises(UserError, match=r"adapter_model.safetensors is missing"):
+        load_model(checkpoint("qwen3_vl"), adapter=tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "cause"),
+    [
+        ("target_modules", "(.|[^!])*!", "target_modules of the adapter takes more than"),
+        ("exclude_modules", "(", "exclude_modules of the adapter is no valid regular expression"),
+        ("modules_to_save", ["(.|[^!])*!"], "modules_to_save of an adapter must hold plain names"),
+        ("alpha_pattern", {"(.|[^!])*!": 3}, "alpha_pattern of an adapter must hold plain names"),
+        ("layer_replication", [[0, 9]], "layer_replication and rank_pattern"),
+        ("r", 10**9, "the rank r of an adapter"),
+    ],
+)
+def test_a_hostile_adapter_is_refused(checkpoint, tmp_path, key, value, cause):
+    load_model(checkpoint("qwen3_vl"), lora=LoraSettings(), device="cpu").save(tmp_path)
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(UserError, match=cause):
+        load_model(checkpoint("qwen3_vl"), adapter=tmp_path, device="cpu")
+
+
+def test_an_adapter_of_integers_is_refused(checkpoint, tmp_path):
+    load_model(checkpoint("qwen3_vl"), lora=LoraSettings(), device="cpu").save(tmp_path)
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"I32"'))
+    with pytest.raises(UserError, match="has the type I32"):
         load_model(checkpoint("qwen3_vl"), adapter=tmp_path, device="cpu")
 
 

@@ -1,19 +1,23 @@
-"""Damaged and hostile checkpoints: refused with one line, or loaded with finite outputs."""
+"""Hostile checkpoints and recipes: refused with one line, or loaded with finite outputs."""
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
 from collections import Counter
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from benchmarks.reliability.hostile.adapters import LOADED_ADAPTERS, REFUSED_ADAPTERS
 from benchmarks.reliability.hostile.damage import Damage
 from benchmarks.reliability.hostile.damage_cases import LOADED, REFUSED
 from benchmarks.reliability.hostile.forks import Outcome, in_processes, output_fault, run_forked
 from benchmarks.reliability.hostile.random_damage import random_damage
+from benchmarks.reliability.hostile.recipes import RECIPES, recipe_fault
 from benchmarks.reliability.result import PartResult, Settings
 from PIL import Image
 
@@ -24,15 +28,21 @@ RANDOM = 420
 LIMIT_S = 150.0
 MEMORY_MB = 1500
 TOKENS = 6
+_REFUSED = REFUSED | REFUSED_ADAPTERS
+_LOADED = LOADED | LOADED_ADAPTERS
 _QUICK = ("template-nested", "hidden-size", "fifo-config", "offsets-overlap", "whole")
 
 
 def run(settings: Settings) -> PartResult:
-    """Load copies of the embedded checkpoint, damaged in every way and at random."""
+    """Load copies of the embedded checkpoint, damaged in every way and at random; read recipes."""
     source = settings.folder / "whole"
     shutil.copytree(shipped_folder(), source)
     image = _image()
-    _load(source, image)  # imports everything before processes are forked
+    import maniplvm.cli.app  # noqa: F401 - everything is imported before processes are forked
+
+    with redirect_stdout(io.StringIO()):
+        _write_adapter(source, settings.folder / "adapter")
+        _load(source, image, settings.folder / "adapter")
     expected = run_forked(lambda: _load(source, image), LIMIT_S, MEMORY_MB, settings.folder).out
     work = partial(_try, source=source, folder=settings.folder, image=image, expected=expected)
     attempts = _attempts(settings)
@@ -40,9 +50,14 @@ def run(settings: Settings) -> PartResult:
     result = PartResult()
     for name, (failure, _, _) in zip(attempts, outcomes, strict=True):
         result.record(None if failure is None else f"{name}: {failure}")
+    names = list(RECIPES)[4:10] if settings.quick else list(RECIPES)
+    faults = in_processes(partial(recipe_fault, folder=settings.folder), names, settings.jobs)
+    for name, fault in zip(names, faults, strict=True):
+        result.record(None if fault is None else f"{name}: {fault}")
     kinds = Counter(kind for _, kind, _ in outcomes)
     result.details |= {
-        "kinds": len(REFUSED) + len(LOADED),
+        "kinds": len(_REFUSED | _LOADED),
+        "recipes": len(names),
         "refused": kinds["refused"],
         "loaded": kinds["loaded"],
         "slowest_s": round(max(seconds for _, _, seconds in outcomes), 1),
@@ -54,14 +69,14 @@ def _attempts(settings: Settings) -> list[str]:
     if settings.quick:
         return list(_QUICK)
     start = random.Random(settings.seed).randrange(10**6)  # noqa: S311
-    return [*REFUSED, *LOADED, *(f"random {start + number}" for number in range(RANDOM))]
+    return [*_REFUSED, *_LOADED, *(f"random {start + number}" for number in range(RANDOM))]
 
 
 def _damage(name: str) -> Damage:
     return (
         random_damage(int(name.split()[1]))
         if name.startswith("random")
-        else (REFUSED | LOADED)[name]
+        else (_REFUSED | _LOADED)[name]
     )
 
 
@@ -70,9 +85,14 @@ def _try(
 ) -> tuple[str | None, str, float]:
     home = folder / f"copy-{os.getpid()}"
     shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(source, home)
+    is_adapter = name.startswith("adapter")
+    shutil.copytree(folder / "adapter" if is_adapter else source, home)
     _damage(name)(home)
-    outcome = run_forked(lambda: _load(home, image), LIMIT_S, MEMORY_MB, folder)
+
+    def load() -> None:
+        _load(source, image, home) if is_adapter else _load(home, image)
+
+    outcome = run_forked(load, LIMIT_S, MEMORY_MB, folder)
     failure = _fault(name, outcome, expected)
     if (home / "executed").exists():
         failure = "code of the checkpoint was executed"
@@ -86,7 +106,7 @@ def _fault(name: str, outcome: Outcome, expected: str) -> str | None:
         return fault
     if outcome.status == 2:
         last = outcome.err.strip().splitlines()[-1]
-        if name in LOADED:
+        if name in _LOADED:
             return f"refused: {last[:300]}"
         return (
             None
@@ -95,23 +115,29 @@ def _fault(name: str, outcome: Outcome, expected: str) -> str | None:
         )
     if outcome.status != 0:
         return f"status {outcome.status}: {outcome.err[-300:]!r}"
-    if name in REFUSED:
+    if name in _REFUSED:
         return f"loaded: {outcome.out[:200]!r}"
-    if name in LOADED and outcome.out != expected:
+    if name in _LOADED and outcome.out != expected:
         return f"another output: {outcome.out[:200]!r}"
     return None
 
 
 def _image() -> bytes:
-    import io
-
     buffer = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _load(folder: Path, image: bytes) -> None:
+def _write_adapter(source: Path, folder: Path) -> None:
+    """Save an adapter that changes nothing."""
+    from maniplvm.models import LoraSettings, load_model
+
+    adapted = load_model(source, device="cpu", family="embedded", lora=LoraSettings(rank=2))
+    adapted.model.save_pretrained(folder)
+
+
+def _load(folder: Path, image: bytes, adapter: Path | None = None) -> None:
     """Load a checkpoint, complete one prompt, check its logits, and print the completion."""
     import torch
 
@@ -119,7 +145,7 @@ def _load(folder: Path, image: bytes) -> None:
 
     torch.set_num_threads(1)
     with report_errors():
-        loaded = load_model(folder, device="cpu", family="embedded")
+        loaded = load_model(folder, device="cpu", family="embedded", adapter=adapter)
         inputs = encode_batch(loaded, [ImageTextPrompt("Open the drawer. Box:", image)])
         (completion,) = generate(loaded, inputs, Decoding(max_new_tokens=TOKENS))
         if completion.tokens > TOKENS or not isinstance(completion.text, str):

@@ -54,28 +54,30 @@ def template(text: str) -> Damage:
     return written("chat_template.jinja", text)
 
 
-def header(change: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]) -> Damage:
+def header(
+    change: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]], file: str = WEIGHTS
+) -> Damage:
     """Change the header and the data of the weights."""
 
     def damage(folder: Path) -> None:
-        data = (folder / WEIGHTS).read_bytes()
+        data = (folder / file).read_bytes()
         length = struct.unpack("<Q", data[:8])[0]
         entries, rest = change(json.loads(data[8 : 8 + length]), data[8 + length :])
         text = json.dumps(entries).encode()
-        (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(text)) + text + rest)
+        (folder / file).write_bytes(struct.pack("<Q", len(text)) + text + rest)
 
     return damage
 
 
-def entry(**changes: Any) -> Damage:
-    """Change the header's entry of one tensor."""
+def entry(file: str = WEIGHTS, **changes: Any) -> Damage:
+    """Change the header's entry of one tensor of a weight file."""
 
     def change(entries: dict[str, Any], rest: bytes) -> tuple[dict[str, Any], bytes]:
         name = sorted(set(entries) - {"__metadata__"})[3]
         entries[name] |= changes
         return entries, rest
 
-    return header(change)
+    return header(change, file)
 
 
 class _Marker:
@@ -142,3 +144,12 @@ def dropped(entries: dict[str, Any], rest: bytes) -> tuple[dict[str, Any], bytes
     names = [name for name in entries if name != "__metadata__"]
     last = max(names, key=lambda name: entries[name]["data_offsets"][1])
     return {k: v for k, v in entries.items() if k != last}, rest[: entries[last]["data_offsets"][0]]
+
+
+def all_overlap(entries: dict[str, Any], rest: bytes) -> tuple[dict[str, Any], bytes]:
+    """Let the data of all tensors start at the same byte."""
+    for name in entries:
+        if name != "__metadata__":
+            start, end = entries[name]["data_offsets"]
+            entries[name]["data_offsets"] = [0, end - start]
+    return entries, rest

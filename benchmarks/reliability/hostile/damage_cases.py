@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from benchmarks.reliability.hostile.damage import (
     WEIGHTS,
     Damage,
+    all_overlap,
     code,
     dropped,
     edited,
@@ -25,20 +27,20 @@ from benchmarks.reliability.hostile.damage import (
 )
 
 
-def _all_overlap(entries: dict[str, Any], rest: bytes) -> tuple[dict[str, Any], bytes]:
-    for name in entries:
-        if name != "__metadata__":
-            start, end = entries[name]["data_offsets"]
-            entries[name]["data_offsets"] = [0, end - start]
-    return entries, rest
-
-
 def _metadata(entries: dict[str, Any], rest: bytes) -> tuple[dict[str, Any], bytes]:
     entries["__metadata__"] = {"x": "y" * (40 * 2**20)}
     return entries, rest
 
 
+def _index(shard: Any) -> Damage:
+    """Add an index that lists one file."""
+    return written(_INDEX, json.dumps({"weight_map": {"a": shard}}))
+
+
 _MAP = {"AutoConfig": "x.C", "AutoModelForImageTextToText": "x.M", "AutoProcessor": "x.M"}
+_INDEX = "model.safetensors.index.json"
+_MANY_KEYS = {f"key_{number}": number for number in range(20_000)}
+_MANY_SHARDS = {f"w{number}": f"x{number}.safetensors" for number in range(20_000)}
 _SPIN = "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(9999) %}"
 _ENDS = "{% endfor %}{% endfor %}{% endfor %}"
 
@@ -102,15 +104,25 @@ REFUSED: dict[str, Damage] = {
     "experts-code": put("text_config._experts_implementation", "org/kernel"),
     "adapter-inside": written("adapter_config.json", '{"base_model_name_or_path": "/elsewhere"}'),
     "pickle-weights": pickled("pytorch_model.bin", without(WEIGHTS)),
-    "pickle-shard": pickled(
-        "x.bin", written("model.safetensors.index.json", '{"weight_map": {"a": "x.bin"}}')
-    ),
-    "shard-outside": written(
-        "model.safetensors.index.json", '{"weight_map": {"a": "../x.safetensors"}}'
-    ),
-    "shard-missing": written(
-        "model.safetensors.index.json", '{"weight_map": {"a": "x.safetensors"}}'
-    ),
+    "pickle-shard": pickled("x.bin", _index("x.bin")),
+    "shard-outside": _index("../x.safetensors"),
+    "shard-absolute": _index("/etc/x.safetensors"),
+    "shard-below": _index("a/../../x.safetensors"),
+    "shard-home": _index("~/x.safetensors"),
+    "shard-windows": _index("..\\x.safetensors"),
+    "shard-nul": _index("x\0.safetensors"),
+    "shard-ansi": _index("\x1b[2Jx.safetensors"),
+    "shard-long": _index("x" * 5000 + ".safetensors"),
+    "shard-number": _index(7),
+    "shard-null": _index(None),
+    "shard-list": _index(["x.safetensors"]),
+    "shard-missing": _index("x.safetensors"),
+    "shards-20000": written(_INDEX, json.dumps({"weight_map": _MANY_SHARDS})),
+    "index-list": written(_INDEX, '{"weight_map": ["model.safetensors"]}'),
+    "index-empty": written(_INDEX, '{"weight_map": {}}'),
+    "index-deep": written(_INDEX, '{"weight_map":' * 50_000 + "1" + "}" * 50_000),
+    "index-not-json": written(_INDEX, "weight_map: {}"),
+    "index-fifo": fifo(_INDEX),
     "link-outside": linked("config.json", "/etc/passwd"),
     "link-weights": linked(WEIGHTS, "/dev/zero"),
     "link-loop": linked("tokenizer.json", "tokenizer.json"),
@@ -123,7 +135,7 @@ REFUSED: dict[str, Damage] = {
     "header-100mb": written(WEIGHTS, struct.pack("<Q", 99_000_000) + b" " * 100),
     "header-not-json": written(WEIGHTS, struct.pack("<Q", 4) + b"abcd"),
     "header-empty": written(WEIGHTS, b""),
-    "offsets-overlap": header(_all_overlap),
+    "offsets-overlap": header(all_overlap),
     "offsets-outside": entry(data_offsets=[0, 10**15]),
     "offsets-reversed": entry(data_offsets=[100, 0]),
     "offsets-negative": entry(data_offsets=[-4, 0]),
@@ -185,6 +197,10 @@ LOADED: dict[str, Damage] = {
     "template-same": lambda folder: void(
         (folder / "chat_template.jinja").open("a").write("{# x #}")
     ),
+    "keys-20000": edited("config.json", lambda c: c.update(_MANY_KEYS)),
+    "keys-20000-generation": edited("generation_config.json", lambda c: c.update(_MANY_KEYS)),
+    "keys-20000-tokenizer": edited("tokenizer_config.json", lambda c: c.update(_MANY_KEYS)),
+    "dates": put("date", ["2024-13-45", "0000-00-00T99:99:99Z", 10**12]),
     "unknown-keys": put("x", {"y": ["\x1b[2J"] * 1000}),
     "max-length": put("model_max_length", 10**40, "tokenizer_config.json"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -16,6 +17,9 @@ _MAX_VALUES = 200_000
 """Most values of a file. A few aliases of aliases could stand for billions."""
 
 _TOO_LARGE = 2**63
+
+PARSE_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
+"""What `parse_yaml` can raise."""
 
 _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)$")
 
@@ -59,10 +63,9 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = _parse_json(text) if is_json else parse_yaml(text)
-        _check_integers(content)
     except OSError as error:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except PARSE_ERRORS as error:
         language = "JSON" if is_json else "YAML"
         raise UserError(f"{what} {path}: not {language} ({_cause(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -75,7 +78,7 @@ def parse_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: the string is not valid YAML, or its aliases repeat too much.
-        ValueError: a number or a date that Python cannot represent.
+        ValueError: a date that does not exist, or a number that is not finite or too large.
         RecursionError: the value is nested too deeply.
     """
     loader = _Loader(text)
@@ -85,7 +88,7 @@ def parse_yaml(text: str) -> Any:
         if node is None:
             return None
         _expanded_size(node, {})
-        return loader.construct_document(node)  # type: ignore[no-untyped-call]
+        content = loader.construct_document(node)  # type: ignore[no-untyped-call]
     except (AttributeError, IndexError, KeyError, OverflowError) as error:
         # PyYAML does not check a value with an explicit tag, such as `!!bool x`
         raise yaml.constructor.ConstructorError(
@@ -93,6 +96,8 @@ def parse_yaml(text: str) -> Any:
         ) from error
     finally:
         loader.dispose()  # type: ignore[no-untyped-call]
+    _check_numbers(content)
+    return content
 
 
 def _expanded_size(node: yaml.Node, known: dict[int, int | None]) -> int:
@@ -128,11 +133,11 @@ def write_yaml(content: Any) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _check_integers(content: Any) -> None:
-    """Refuse integers with which no setting can be computed.
+def _check_numbers(content: Any) -> None:
+    """Refuse numbers with which no setting can be computed.
 
     Raises:
-        ValueError: an integer has more than 64 bits.
+        ValueError: an integer has more than 64 bits, or a number is not finite.
     """
     waiting = [content]
     while waiting:
@@ -143,10 +148,14 @@ def _check_integers(content: Any) -> None:
             waiting.extend(value)
         elif isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE:
             raise ValueError("an integer has more than 64 bits")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"a number is not finite ({value})")
 
 
 def _parse_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object_with_unique_keys)
+    content = json.loads(text, object_pairs_hook=_object_with_unique_keys)
+    _check_numbers(content)
+    return content
 
 
 def _object_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _DESCRIPTIONS = ("*.json", "*.txt", "*.jinja", "*.model")
 _WEIGHTS = "*.safetensors"
 _INDEX = "model.safetensors.index.json"
-_SHARD_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*\.safetensors", re.ASCII)
+_SHARD_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,200}\.safetensors", re.ASCII)
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "consolidated*.pth", "*.ckpt")
 
 

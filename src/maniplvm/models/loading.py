@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models.chat_template_check import check_chat_template
 from maniplvm.models.checkpoint import (
     Checkpoint,
     only_errors_logged,
@@ -21,7 +20,7 @@ from maniplvm.models.interface import LoadedModel, ModelInterface
 from maniplvm.models.lora import LoraSettings, add_lora, merge_adapter
 from maniplvm.models.parameters import find_non_finite, freeze_vision_tower
 from maniplvm.models.processor import frame_spec, has_processor, load_processor
-from maniplvm.models.untrusted import first_line, library_errors
+from maniplvm.models.untrusted import check_chat_template, first_line, library_errors
 from maniplvm.models.vision_attention import batch_equal_images
 from maniplvm.optional import torch, transformers
 

@@ -11,7 +11,13 @@ from typing import Any
 from maniplvm.config import validated
 from maniplvm.errors import UserError
 from maniplvm.models.parameters import vision_tower
-from maniplvm.models.untrusted import check_files, library_errors, read_json
+from maniplvm.models.untrusted import (
+    check_files,
+    check_pattern,
+    library_errors,
+    read_json,
+    stored_weights,
+)
 from maniplvm.optional import peft, safetensors, torch
 
 LANGUAGE_TARGETS = (
@@ -32,6 +38,10 @@ _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 _LARGEST_RANK = 4096
 """Largest rank of an adapter that is loaded."""
+
+_PATTERNS = ("target_modules", "exclude_modules")
+_NAMES_IN_PATTERNS = ("modules_to_save", "alpha_pattern", "layers_pattern")
+_PLAIN_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 @validated
@@ -116,7 +126,9 @@ def merge_adapter(model: Any, folder: Path) -> Any:
         if not (folder / name).is_file():
             raise UserError(f"{folder}: no LoRA adapter here ({name} is missing)")
     check_files(folder, str(folder))
-    _check_adapter_settings(read_json(folder / _ADAPTER_CONFIG), folder)
+    names = [name for name, _ in model.named_modules()]
+    _check_adapter_settings(read_json(folder / _ADAPTER_CONFIG), names, folder)
+    stored_weights(folder / _ADAPTER_WEIGHTS, str(folder), only_floats=True)
     library = peft()
     with library_errors(str(folder), "this adapter does not fit the model"):
         adapted = library.PeftModel.from_pretrained(model, str(folder), is_trainable=False)
@@ -131,11 +143,12 @@ def merge_adapter(model: Any, folder: Path) -> Any:
     return adapted.merge_and_unload().requires_grad_(True)
 
 
-def _check_adapter_settings(settings: Mapping[str, Any], folder: Path) -> None:
-    """Refuse settings for which peft would take much memory.
+def _check_adapter_settings(settings: Mapping[str, Any], names: list[str], folder: Path) -> None:
+    """Refuse settings for which peft would take much memory or time.
 
     Raises:
-        UserError: the rank is no integer up to `_LARGEST_RANK`, or layers are copied.
+        UserError: the rank is no integer up to `_LARGEST_RANK`, layers are copied, or names of
+            layers are patterns that are invalid or slow.
     """
     rank = settings.get("r")
     if type(rank) is not int or not 1 <= rank <= _LARGEST_RANK:
@@ -144,6 +157,15 @@ def _check_adapter_settings(settings: Mapping[str, Any], folder: Path) -> None:
         raise UserError(
             f"{folder}: layer_replication and rank_pattern of an adapter are not supported"
         )
+    for key in _NAMES_IN_PATTERNS:  # peft puts these names into patterns of its own
+        listed = settings.get(key) or ()
+        for name in [listed] if isinstance(listed, str) else listed:
+            if not isinstance(name, str) or not _PLAIN_NAME.fullmatch(name):
+                raise UserError(f"{folder}: {key} of an adapter must hold plain names of layers")
+    for key in _PATTERNS:
+        pattern = settings.get(key)
+        if isinstance(pattern, str):
+            check_pattern(pattern, names, f"{folder}: {key} of the adapter")
 
 
 def _linear_layers(model: Any) -> tuple[list[str], list[str]]:

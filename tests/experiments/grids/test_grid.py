@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from maniplvm.config.yaml import parse_yaml
 from maniplvm.errors import UserError
 from maniplvm.experiments import read_grid, runs_of, stages_of
 from maniplvm.experiments.grids.runs import needed_runs
-from maniplvm.experiments.grids.stages import samples_a_step, stage_names
+from maniplvm.experiments.grids.stages import _written, samples_a_step, stage_names
 
 ROOT = Path(__file__).parents[3]
 GRPO, SFT = ROOT / "recipes/grpo/embedded.yaml", ROOT / "recipes/sft/embedded.yaml"
@@ -241,3 +242,10 @@ def test_a_present_key_gives_no_notice(grid):
 def test_old_and_new_key_together_are_a_one_line_error(grid):
     with pytest.raises(UserError, match=r"grid.yaml: arms\.grpo: blend is the old name of alpha"):
         grid(GRID, ("alpha: 0.75", "alpha: 0.75\n    blend: 0.5"))
+
+
+def test_every_string_of_a_change_is_read_back():
+    values = ["plain", "3", "[", "2024-13-45", ".inf", "!!bool x", "a: b", "\x1b[2J", ""]
+    for value in values:
+        (change,) = _written({"name": value})
+        assert parse_yaml(change.removeprefix("name=")) == value

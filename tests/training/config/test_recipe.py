@@ -106,7 +106,13 @@ def test_changes_reach_any_depth_and_are_read_as_yaml(tmp_path):
     assert recipe.model.lora.rank == 4
 
 
-@pytest.mark.parametrize("change", ["seed", "=3", "data..path=a", "seed=[", "name=2024-13-45"])
+CHANGES_OF_ANOTHER_FORM = [
+    *("seed", "=3", "data..path=a", "seed=[", "seed=2024-13-45", "seed=!!bool x"),
+    *("trainer.learning_rate=.inf", "seed=" + "9" * 400, "prompts=" + "[" * 9000),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_ANOTHER_FORM)
 def test_a_change_of_another_form_is_one_line(tmp_path, change):
     with pytest.raises(UserError, match="--set"):
         read_recipe(written(tmp_path, SMALLEST), [change])

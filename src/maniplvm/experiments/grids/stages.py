@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from maniplvm.config.yaml import parse_yaml
+from maniplvm.config.yaml import PARSE_ERRORS, parse_yaml
 from maniplvm.errors import UserError
 from maniplvm.experiments.grids.arm import Arm
 from maniplvm.experiments.grids.grid import Grid
@@ -153,9 +153,17 @@ def _fixed(grid: Grid, arm: Arm) -> dict[str, Any]:
 def _written(changes: Mapping[str, Any]) -> list[str]:
     """Changes in the form of `--set`: values as JSON, plain strings without quotes."""
     return [
-        f"{key}={value if isinstance(value, str) and parse_yaml(value) == value else json.dumps(value)}"
+        f"{key}={value if _is_plain(value) else json.dumps(value)}"
         for key, value in changes.items()
     ]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a string that YAML reads as itself without quotes."""
+    try:
+        return isinstance(value, str) and parse_yaml(value) == value
+    except PARSE_ERRORS:
+        return False
 
 
 def _budgeted(grid: Grid, work: Path, run: Run) -> dict[str, Any]:

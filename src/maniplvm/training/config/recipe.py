@@ -8,16 +8,15 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maniplvm.config import build, to_mapping, unknown_key, validated
 from maniplvm.config.settings import NOT_IN_FILE
-from maniplvm.config.yaml import parse_yaml, read_yaml
+from maniplvm.config.yaml import PARSE_ERRORS, parse_yaml, read_yaml
 from maniplvm.errors import UserError
 from maniplvm.models import LoraSettings
 from maniplvm.models.shipped import EMBEDDED
 from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
 from maniplvm.tasks import PromptStyle, Task
+from maniplvm.text import shortened
 from maniplvm.training.config.physics_settings import PhysicsSettings
 from maniplvm.training.shared_prefix import SharedPrefixSettings
 
@@ -295,8 +294,8 @@ def _apply(settings: dict[str, Any], change: str) -> None:
         raise UserError(f"--set {change}: expected key.path=value, such as trainer.max_steps=10")
     try:
         value = parse_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"--set {change}: the value is not YAML") from error
+    except PARSE_ERRORS as error:
+        raise UserError(f"--set {shortened(change, 200)}: the value is not YAML") from error
     for part in parts[:-1]:
         inner = settings.get(part)
         settings[part] = dict(inner) if isinstance(inner, Mapping) else {}

@@ -161,18 +161,11 @@ def check_weight_files(folder: Path, settings: Mapping[str, Any], name: str) -> 
         UserError: a header is damaged; weights are stored as integers; or `config.json` describes
             far more weights, for which a library would take memory.
     """
-    stored = 0
     is_quantized = "quantization_config" in settings
-    for path in sorted(folder.glob("*.safetensors")):
-        with library_errors(name, f"{path.name} cannot be read as safetensors"):
-            _check_header_length(path)
-            with safetensors().safe_open(path, framework="np") as file:
-                for key in file.keys():  # noqa: SIM118 - no mapping
-                    part = file.get_slice(key)
-                    stored += math.prod(part.get_shape())
-                    dtype = part.get_dtype()
-                    if _PARAMETER.search(key) and dtype not in _FLOATS and not is_quantized:
-                        raise UserError(f"{name}: {path.name}: {key:.80} has the type {dtype}")
+    stored = sum(
+        stored_weights(path, name, only_floats=not is_quantized)
+        for path in sorted(folder.glob("*.safetensors"))
+    )
     described = _at_least(settings)
     factor = _MOST_DESCRIBED * (8 if is_quantized else 1)
     if described > factor * stored:
@@ -180,6 +173,30 @@ def check_weight_files(folder: Path, settings: Mapping[str, Any], name: str) -> 
             f"{name}: config.json describes at least {described:,} weights, but the files hold "
             f"{stored:,}; they do not belong together"
         )
+
+
+def stored_weights(path: Path, name: str, only_floats: bool) -> int:
+    """Number of values in a weight file, from its header.
+
+    Args:
+        path: A safetensors file.
+        name: The checkpoint.
+        only_floats: Refuse parameters of another type.
+
+    Raises:
+        UserError: the header is damaged, or parameters are stored as integers.
+    """
+    stored = 0
+    with library_errors(name, f"{path.name} cannot be read as safetensors"):
+        _check_header_length(path)
+        with safetensors().safe_open(path, framework="np") as file:
+            for key in file.keys():  # noqa: SIM118 - no mapping
+                part = file.get_slice(key)
+                stored += math.prod(part.get_shape())
+                dtype = part.get_dtype()
+                if only_floats and _PARAMETER.search(key) and dtype not in _FLOATS:
+                    raise UserError(f"{name}: {path.name}: {key:.80} has the type {dtype}")
+    return stored
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

@@ -6,31 +6,20 @@ attributes, but limits neither its time nor its output.
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import select
-import signal
-import time
-import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from maniplvm.errors import UserError
-from maniplvm.models.untrusted import first_line
+from maniplvm.models.untrusted.files import first_line
+from maniplvm.models.untrusted.trial import MAX_CPU_S, in_limited_child
 from maniplvm.text import shortened
 
 _PROMPT = "Point at the handle of the drawer and answer with one box."
-_MAX_CPU_S = 2
-_MAX_S = 60.0
-_MAX_MEMORY = 512 * 2**20
 _MAX_CHARACTERS = 100_000
 _MAX_TEMPLATE = 2**20
 
-_TOO_SLOW = f"it takes more than {_MAX_CPU_S} s or too much memory for a short prompt"
+_TOO_SLOW = f"it takes more than {MAX_CPU_S} s or too much memory for a short prompt"
 
 
 def check_chat_template(processor: Any, name: str) -> None:
@@ -84,7 +73,7 @@ class _Render:
 def _problem(template: str, render: _Render) -> str | None:
     """What is wrong with a template; None if nothing is."""
     del template  # only the key of the cache
-    outcome = _in_child(lambda: _trial(render))
+    outcome = in_limited_child(lambda: _trial(render))
     if outcome is None:
         return _TOO_SLOW
     return outcome["problem"]
@@ -104,52 +93,3 @@ def _trial(render: _Render) -> dict[str, Any]:
     if _PROMPT not in text:
         return {"problem": f"it leaves out the prompt and writes {shortened(text, 60)!r}"}
     return {"problem": None}
-
-
-def _in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-    """The result of a function in a forked process; None if it was killed at a limit."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        # The child runs Python code only and then ends, so threads of the parent do not matter.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _run_child(work, writer)
-    os.close(writer)
-    data, deadline = b"", time.monotonic() + _MAX_S
-    try:
-        while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            piece = os.read(reader, 65536)
-            if not piece:
-                break
-            data += piece
-    finally:
-        os.close(reader)
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    return json.loads(data) if data else None
-
-
-def _run_child(work: Callable[[], dict[str, Any]], writer: int) -> NoReturn:
-    """Run in the child, and end it without any clean-up of the parent's objects.
-
-    Raises:
-        SystemExit: never; the process ends before.
-    """
-    try:
-        _limit_resources()
-        os.write(writer, json.dumps(work()).encode())
-    finally:
-        os._exit(0)
-
-
-def _limit_resources() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU_S, _MAX_CPU_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pages = Path("/proc/self/statm")
-    if pages.is_file():  # Linux
-        taken = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        most = taken + _MAX_MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
