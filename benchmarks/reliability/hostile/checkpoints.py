@@ -21,7 +21,8 @@ from benchmarks.reliability.hostile.recipes import RECIPES, recipe_fault
 from benchmarks.reliability.result import PartResult, Settings
 from PIL import Image
 
-from maniplvm.cli import report_errors
+from maniplvm.cli import exit_status
+from maniplvm.cli.failures import Signals
 from maniplvm.models.shipped import shipped_folder
 
 RANDOM = 420
@@ -138,16 +139,24 @@ def _write_adapter(source: Path, folder: Path) -> None:
 
 
 def _load(folder: Path, image: bytes, adapter: Path | None = None) -> None:
-    """Load a checkpoint, complete one prompt, check its logits, and print the completion."""
+    """Load a checkpoint and complete one prompt, with the exit status of a command.
+
+    Raises:
+        SystemExit: always.
+    """
     import torch
 
+    torch.set_num_threads(1)
+    raise SystemExit(exit_status(lambda: _complete(folder, image, adapter), Signals()))
+
+
+def _complete(folder: Path, image: bytes, adapter: Path | None) -> None:
+    """Load a checkpoint, complete one prompt, check its length, and print the completion."""
     from maniplvm.models import Decoding, ImageTextPrompt, encode_batch, generate, load_model
 
-    torch.set_num_threads(1)
-    with report_errors():
-        loaded = load_model(folder, device="cpu", family="embedded", adapter=adapter)
-        inputs = encode_batch(loaded, [ImageTextPrompt("Open the drawer. Box:", image)])
-        (completion,) = generate(loaded, inputs, Decoding(max_new_tokens=TOKENS))
-        if completion.tokens > TOKENS or not isinstance(completion.text, str):
-            raise AssertionError(f"{completion.tokens} tokens")
-        print(repr(completion.text))
+    loaded = load_model(folder, device="cpu", family="embedded", adapter=adapter)
+    inputs = encode_batch(loaded, [ImageTextPrompt("Open the drawer. Box:", image)])
+    (completion,) = generate(loaded, inputs, Decoding(max_new_tokens=TOKENS))
+    if completion.tokens > TOKENS or not isinstance(completion.text, str):
+        raise AssertionError(f"{completion.tokens} tokens")
+    print(repr(completion.text))

@@ -64,7 +64,6 @@ def exit_status(command: Callable[[], object], signals: Signals) -> int:
             command()
         finally:
             sys.stdout.flush()
-        return 0
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except UserError as error:
@@ -79,6 +78,8 @@ def exit_status(command: Callable[[], object], signals: Signals) -> int:
             raise
         _drop_output()
         _print_line(line)
+    else:
+        return 0
     return 2
 
 

@@ -20,7 +20,7 @@ from maniplvm.models.interface import LoadedModel, ModelInterface
 from maniplvm.models.lora import LoraSettings, add_lora, merge_adapter
 from maniplvm.models.parameters import find_non_finite, freeze_vision_tower
 from maniplvm.models.processor import frame_spec, has_processor, load_processor
-from maniplvm.models.untrusted import check_chat_template, first_line, library_errors
+from maniplvm.models.untrusted import first_line, library_errors
 from maniplvm.models.vision_attention import batch_equal_images
 from maniplvm.optional import torch, transformers
 
@@ -214,7 +214,6 @@ def _interface(
 ) -> dict[str, Any]:
     resolved = resolve_family(checkpoint.settings, family, checkpoint.name)
     processor = load_processor(checkpoint, min_pixels, max_pixels)
-    check_chat_template(processor, checkpoint.name)
     return {
         "source": checkpoint.name,
         "family": resolved,

@@ -14,7 +14,7 @@ from maniplvm.errors import UserError
 from maniplvm.geometry import FrameSpec, SmartResize
 from maniplvm.models.checkpoint import Checkpoint
 from maniplvm.models.families import Family
-from maniplvm.models.untrusted import library_errors, read_json
+from maniplvm.models.untrusted import check_chat_template, library_errors, read_json
 from maniplvm.optional import transformers
 
 _QWEN_RESIZERS = (
@@ -24,9 +24,6 @@ _QWEN_RESIZERS = (
 )
 """Image processors of transformers that resize as `SmartResize` does. Others have the same settings
 (a merge size and an area) but round differently."""
-
-_PROBE = "open the drawer"
-"""Text that a usable chat template writes into the prompt."""
 
 _LARGEST_PATCH = 256
 """Largest patch or group of patches [px]."""
@@ -72,7 +69,7 @@ def load_processor(
         raise UserError(f"{checkpoint.name}: no processor for images and text in the folder")
     if processor.chat_template is None:
         raise UserError(f"{checkpoint.name}: the processor has no chat template")
-    _check_chat_template(processor, checkpoint.name)
+    check_chat_template(processor, checkpoint.name)
     _check_image_processor(processor.image_processor, checkpoint.name)
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
@@ -81,18 +78,6 @@ def load_processor(
     with library_errors(checkpoint.name, "its processor cannot read an image"):
         _try_image(processor.image_processor)
     return processor
-
-
-def _check_chat_template(processor: Any, name: str) -> None:
-    from jinja2 import TemplateError  # transformers needs it for chat templates
-
-    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _PROBE}]}]
-    try:
-        text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    except TemplateError as error:
-        raise UserError(f"{name}: bad chat template ({first_line(error)})") from error
-    if _PROBE not in text:
-        raise UserError(f"{name}: the chat template does not write the text of a prompt")
 
 
 def has_processor(folder: Path) -> bool:

@@ -24,7 +24,7 @@ from maniplvm.embedded.pretraining.packing import IGNORED, PackedBatch, Packer
 from maniplvm.errors import UserError
 from maniplvm.files import append_record, read_records, replacing, write_records
 from maniplvm.models import LoadedModel
-from maniplvm.models.checkpoint import first_line
+from maniplvm.models.untrusted import first_line
 
 STATE = "state.pt"
 LOG = "log.jsonl"
