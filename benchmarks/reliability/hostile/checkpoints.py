@@ -43,7 +43,7 @@ def run(settings: Settings) -> PartResult:
 
     with redirect_stdout(io.StringIO()):
         _write_adapter(source, settings.folder / "adapter")
-        _load(source, image, settings.folder / "adapter")
+        _complete(source, image, settings.folder / "adapter")
     expected = run_forked(lambda: _load(source, image), LIMIT_S, MEMORY_MB, settings.folder).out
     work = partial(_try, source=source, folder=settings.folder, image=image, expected=expected)
     attempts = _attempts(settings)
