@@ -34,7 +34,7 @@ def test_printable_text_stays(text):
         ("\u202egnp.exe", "�gnp.exe"),
         ("\U000e0041", "�"),
         ("a\u2028b", "a�b"),
-        ("\ud800", "?"),
+        ("\ud800", "\ufffd"),
         ("👩\u200d🔬", "👩\u200d🔬"),
     ],
 )
@@ -53,4 +53,5 @@ def test_a_shortened_text_keeps_its_limit(text, length):
 
 
 def test_a_lone_surrogate_can_be_written_after_encodable():
-    assert encodable("a\ud800b").encode() == b"a?b"
+    assert encodable("a\ud800b") == "a\ufffdb"
+    assert encodable("\ud83d\ude00") == "😀"

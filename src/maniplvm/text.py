@@ -14,15 +14,19 @@ _HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def encodable(text: str) -> str:
-    r"""The text with `?` for each lone surrogate, which cannot be encoded as UTF-8.
+    r"""The text with U+FFFD for each lone surrogate, which cannot be encoded as UTF-8.
 
-    JSON can hold one, as `"\ud800"`.
+    JSON can hold one, as `"\ud800"`. The two surrogates of one character become that character.
     """
-    return text.encode("utf-8", "replace").decode("utf-8")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def visible(text: str) -> str:
-    """Replace control characters by visible symbols, and lone surrogates by `?`.
+    """Replace control characters by visible symbols, and lone surrogates by U+FFFD.
 
     Control characters can hide text, reverse its direction, or give orders to a terminal. Line
     feeds, tabs, and the joiners of scripts and emoji stay.

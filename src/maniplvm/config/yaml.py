@@ -65,6 +65,8 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         content = _parse_json(text) if is_json else parse_yaml(text)
     except OSError as error:
         raise UserError(f"{what} {path}: cannot be read ({error.strerror})") from error
+    except NumberError as error:
+        raise UserError(f"{what} {path}: {error}") from error
     except PARSE_ERRORS as error:
         language = "JSON" if is_json else "YAML"
         raise UserError(f"{what} {path}: not {language} ({_cause(error)})") from error
@@ -133,23 +135,27 @@ def write_yaml(content: Any) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
+class NumberError(ValueError):
+    """A number with which no setting can be computed; the message starts with its key."""
+
+
 def _check_numbers(content: Any) -> None:
     """Refuse numbers with which no setting can be computed.
 
     Raises:
-        ValueError: an integer has more than 64 bits, or a number is not finite.
+        NumberError: an integer has more than 64 bits, or a number is not finite.
     """
-    waiting = [content]
+    waiting = [("", content)]
     while waiting:
-        value = waiting.pop()
+        where, value = waiting.pop()
         if isinstance(value, dict):
-            waiting.extend(value.values())
+            waiting.extend((f"{where}.{key}".lstrip("."), part) for key, part in value.items())
         elif isinstance(value, list):
-            waiting.extend(value)
+            waiting.extend((f"{where}[{index}]", part) for index, part in enumerate(value))
         elif isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE:
-            raise ValueError("an integer has more than 64 bits")
+            raise NumberError(f"{where or 'value'}: expected an integer of at most 64 bits")
         elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"a number is not finite ({value})")
+            raise NumberError(f"{where or 'value'}: expected a finite number, got {value}")
 
 
 def _parse_json(text: str) -> Any:

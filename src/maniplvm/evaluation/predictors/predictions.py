@@ -41,11 +41,7 @@ class Prediction:
     finish: str | None = None
 
     def __post_init__(self) -> None:
-        try:
-            self.text.encode()
-        except UnicodeEncodeError:
-            whole = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            object.__setattr__(self, "text", whole)
+        object.__setattr__(self, "text", encodable(self.text))
 
     @property
     def key(self) -> tuple[str, int]:
@@ -114,7 +110,7 @@ def _prediction(line: str, where: str) -> Prediction:
         raise UserError(f"{where}: prompt_tokens must be an integer")
     if not (finish is None or isinstance(finish, str)):
         raise UserError(f"{where}: finish must be a string")
-    text = encodable(record["text"])
+    text = record["text"]
     return Prediction(str(record["id"]), text, frame, draw, tokens, prompt, finish)
 
 

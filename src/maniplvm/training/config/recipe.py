@@ -10,7 +10,7 @@ from typing import Any
 
 from maniplvm.config import build, to_mapping, unknown_key, validated
 from maniplvm.config.settings import NOT_IN_FILE
-from maniplvm.config.yaml import PARSE_ERRORS, parse_yaml, read_yaml
+from maniplvm.config.yaml import PARSE_ERRORS, NumberError, parse_yaml, read_yaml
 from maniplvm.errors import UserError
 from maniplvm.models import LoraSettings
 from maniplvm.models.shipped import EMBEDDED
@@ -294,6 +294,8 @@ def _apply(settings: dict[str, Any], change: str) -> None:
         raise UserError(f"--set {change}: expected key.path=value, such as trainer.max_steps=10")
     try:
         value = parse_yaml(text)
+    except NumberError as error:
+        raise UserError(f"--set {shortened(change, 200)}: {error}") from error
     except PARSE_ERRORS as error:
         raise UserError(f"--set {shortened(change, 200)}: the value is not YAML") from error
     for part in parts[:-1]:
