@@ -123,7 +123,7 @@ def test_whatever_makes_no_camera_is_named_with_its_key(changes, words, tmp_path
     with pytest.raises(UserError) as caught:
         read_calibration(path)
     assert words in str(caught.value)
-    assert str(caught.value).startswith(f"{path}")
+    assert str(caught.value).removeprefix("calibration ").startswith(f"{path}")
     assert "\n" not in str(caught.value)
 
 

@@ -121,7 +121,7 @@ def test_a_lone_surrogate_is_replaced(folders, tmp_path):
     lines = [json.loads(line) for line in (after / "samples.jsonl").read_text().splitlines()]
     lines[0]["text"] = "cut \ud83d off"
     (after / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert "cut ? off" in Page(build_report(Sources(after, folders.data))).text
+    assert "cut \ufffd off" in Page(build_report(Sources(after, folders.data))).text
 
 
 def test_an_answer_outside_of_the_image_is_reported(folders, tmp_path):
