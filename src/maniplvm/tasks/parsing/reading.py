@@ -49,6 +49,11 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _JSON = json.JSONDecoder(parse_int=float, object_pairs_hook=_unique_keys)
 _PLAIN = re.compile(r"[\[\]\d\s,.eE+-]*+")
 _NO_PAIRS = np.empty((0, 2))
+
+_LEAST_SIDE = 1e-9
+"""Shortest side of a box in the numbers of its frame. Conversion to pixels could round a shorter one
+to no side at all."""
+
 _List: TypeAlias = list[Any]
 
 
@@ -158,7 +163,7 @@ def _strict_numbers(
             return None, ParseStatus.OUT_OF_RANGE if finite else ParseStatus.NON_FINITE
     if task is Task.AFFORDANCE:
         width, height = numbers[1] - numbers[0]
-        if width == 0 or height == 0:
+        if abs(width) < _LEAST_SIDE or abs(height) < _LEAST_SIDE:
             return None, ParseStatus.EMPTY_BOX
         if width < 0 or height < 0:
             return None, ParseStatus.SWAPPED_CORNERS
@@ -254,7 +259,7 @@ def _tolerant_value(
     if frame.overshoot(numbers) > MAX_OVERSHOOT:
         return None, ParseStatus.OUT_OF_RANGE
     if task is Task.AFFORDANCE:
-        if (numbers[0] == numbers[1]).any():
+        if (np.abs(numbers[0] - numbers[1]) < _LEAST_SIDE).any():
             return None, ParseStatus.EMPTY_BOX
         if (numbers[0] > numbers[1]).any() and not found.any_corners:
             guesses |= {Guess.SWAPPED_CORNERS}
