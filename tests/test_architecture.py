@@ -38,6 +38,10 @@ MAY_IMPORT = {
     "embedded": {"errors", "files", "optional", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
     "engines/lmms_eval": {"errors", "files", "geometry", "tasks", "rewards", "data", "evaluation"},
+    "engines/verl": {
+        *("errors", "files", "optional", "geometry", "tasks", "rewards", "data"),
+        *("models", "training"),
+    },
 }
 HEAVY = {"torch", "transformers", "trl", "datasets", "pyarrow", "mujoco", "metaworld", "matplotlib"}
 LIGHT_FOLDERS = ("geometry", "tasks", "rewards")

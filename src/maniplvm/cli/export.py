@@ -1,4 +1,4 @@
-"""`maniplvm export`: a data set as tasks of an evaluation harness."""
+"""`maniplvm export`: data sets and recipes for evaluation harnesses and training engines."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
+from maniplvm.cli.progress import progress_bar
+from maniplvm.cli.train import SetOption
 from maniplvm.console import SafeConsole
 from maniplvm.engines.lmms_eval import export_tasks
 
-app = typer.Typer(help="Export data sets to evaluation harnesses.", no_args_is_help=True)
-
-
-@app.callback()
-def export() -> None:
-    """Export data sets to evaluation harnesses."""
+app = typer.Typer(
+    help="Export data sets and recipes to harnesses and engines.", no_args_is_help=True
+)
 
 
 @app.command("lmms-eval")
@@ -62,3 +61,45 @@ def export_lmms_eval(
         console.print(
             f"skipped {written.skipped:,} samples that protocol {protocol} does not measure"
         )
+
+
+@app.command("verl")
+def export_verl(
+    recipe: Annotated[Path, typer.Argument(help="YAML recipe of GRPO; see docs/training.md.")],
+    out: Annotated[Path, typer.Option(help="New folder of the run.")],
+    gpus: Annotated[int, typer.Option(help="GPUs of one machine.")] = 8,
+    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
+    rollout: Annotated[
+        str, typer.Option(help="Engine of the completions: vllm, sglang or trtllm.")
+    ] = "vllm",
+    tensor_parallel: Annotated[
+        int, typer.Option(help="GPUs that hold one copy of the model for completions.")
+    ] = 1,
+    val_split: Annotated[
+        str | None, typer.Option(help="Split of the recipe's data set for verl's validation.")
+    ] = None,
+    changes: SetOption = None,
+) -> None:
+    """Write a folder with which verl trains a GRPO recipe on one machine or several."""
+    from maniplvm.engines.verl.cluster import Cluster
+    from maniplvm.engines.verl.folder import export_recipe
+    from maniplvm.training import read_recipe
+
+    cluster = Cluster(gpus, nodes, rollout, tensor_parallel)
+    with progress_bar() as bar:
+        task = bar.add_task("prompts")
+        written = export_recipe(
+            read_recipe(recipe, changes or []),
+            out,
+            cluster,
+            val_split=val_split,
+            advance=lambda done, total: bar.update(task, advance=done, total=total),
+        )
+    console = SafeConsole(stderr=True)
+    for warning in written.warnings:
+        console.print(f"! {warning}", soft_wrap=True)
+    SafeConsole().print(
+        f"wrote {out}: {written.steps:,} steps of {written.batch:,} prompts, "
+        f"{written.validation:,} validation prompts; start it with: bash {out}/run.sh",
+        soft_wrap=True,
+    )

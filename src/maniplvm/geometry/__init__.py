@@ -13,7 +13,15 @@ from maniplvm.geometry.curves import (
     startpoint_distance,
     trace_distances,
 )
-from maniplvm.geometry.frames import FRAMES, Frame, FrameSpec, SmartResize, View, resolve_frame
+from maniplvm.geometry.frames import (
+    FRAMES,
+    Frame,
+    FrameSpec,
+    SmartResize,
+    View,
+    declared_frame,
+    resolve_frame,
+)
 from maniplvm.geometry.regions import area_of_union, box_polygon, in_mask, in_polygon, in_polygons
 from maniplvm.geometry.simplify import PATH_TOLERANCE, simplify
 
@@ -29,6 +37,7 @@ __all__ = [
     "area_of_union",
     "box_polygon",
     "corner_distance",
+    "declared_frame",
     "discrete_frechet",
     "dtw",
     "endpoint_distance",

@@ -26,6 +26,7 @@ __all__ = [
     "Size",
     "SmartResize",
     "View",
+    "declared_frame",
     "resolve_frame",
 ]
 
@@ -198,6 +199,22 @@ def resolve_frame(
     if isinstance(frame, Mapping):
         return _configured(frame).bind(original)
     return _named("pixels" if frame is None else frame).bind(original)
+
+
+def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:
+    """A model's frame as plain data, for files outside this process; `resolve_frame` reads it back.
+
+    The resize is part of it only if the model answers in pixels of the resized image.
+    """
+    resize = spec.resize
+    if resize is None or spec.span is not None:
+        return spec.name
+    return {
+        "name": spec.name,
+        "factor": resize.factor,
+        "min_pixels": resize.min_pixels,
+        "max_pixels": resize.max_pixels,
+    }
 
 
 _RESIZE_KEYS: tuple[Literal["factor", "min_pixels", "max_pixels"], ...] = (

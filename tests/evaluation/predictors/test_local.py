@@ -8,8 +8,7 @@ pytest.importorskip("transformers")
 
 from maniplvm.errors import UserError
 from maniplvm.evaluation import ModelPredictor, evaluate
-from maniplvm.evaluation.predictors.local import declared_frame
-from maniplvm.geometry import resolve_frame
+from maniplvm.geometry import declared_frame, resolve_frame
 from maniplvm.models import load_interface, write_tiny_checkpoint
 from maniplvm.models.generation import Decoding
 from maniplvm.tasks import Task

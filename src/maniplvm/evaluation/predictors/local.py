@@ -12,7 +12,7 @@ from typing import Any
 from maniplvm.errors import UserError
 from maniplvm.evaluation.predictors.predictions import Prediction
 from maniplvm.evaluation.predictors.predictor import in_windows
-from maniplvm.geometry import Frame, FrameSpec
+from maniplvm.geometry import Frame, declared_frame
 from maniplvm.models import (
     Decoding,
     ImageTextPrompt,
@@ -177,22 +177,6 @@ def answer_question(
     inputs = encode_batch(loaded, [prompt])
     (completion,) = generate(loaded, inputs, decoding, [(seed,)])
     return completion.text, parse_answer(completion.text, task, frame)
-
-
-def declared_frame(spec: FrameSpec) -> str | dict[str, Any]:
-    """A model's frame as a predictions file declares it; `resolve_frame` reads it back.
-
-    The resize is part of it only if the model answers in pixels of the resized image.
-    """
-    resize = spec.resize
-    if resize is None or spec.span is not None:
-        return spec.name
-    return {
-        "name": spec.name,
-        "factor": resize.factor,
-        "min_pixels": resize.min_pixels,
-        "max_pixels": resize.max_pixels,
-    }
 
 
 def _frame(loaded: LoadedModel, image_size: tuple[int, int], where: str) -> Frame:

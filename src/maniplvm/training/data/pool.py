@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ class SamplePool:
 
     def __len__(self) -> int:
         return sum(len(group.samples) for group in self._groups)
+
+    @property
+    def samples(self) -> Iterator[Sample]:
+        """All samples without their images, one data set and task after the other."""
+        return (sample for group in self._groups for sample in group.samples)
 
     def at(self, position: int) -> Sample:
         """The sample at a position of the run, with its image.

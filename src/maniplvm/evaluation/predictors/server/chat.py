@@ -15,9 +15,8 @@ from PIL import Image
 from maniplvm.data.images import check_image, decode
 from maniplvm.data.record_errors import RecordError
 from maniplvm.errors import UserError
-from maniplvm.evaluation.predictors.local import declared_frame
 from maniplvm.evaluation.predictors.server.family import limited_frame, sent_size
-from maniplvm.geometry import Frame, FrameSpec
+from maniplvm.geometry import Frame, FrameSpec, declared_frame
 from maniplvm.geometry.frames import Size
 from maniplvm.models import Decoding
 from maniplvm.models.families import Family
