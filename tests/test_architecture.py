@@ -38,9 +38,12 @@ MAY_IMPORT = {
     "embedded": {"errors", "files", "optional", "geometry", "tasks", "data", "models"},
     "engines": {"errors", "geometry", "tasks", "rewards", "data"},
     "engines/lmms_eval": {"errors", "files", "geometry", "tasks", "rewards", "data", "evaluation"},
-    "engines/verl": {
-        *("errors", "files", "optional", "geometry", "tasks", "rewards", "data"),
-        *("models", "training"),
+    **{
+        f"engines/{name}": {
+            *("errors", "files", "optional", "geometry", "tasks", "rewards", "data"),
+            *("models", "training"),
+        }
+        for name in ("recipes", "verl", "ms_swift", "easyr1")
     },
 }
 HEAVY = {"torch", "transformers", "trl", "datasets", "pyarrow", "mujoco", "metaworld", "matplotlib"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -63,21 +65,28 @@ def export_lmms_eval(
         )
 
 
+RecipeArgument = Annotated[Path, typer.Argument(help="YAML recipe of GRPO; see docs/training.md.")]
+OutOption = Annotated[Path, typer.Option(help="New folder of the run.")]
+NodesOption = Annotated[int, typer.Option(help="Number of machines.")]
+TensorParallelOption = Annotated[
+    int, typer.Option(help="GPUs that hold one copy of the model for completions.")
+]
+ValSplitOption = Annotated[
+    str | None, typer.Option(help="Split of the recipe's data set for the engine's validation.")
+]
+
+
 @app.command("verl")
 def export_verl(
-    recipe: Annotated[Path, typer.Argument(help="YAML recipe of GRPO; see docs/training.md.")],
-    out: Annotated[Path, typer.Option(help="New folder of the run.")],
+    recipe: RecipeArgument,
+    out: OutOption,
     gpus: Annotated[int, typer.Option(help="GPUs of one machine.")] = 8,
-    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
+    nodes: NodesOption = 1,
     rollout: Annotated[
         str, typer.Option(help="Engine of the completions: vllm, sglang or trtllm.")
     ] = "vllm",
-    tensor_parallel: Annotated[
-        int, typer.Option(help="GPUs that hold one copy of the model for completions.")
-    ] = 1,
-    val_split: Annotated[
-        str | None, typer.Option(help="Split of the recipe's data set for verl's validation.")
-    ] = None,
+    tensor_parallel: TensorParallelOption = 1,
+    val_split: ValSplitOption = None,
     changes: SetOption = None,
 ) -> None:
     """Write a folder with which verl trains a GRPO recipe on one machine or several."""
@@ -86,20 +95,82 @@ def export_verl(
     from maniplvm.training import read_recipe
 
     cluster = Cluster(gpus, nodes, rollout, tensor_parallel)
+    with _prompt_progress() as advance:
+        written = export_recipe(
+            read_recipe(recipe, changes or []), out, cluster, val_split=val_split, advance=advance
+        )
+    steps = f"{written.steps:,} steps of {written.batch:,} prompts"
+    _report(out, steps, written.validation, written.warnings)
+
+
+@app.command("ms-swift")
+def export_ms_swift(
+    recipe: RecipeArgument,
+    out: OutOption,
+    gpus: Annotated[int, typer.Option(help="GPUs of one machine.")] = 1,
+    nodes: NodesOption = 1,
+    sharding: Annotated[
+        str | None,
+        typer.Option(
+            help="How GPUs share the training state: none, zero2 or zero3 (DeepSpeed); default: "
+            "zero3 for several GPUs."
+        ),
+    ] = None,
+    val_split: ValSplitOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Write a folder with which ms-swift trains a GRPO recipe on one machine or several."""
+    from maniplvm.engines.ms_swift.arguments import Machines
+    from maniplvm.engines.ms_swift.folder import export_recipe
+    from maniplvm.training import read_recipe
+
+    machines = Machines(gpus, nodes, sharding)
+    with _prompt_progress() as advance:
+        written = export_recipe(
+            read_recipe(recipe, changes or []), out, machines, val_split=val_split, advance=advance
+        )
+    steps = f"{written.steps:,} optimizer steps, {written.prompts:,} prompts"
+    _report(out, steps, written.validation, written.warnings)
+
+
+@app.command("easyr1")
+def export_easyr1(
+    recipe: RecipeArgument,
+    out: OutOption,
+    gpus: Annotated[int, typer.Option(help="GPUs of one machine.")] = 8,
+    nodes: NodesOption = 1,
+    tensor_parallel: TensorParallelOption = 1,
+    val_split: ValSplitOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Write a folder with which EasyR1 trains a GRPO recipe on one machine or several."""
+    from maniplvm.engines.easyr1.folder import export_recipe
+    from maniplvm.engines.verl.cluster import Cluster
+    from maniplvm.training import read_recipe
+
+    cluster = Cluster(gpus, nodes, tensor_parallel=tensor_parallel)
+    with _prompt_progress() as advance:
+        written = export_recipe(
+            read_recipe(recipe, changes or []), out, cluster, val_split=val_split, advance=advance
+        )
+    steps = f"{written.steps:,} steps of {written.batch:,} prompts"
+    _report(out, steps, written.validation, written.warnings)
+
+
+@contextmanager
+def _prompt_progress() -> Generator[Callable[[int, int], None]]:
+    """A progress bar of prompts; yields what counts new and all prompts."""
     with progress_bar() as bar:
         task = bar.add_task("prompts")
-        written = export_recipe(
-            read_recipe(recipe, changes or []),
-            out,
-            cluster,
-            val_split=val_split,
-            advance=lambda done, total: bar.update(task, advance=done, total=total),
-        )
+        yield lambda done, total: bar.update(task, advance=done, total=total)
+
+
+def _report(out: Path, steps: str, validation: int, warnings: Sequence[str]) -> None:
     console = SafeConsole(stderr=True)
-    for warning in written.warnings:
+    for warning in warnings:
         console.print(f"! {warning}", soft_wrap=True)
     SafeConsole().print(
-        f"wrote {out}: {written.steps:,} steps of {written.batch:,} prompts, "
-        f"{written.validation:,} validation prompts; start it with: bash {out}/run.sh",
+        f"wrote {out}: {steps}, {validation:,} validation prompts; start it with: "
+        f"bash {out}/run.sh",
         soft_wrap=True,
     )

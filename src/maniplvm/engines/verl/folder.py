@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pprint
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import maniplvm
-from maniplvm.data import open_dataset
+from maniplvm.engines.recipes.data import model_options, validation_samples
+from maniplvm.engines.recipes.files import new_folder, require_free
 from maniplvm.engines.verl import VERL_VERSION
 from maniplvm.engines.verl.cluster import Cluster, plan_batches
 from maniplvm.engines.verl.hydra import override
 from maniplvm.engines.verl.overrides import Overrides, build_overrides
 from maniplvm.engines.verl.rows import RowBuilder, stored_rows, write_rows
-from maniplvm.errors import UserError
-from maniplvm.files import is_unfinished, replacing, unwritable, write_whole
+from maniplvm.files import write_whole
 from maniplvm.models import ModelInterface, load_interface
-from maniplvm.tasks import PromptStyle, Sample
+from maniplvm.tasks import PromptStyle
 from maniplvm.training import Recipe
 from maniplvm.training.config.trainer_settings import plan_config
 from maniplvm.training.data.pool import SamplePool, open_pool
@@ -103,30 +103,25 @@ def export_recipe(
         UserError: a setting that verl cannot follow, or data or a model that cannot be used.
     """
     out = Path(out)
-    _require_free(out)
+    require_free(out)
     interface, builder = _interfaces(recipe)
     config = plan_config(recipe, "grpo", out, cluster.launch)
     pool = open_pool(recipe)
     batches = plan_batches(config, cluster, pool.order.epoch_length, recipe.where)
-    validation = list(_validation_samples(recipe, val_split, images=False))
+    validation = list(validation_samples(recipe, val_split, images=False))
     lengths = measure_lengths([*pool.samples, *validation], interface, builder.prompts)
     overrides = build_overrides(
         recipe, config, batches, cluster, max(lengths.prompt), bool(validation)
     )
     count = batches.steps * batches.prompts
     total = count + len(validation)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as unfinished:
-            unfinished.mkdir()
-            _write_data(unfinished / TRAIN, builder, pool, count, lambda n: advance(n, total))
-            if validation:
-                samples = _validation_samples(recipe, val_split, images=True)
-                rows = stored_rows(builder, samples, "val")
-                write_rows(unfinished / VAL, rows, lambda n: advance(n, total))
-            _write_texts(unfinished, recipe, cluster, overrides, bool(validation))
-    except OSError as error:
-        raise unwritable(out, error) from error
+    with new_folder(out) as folder:
+        _write_data(folder / TRAIN, builder, pool, count, lambda n: advance(n, total))
+        if validation:
+            samples = validation_samples(recipe, val_split, images=True)
+            rows = stored_rows(builder, samples, "val")
+            write_rows(folder / VAL, rows, lambda n: advance(n, total))
+        _write_texts(folder, recipe, cluster, overrides, bool(validation))
     return Export(count, len(validation), batches.steps, batches.prompts, overrides.warnings)
 
 
@@ -137,23 +132,6 @@ def _interfaces(recipe: Recipe) -> tuple[ModelInterface, RowBuilder]:
     stored = load_interface(model.source, **unlimited.interface_arguments())
     prompts: PromptStyle = recipe_prompts(recipe, interface)
     return interface, RowBuilder.of_model(interface, prompts, stored)
-
-
-def _validation_samples(recipe: Recipe, split: str | None, images: bool) -> Iterator[Sample]:
-    if split is None:
-        return
-    dataset = open_dataset(Path(recipe.data.path))
-    found = dataset.samples(split, images=images)
-    count = 0
-    for sample in found:
-        if sample.task in recipe.tasks:
-            count += 1
-            yield sample
-    if not count:
-        raise UserError(
-            f"{dataset.folder}: split {split!r} holds no sample of task {recipe.data.task}; choose "
-            "another --val-split"
-        )
 
 
 def _write_data(
@@ -200,19 +178,11 @@ def _lines(recipe: Recipe, overrides: Overrides, validates: bool) -> list[str]:
 
 
 def _readme(recipe: Recipe) -> str:
-    model = recipe.model
-    given = {"family": model.family, "min-pixels": model.min_pixels, "max-pixels": model.max_pixels}
-    options = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
     return _README.format(
         verl=VERL_VERSION,
         version=maniplvm.__version__,
         run=RUN,
         out="run",
-        options=options,
+        options=model_options(recipe),
         data=shlex.quote(recipe.data.path),
     )
-
-
-def _require_free(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and all(map(is_unfinished, out.iterdir()))):
-        raise UserError(f"{out}: is not empty; choose another --out, or remove it")

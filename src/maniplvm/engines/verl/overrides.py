@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from maniplvm.engines.recipes.checks import Check, common_checks, refuse_settings
+from maniplvm.engines.recipes.data import model_path
 from maniplvm.engines.verl.cluster import Batches, Cluster
-from maniplvm.engines.verl.trainer_fields import ACTOR, MODEL, ROLLOUT, Values, trainer_values
-from maniplvm.errors import UserError
+from maniplvm.engines.verl.trainer_fields import (
+    ACTOR,
+    ENGINE,
+    MODEL,
+    ROLLOUT,
+    Values,
+    trainer_values,
+)
 from maniplvm.models.lora import LANGUAGE_TARGETS, LoraSettings
-from maniplvm.models.shipped import EMBEDDED, shipped_folder
 from maniplvm.training import Recipe
 
 _VISION = ".*visual.*"
@@ -54,7 +60,7 @@ def build_overrides(
     Raises:
         UserError: a setting that verl cannot follow; the message names it and what to do.
     """
-    _refuse(recipe)
+    refuse_settings(recipe, _checks(recipe))
     values, warnings = trainer_values(recipe, config, batches)
     values |= {
         **_model_values(recipe),
@@ -78,34 +84,14 @@ def build_overrides(
     return Overrides(values, (*warnings, *_warnings(recipe)))
 
 
-def model_path(source: str) -> str:
-    """The model as verl finds it: the absolute path of a folder, or an id of the Hub."""
-    folder = shipped_folder() if source == EMBEDDED else Path(source).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else source
-
-
-def _refuse(recipe: Recipe) -> None:
+def _checks(recipe: Recipe) -> list[Check]:
     model = recipe.model
-    for name, is_set, advice in (
-        (
-            "rewards.physics",
-            recipe.rewards.physics is not None,
-            "physics runs only in `maniplvm train grpo`; remove it",
-        ),
-        (
-            "model.adapter",
-            model.adapter is not None,
-            "merge it first: use the `model/` folder of the run that trained it as model.source",
-        ),
+    return [
+        *common_checks(recipe, ENGINE),
         (
             "model.revision",
             model.revision is not None,
             "download that revision and use its folder as model.source",
-        ),
-        (
-            "model.device",
-            model.device != "auto" and not model.device.startswith("cuda"),
-            "verl places the model on GPUs; remove it",
         ),
         (
             "model.freeze_vision",
@@ -122,15 +108,7 @@ def _refuse(recipe: Recipe) -> None:
             model.lora is not None and model.lora.vision and not _is_all(model.lora),
             "with other targets than the default, verl cannot tell both towers apart; remove one",
         ),
-        (
-            "time_limit_minutes",
-            recipe.time_limit_minutes is not None,
-            "verl has no time limit; remove it, and stop verl yourself: it resumes",
-        ),
-        ("trainer.use_cpu", bool(recipe.trainer.get("use_cpu")), "verl trains on GPUs; remove it"),
-    ):
-        if is_set:
-            raise UserError(f"{recipe.where}: {name}: {advice}")
+    ]
 
 
 def _is_all(lora: LoraSettings) -> bool:

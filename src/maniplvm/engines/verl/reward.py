@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from maniplvm.engines.ground_truth import read_ground_truth
-from maniplvm.rewards import score_batch
+from maniplvm.engines.scoring import score_completions, term_names
 from maniplvm.rewards.presets import Preset, resolve_preset
 from maniplvm.rewards.scoring import PresetLike
-from maniplvm.tasks import Task
 
 DATA_SOURCE = "maniplvm/"
 """Prefix of `data_source`; the task follows, so that verl reports each task on its own."""
@@ -23,7 +21,7 @@ class RewardFunction:
 
     def __init__(self, preset: PresetLike) -> None:
         self._preset: Preset = resolve_preset(preset)
-        self._names = tuple(f"{task}/{name}" for task in Task for name in self._preset.terms(task))
+        self._names = term_names(self._preset)
 
     def __call__(
         self,
@@ -49,12 +47,5 @@ class RewardFunction:
         Raises:
             UserError: the ground truth is not one of ours.
         """
-        sample, frame = read_ground_truth(ground_truth)
-        (score,) = score_batch([solution_str], [sample], self._preset, [frame])
-        terms = {f"{sample.task}/{name}": value for name, value in score.terms.items()}
-        return {
-            "score": score.total,
-            "parse_rate": float(score.answer.parsed),
-            "format_rate": float(score.answer.well_formed),
-            **{name: terms.get(name) for name in self._names},
-        }
+        (scored,) = score_completions([solution_str], [ground_truth], self._preset)
+        return {"score": scored.total, **dict.fromkeys(self._names), **scored.metrics}

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from maniplvm.engines.ground_truth import write_ground_truth
+from maniplvm.engines.recipes.data import IMAGE, image_of, require_equal_resize
+from maniplvm.engines.recipes.files import write_parquet
 from maniplvm.engines.verl.reward import DATA_SOURCE
 from maniplvm.errors import UserError
 from maniplvm.geometry import Frame, SmartResize
-from maniplvm.geometry.frames import Size
 from maniplvm.models import ModelInterface
 from maniplvm.models.processor import smart_resize_of
-from maniplvm.optional import arrow, parquet
+from maniplvm.optional import arrow
 from maniplvm.tasks import PromptStyle, Sample
 
-IMAGE = "<image>"
-"""The place of the image in a prompt, which verl replaces by the image tokens."""
-
 _PLACEHOLDERS = re.compile("<image>|<video>|<audio>")
-_GROUP = 64
-"""Rows of one row group, which are in memory together."""
 _MERGE = 2
 """Patches that verl's resize (qwen_vl_utils) assumes along a side of an image token."""
 
@@ -85,8 +79,7 @@ class RowBuilder:
             UserError: the sample has no image, its size is refused, or its prompt holds a
                 placeholder of verl.
         """
-        if sample.image is None:
-            raise UserError(f"sample {sample.id!r} has no image")
+        image = image_of(sample)
         prompt = self.prompts.format(sample.instruction, sample.task, self._frame(sample))
         if (found := _PLACEHOLDERS.search(prompt)) is not None:
             raise UserError(
@@ -98,7 +91,7 @@ class RowBuilder:
             "prompt": [{"role": "user", "content": IMAGE + prompt}],
             "images": [
                 {
-                    "bytes": sample.image,
+                    "bytes": image,
                     "path": None,
                     "min_pixels": self.resize.min_pixels,
                     "max_pixels": self.resize.max_pixels,
@@ -119,11 +112,7 @@ class RowBuilder:
             again = self.stored.size(seen)
         except ValueError as error:
             raise UserError(f"sample {sample.id!r}: the model refuses its size: {error}") from error
-        if _is_narrow(sample.image_size, self.resize):
-            raise UserError(
-                f"sample {sample.id!r}: verl gives an image of {sample.image_size[0]}x"
-                f"{sample.image_size[1]} pixels another size than the processor does; remove it"
-            )
+        require_equal_resize(sample, self.resize, "verl")
         if again != seen:
             raise UserError(
                 f"sample {sample.id!r}: with the recipe's model.min_pixels and model.max_pixels its "
@@ -134,32 +123,15 @@ class RowBuilder:
         return frame
 
 
-def _is_narrow(size: Size, resize: SmartResize) -> bool:
-    """Whether a side is below one image token, where verl and the processors round differently."""
-    least = min(size) / resize.factor
-    shrink = math.sqrt(size[0] * size[1] / resize.max_pixels)
-    return round(least) == 0 or (shrink > 1 and math.floor(least / shrink) == 0)
-
-
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], advance: Callable[[int], None]) -> int:
+def write_rows(path: Path, rows: Iterable[dict[str, Any]], advance: Callable[[int], None]) -> None:
     """Write rows to a parquet file, with few of them in memory at a time.
 
     Args:
         path: The new file.
         rows: The rows, one or more.
         advance: Gets the number of rows that were written since its last call.
-
-    Returns:
-        The number of rows.
     """
-    schema, count = _schema(), 0
-    rest = iter(rows)
-    with parquet().ParquetWriter(path, schema) as file:
-        while group := list(islice(rest, _GROUP)):
-            file.write_table(arrow().Table.from_pylist(group, schema=schema))
-            count += len(group)
-            advance(len(group))
-    return count
+    write_parquet(path, _schema(), rows, advance)
 
 
 def stored_rows(

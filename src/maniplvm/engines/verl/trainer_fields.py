@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
+from maniplvm.engines.recipes.checks import ValueRefusal, refuse_unmapped
 from maniplvm.engines.verl.cluster import Batches
-from maniplvm.errors import UserError
 from maniplvm.training.config.recipe import Recipe
 
 Values = dict[str, Any]
 """Settings of verl by their path in its configuration."""
 
+ENGINE = "verl"
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
 MODEL = "actor_rollout_ref.model"
@@ -74,38 +74,27 @@ _NO_LOWER_BOUND = 1e-9
 _REPORTERS = ("wandb", "tensorboard", "trackio")
 
 
-def refuse_unmapped(recipe: Recipe, config: Any) -> None:
-    """Check that every setting under `trainer` is mapped, has no effect, or is TRL's default.
-
-    Raises:
-        UserError: another setting, by name.
-    """
-    defaults = {each.name: each.default for each in fields(config)}
-    for name, value in recipe.trainer.items():
-        if name not in MAPPED and name not in WITHOUT_EFFECT and value != defaults[name]:
-            raise UserError(
-                f"{recipe.where}: trainer.{name}: verl has no such setting; remove it, or train "
-                "with `maniplvm train grpo`"
-            )
-
-
-def trainer_values(recipe: Recipe, config: Any, batches: Batches) -> tuple[Values, list[str]]:
+def trainer_values(
+    recipe: Recipe, config: Any, batches: Batches, engine: str = ENGINE
+) -> tuple[Values, list[str]]:
     """The settings of verl for the recipe's `trainer`, and warnings about what differs.
 
     Args:
         recipe: The recipe.
         config: The `trl.GRPOConfig` of `plan_config`, which holds TRL's defaults too.
         batches: The batch sizes.
+        engine: Name of the engine, for messages.
 
     Raises:
         UserError: a setting that verl cannot follow; the message names it and the valid ones.
     """
-    refuse_unmapped(recipe, config)
+    refuse_unmapped(recipe, config, {*MAPPED, *WITHOUT_EFFECT}, engine)
     warnings: list[str] = []
+    refuse = ValueRefusal(recipe, engine)
     values = {
         **_batch_values(config, batches),
-        **_optimizer_values(recipe, config, batches, warnings),
-        **_loss_values(recipe, config, warnings),
+        **_optimizer_values(refuse, config, batches, warnings),
+        **_loss_values(refuse, config, warnings),
         **_sampling_values(recipe, config),
         **_precision_values(recipe),
         **_log_values(recipe, config, batches),
@@ -128,13 +117,15 @@ def _batch_values(config: Any, batches: Batches) -> Values:
     }
 
 
-def _optimizer_values(recipe: Recipe, config: Any, batches: Batches, warnings: list[str]) -> Values:
+def _optimizer_values(
+    refuse: ValueRefusal, config: Any, batches: Batches, warnings: list[str]
+) -> Values:
     optimizer = str(getattr(config.optim, "value", config.optim))
     if optimizer not in _OPTIMIZERS:
-        _refuse(recipe, "optim", optimizer, _OPTIMIZERS)
+        refuse("optim", optimizer, _OPTIMIZERS)
     if config.weight_decay:
         warnings.append(
-            "trainer.weight_decay: verl also decays biases and norms, which TRL leaves out"
+            f"trainer.weight_decay: {refuse.engine} also decays biases and norms, which TRL leaves out"
         )
     steps = batches.steps * batches.updates
     return {
@@ -144,11 +135,11 @@ def _optimizer_values(recipe: Recipe, config: Any, batches: Batches, warnings: l
         f"+{ACTOR}.optim.override_optimizer_config.eps": config.adam_epsilon,
         f"{ACTOR}.optim.clip_grad": config.max_grad_norm,
         f"{ACTOR}.grad_clip": config.max_grad_norm,
-        **_schedule_values(recipe, config, batches.steps_of(config.get_warmup_steps(steps))),
+        **_schedule_values(refuse, config, batches.steps_of(config.get_warmup_steps(steps))),
     }
 
 
-def _schedule_values(recipe: Recipe, config: Any, warmup: int) -> Values:
+def _schedule_values(refuse: ValueRefusal, config: Any, warmup: int) -> Values:
     kind = str(getattr(config.lr_scheduler_type, "value", config.lr_scheduler_type))
     options = dict(config.lr_scheduler_kwargs or {})
     optim = f"{ACTOR}.optim"
@@ -166,20 +157,20 @@ def _schedule_values(recipe: Recipe, config: Any, warmup: int) -> Values:
         ratio = options.get("min_lr_rate", options.get("min_lr", 0.0) / config.learning_rate)
         return {**values, f"{optim}.min_lr_ratio": ratio}
     choices = ("constant", "constant_with_warmup", "cosine", "cosine_with_min_lr")
-    return _refuse(recipe, "lr_scheduler_type", kind, choices, "without other lr_scheduler_kwargs")
+    return refuse("lr_scheduler_type", kind, choices, "without other lr_scheduler_kwargs")
 
 
-def _loss_values(recipe: Recipe, config: Any, warnings: list[str]) -> Values:
+def _loss_values(refuse: ValueRefusal, config: Any, warnings: list[str]) -> Values:
     if config.loss_type not in _LOSSES:
-        _refuse(recipe, "loss_type", config.loss_type, _LOSSES)
+        refuse("loss_type", config.loss_type, _LOSSES)
     if config.scale_rewards not in ("group", "none", True, False):
-        _refuse(recipe, "scale_rewards", config.scale_rewards, ("group", "none"))
+        refuse("scale_rewards", config.scale_rewards, ("group", "none"))
     if config.importance_sampling_level != "token":
-        _refuse(recipe, "importance_sampling_level", config.importance_sampling_level, ("token",))
+        refuse("importance_sampling_level", config.importance_sampling_level, ("token",))
     if config.beta and config.use_bias_correction_kl:
         warnings.append(
-            "trainer.use_bias_correction_kl: verl's KL term has no importance weight; its gradient "
-            "is that of use_bias_correction_kl: false"
+            f"trainer.use_bias_correction_kl: {refuse.engine}'s KL term has no importance weight; its "
+            "gradient is that of use_bias_correction_kl: false"
         )
     high = config.epsilon if config.epsilon_high is None else config.epsilon_high
     values: Values = {
@@ -198,10 +189,10 @@ def _loss_values(recipe: Recipe, config: Any, warnings: list[str]) -> Values:
     }
     if config.loss_type == "dr_grpo":
         values[f"{ACTOR}.loss_scale_factor"] = config.max_completion_length
-    return values | _importance_values(recipe, config)
+    return values | _importance_values(refuse, config)
 
 
-def _importance_values(recipe: Recipe, config: Any) -> Values:
+def _importance_values(refuse: ValueRefusal, config: Any) -> Values:
     """The correction for an engine whose log-probabilities differ from those of the trainer."""
     if not (config.use_vllm and config.vllm_importance_sampling_correction):
         return {}
@@ -210,7 +201,7 @@ def _importance_values(recipe: Recipe, config: Any) -> Values:
     most = 1e9 if high is None else high
     is_mask = constraint == "mask"
     if low and not is_mask:
-        _refuse(recipe, "vllm_importance_sampling_clip_min", low, ("null",), "with truncation")
+        refuse("vllm_importance_sampling_clip_min", low, ("null",), "with truncation")
     bounds = f"{low or _NO_LOWER_BOUND}_{most}" if is_mask else most
     correction = "algorithm.rollout_correction"
     return {f"{correction}.rollout_is": level, f"{correction}.rollout_is_threshold": bounds}
@@ -272,11 +263,3 @@ def _log_values(recipe: Recipe, config: Any, batches: Batches) -> Values:
         "trainer.save_freq": max(1, batches.steps_of(every)),
         "trainer.max_actor_ckpt_to_keep": config.save_total_limit,
     }
-
-
-def _refuse(recipe: Recipe, name: str, value: Any, choices: Any, addition: str = "") -> Any:
-    valid = ", ".join(map(str, choices))
-    end = f" {addition}" if addition else ""
-    raise UserError(
-        f"{recipe.where}: trainer.{name} is {value}; verl can follow {valid}{end}; set one of them"
-    )

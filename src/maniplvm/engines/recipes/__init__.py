@@ -1,0 +1,1 @@
+"""What the exports of GRPO recipes share: prompts, files, and checks of settings."""
