@@ -15,6 +15,7 @@ from maniplvm.cli.evaluate import evaluate_model
 from maniplvm.cli.execute import execute
 from maniplvm.cli.experiment import experiment
 from maniplvm.cli.export import app as export_app
+from maniplvm.cli.import_checkpoint import import_checkpoint
 from maniplvm.cli.interpolate import interpolate, interpolate_by_share
 from maniplvm.cli.predict import predict
 from maniplvm.cli.pretrain_embedded import pretrain_embedded
@@ -59,6 +60,7 @@ app.command("quickstart")(quickstart)
 app.command("experiment")(experiment)
 app.command("simulate")(simulate)
 app.command("pretrain-embedded")(pretrain_embedded)
+app.command("import-checkpoint")(import_checkpoint)
 app.command("interpolate")(interpolate)
 app.command("evaluate")(evaluate_model)
 app.command("rescore")(rescore_folder)

@@ -1,0 +1,1 @@
+"""Real training runs on other engines, from our recipes: rewards, agreement and recovery."""

@@ -1,0 +1,1 @@
+"""Tests against the real training engines, in their own environments: `make test-engines`."""
