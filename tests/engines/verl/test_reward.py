@@ -70,9 +70,9 @@ def test_a_preset_of_the_users_own_is_used():
 
 
 def test_the_frame_is_that_of_the_resized_image():
-    """64x48 becomes 84x56; a reward in original pixels would score another box."""
+    """64x48 becomes 56x56; a reward in original pixels would score another box."""
     spec, each = FRAMES["qwen2_5_vl"], sample(Task.AFFORDANCE)
-    assert spec.bind(SIZE).view.seen == (84, 56)
+    assert spec.bind(SIZE).view.seen == (56, 56)
     text = write_completion(each.target, spec.bind(SIZE), "the handle")
     right = RewardFunction("paper")("", text, write_ground_truth(each, spec))
     wrong = RewardFunction("paper")("", text, write_ground_truth(each, FRAMES["pixels"]))
