@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from benchmarks.engines.policy import write_policy
-from tests_engines.verl.launch import Ended, kill_actor, run_verl
+from tests_engines.isolation import Ended
+from tests_engines.verl.launch import kill_actor, run_verl
 
 from maniplvm.engines.ground_truth import read_ground_truth
 from maniplvm.rewards import score_batch

@@ -1,30 +1,15 @@
-"""Run an exported folder on the real verl, on CPUs, in namespaces of its own.
-
-Ray listens on every network interface. Here it sees only a loopback interface of its own, and a
-process namespace of its own ends all its processes with the first one.
-"""
+"""Run an exported folder on the real verl, on CPUs, in namespaces of its own."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-REPOSITORY = Path(__file__).parents[2]
-_ISOLATED = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
-    *("bash", "-c", 'ip link set lo up && "$@"', "isolated"),
-)
-_POLL = 0.5
+from tests_engines.isolation import Ended, environment_of, run_isolated
 
 ON_CPU = {
     "trainer.device": "cpu",
@@ -41,26 +26,6 @@ ON_CPU = {
     "reward.num_workers": 1,
 }
 """Settings for a run without GPUs, on few cores and with little memory."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A run that ended.
-
-    Attributes:
-        status: Its exit status; None if it exceeded the time limit and was killed.
-        seconds: Its duration.
-        log: The file with all it printed.
-    """
-
-    status: int | None
-    seconds: float
-    log: Path
-
-
-def can_isolate() -> bool:
-    """Whether this system lets us create the namespaces."""
-    return subprocess.run([*_ISOLATED, "true"], capture_output=True, check=False).returncode == 0
 
 
 def run_verl(
@@ -94,27 +59,16 @@ def run_verl(
         **(settings or {}),
     }
     words = [f"{key}={value}" for key, value in overrides.items()]
-    start = time.monotonic()
-    with log.open("wb") as output, log.open("rb") as printed:
-        process = psutil.Popen(
-            [*_ISOLATED, "bash", str(folder / "run.sh"), *words],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=_environment(out, python),
-            cwd=REPOSITORY,
-            start_new_session=True,
+    try:
+        return run_isolated(
+            ["bash", str(folder / "run.sh"), *words],
+            log,
+            verl_environment(python, OUT=str(out)),
+            timeout,
+            watch,
         )
-        try:
-            while process.poll() is None and time.monotonic() - start < timeout:
-                time.sleep(_POLL)
-                watch(process, printed.read().decode(errors="replace"))
-            status = process.poll()
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            shutil.rmtree(temporary, ignore_errors=True)
-    return Ended(status, time.monotonic() - start, log)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def kill_actor(process: psutil.Process, name: str) -> bool:
@@ -129,19 +83,14 @@ def kill_actor(process: psutil.Process, name: str) -> bool:
     return False
 
 
-def _environment(out: Path, python: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PATH": f"{python.parent}:{os.environ['PATH']}",
-        "OUT": str(out),
-        "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "HYDRA_FULL_ERROR": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # an empty CUDA_VISIBLE_DEVICES stops Ray
-        "VERL_USE_EXTERNAL_MODULES": "tests_engines.verl.cpu_platform",
-        "VERL_PLATFORM": "cpu",
-    }
+def verl_environment(python: Path, **more: str) -> dict[str, str]:
+    """Variables for verl on CPUs, as `environment_of`."""
+    return environment_of(
+        python,
+        HYDRA_FULL_ERROR="1",
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",  # an empty CUDA_VISIBLE_DEVICES stops Ray
+        VERL_USE_EXTERNAL_MODULES="tests_engines.verl.cpu_platform",
+        VERL_PLATFORM="cpu",
+        **more,
+    )

@@ -16,7 +16,7 @@ from maniplvm.models.lora import LANGUAGE_TARGETS
 from maniplvm.models.shipped import shipped_folder
 from maniplvm.training import ModelSettings, Recipe, RewardSettings, read_recipe
 from maniplvm.training.config.trainer_settings import plan_config, trainer_fields
-from tests.engines.verl.recipes import recipe
+from tests.engines.recipes import recipe
 
 ROOT = Path(__file__).parents[3]
 ACTOR, ROLLOUT, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "model"))

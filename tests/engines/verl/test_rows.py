@@ -19,7 +19,7 @@ from maniplvm.tasks import BoxTarget, Task
 from maniplvm.training.data.pool import open_pool
 from maniplvm.training.data.rows import PromptRows, recipe_prompts
 from tests.cli.images import png
-from tests.engines.verl.recipes import recipe, scene
+from tests.engines.recipes import recipe, scene
 from tests.evaluation.scenery import sample, stored
 
 TWO = Cluster(gpus=2)

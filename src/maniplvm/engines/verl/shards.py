@@ -131,7 +131,7 @@ def _same(tensors: Sequence[Any], where: str) -> Any:
             raise UserError(
                 f"{where} differs between ranks 0 and {rank}; the checkpoint is damaged"
             )
-    return first.contiguous()
+    return first.clone(memory_format=torch().contiguous_format)  # tied weights share memory
 
 
 def _distributed(tensors: Sequence[Any], where: str) -> Any:

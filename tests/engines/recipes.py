@@ -1,4 +1,4 @@
-"""Recipes and data sets of the verl tests."""
+"""Recipes and data sets of the export tests."""
 
 import json
 

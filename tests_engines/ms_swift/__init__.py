@@ -1,0 +1,1 @@
+"""ms-swift on CPUs, and tests of what this package writes for it."""
