@@ -1,6 +1,7 @@
 """Recipes and data sets of the export tests."""
 
 import json
+from pathlib import Path
 
 from maniplvm.models import write_tiny_checkpoint
 from maniplvm.training import build_recipe
@@ -41,3 +42,13 @@ def recipe_file(folder, **changes):
     path = folder / "recipe.yaml"
     path.write_text(json.dumps(recipe(folder, **changes).to_mapping()))
     return path
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "grpo").glob("*.yaml"))
+"""The GRPO recipes of this repository."""
+
+
+def shipped_changes(path, folders):
+    """Changes that give a shipped recipe a tiny model of its family and a small data set."""
+    folder = folders["qwen3_vl" if "qwen3" in path.stem else "qwen2_5_vl"]
+    return [f"model.source={folder / 'model'}", f"data.path={folder / 'set'}", "data.split=train"]

@@ -14,6 +14,8 @@ from maniplvm.rewards import score_batch
 from tests_engines.verl.launch import run_verl
 
 PRESET = "dense"
+FLOAT32 = 2**-23
+"""verl keeps rewards in float32 tensors; what its reward worker returns is exact."""
 
 
 def test_a_run_ends_well_and_its_checkpoint_is_the_trained_model(
@@ -44,7 +46,7 @@ def test_a_run_ends_well_and_its_checkpoint_is_the_trained_model(
         [frame for _, frame in truths],
     )
     for record, score in zip(records, expected, strict=True):
-        assert abs(record["score"] - score.total) <= 1e-12
+        assert abs(record["score"] - score.total) <= FLOAT32 * max(1, score.total)
     assert len({score.total for score in expected}) > 1
     imported = import_checkpoint(out, tmp_path / "model")
     assert imported.ranks == 2
