@@ -10,6 +10,7 @@ from maniplvm.engines.ground_truth import read_ground_truth
 from maniplvm.engines.verl.cluster import Cluster
 from maniplvm.engines.verl.folder import export_recipe
 from maniplvm.models import build_inputs, chat_messages, load_interface
+from maniplvm.models.processor import smart_resize_of
 from maniplvm.rewards import score_batch
 from maniplvm.tasks import write_completion
 from maniplvm.training.data.pool import open_pool
@@ -69,8 +70,10 @@ def test_prompts_and_image_sizes_are_those_of_our_trainer(read):
         inputs = build_inputs(interface, [chat_messages(text)], [row["image"]])
         assert prompt["ids"] == inputs["input_ids"][0].tolist()
         assert prompt["grid"] == inputs["image_grid_thw"].tolist()
+        seen = smart_resize_of(interface.processor.image_processor).size(row["image"].size)
+        assert tuple(prompt["image_size"]) == seen
         _, frame = read_ground_truth(prompt["ground_truth"])
-        assert tuple(prompt["image_size"]) == frame.view.seen
+        assert frame.encode([[9, 9]]).tolist() == row["frame"].encode([[9, 9]]).tolist()
 
 
 def test_the_reward_worker_gives_the_scores_of_our_trainer(read):
