@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 THREADS ?= 2
 JOBS ?= 2
 
-.PHONY: help env quickstart test lint format embedded bench bench-sim bench-execution bench-embedded \
+.PHONY: help env engines-env quickstart test test-engines lint format embedded bench bench-sim bench-execution bench-embedded \
   bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence chaos \
   data pages images coverage clean
 
@@ -25,20 +25,36 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[panda]" || echo "$(NO_PANDA)"
 	touch $@
 
+# verl and ms-swift ask for other versions than this package, and than each other: one environment each.
+engines-env: .venv-engines/.ready .venv-swift/.ready ## environments of verl and ms-swift (13 GB)
+
+.venv-engines/.ready: CONSTRAINTS = constraints-engines.txt
+.venv-engines/.ready: PACKAGES = verl "ray[default]" tensordict TransferQueue pyzmq fastapi uvicorn cachetools
+.venv-swift/.ready: CONSTRAINTS = constraints-swift.txt
+.venv-swift/.ready: PACKAGES = ms_swift
+.venv-engines/.ready .venv-swift/.ready: constraints-engines.txt constraints-swift.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) \
+	  $(PACKAGES) torch torchvision transformers msgspec qwen-vl-utils pydantic pyyaml pillow rich typer
+	touch $@
+
 quickstart: env ## train the shipped model on six new tasks with GRPO, and write a report (15 min)
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/maniplvm quickstart --out runs/quickstart
 
 test: env ## run all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+test-engines: env engines-env ## run exported recipes on the real verl and ms-swift (10 min)
+	$(BIN)/python -m pytest tests_engines
+
 lint: env ## run ruff and pyright
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests tests_engines benchmarks
+	$(BIN)/ruff check src tests tests_engines benchmarks
 	$(BIN)/pyright
 
 format: env ## format the code with ruff
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests tests_engines benchmarks
+	$(BIN)/ruff check --fix src tests tests_engines benchmarks
 
 coverage: env ## measure branch coverage of the core (at least 95 %)
 	$(BIN)/python -m pytest tests/geometry tests/tasks tests/rewards tests/data tests/cli tests/evaluation \

@@ -2,44 +2,54 @@
 
 Run: python -m benchmarks.engines --work build/engines --out results/engines.json
 
-Needs the environment of `make engines-env`. A finished stage in the work folder is not repeated.
+Needs the environments of `make engines-env`. A finished stage in the work folder is not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from benchmarks.engines import verl
+from benchmarks.engines import ms_swift, verl
+from benchmarks.engines.work import ROOT, Work
 
-ENGINES = {"verl": verl.measure}
+from maniplvm.process import package_versions
+
+ENGINES = {
+    "verl": (verl.measure, ".venv-engines"),
+    "ms-swift": (ms_swift.measure, ".venv-swift"),
+}
+"""How each engine is measured, and the folder of its environment."""
 
 
 def main() -> None:
     """Measure, and write the results; the results of other engines in the file are kept."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=tuple(ENGINES), default="verl")
+    parser.add_argument("--engine", choices=tuple(ENGINES), action="append", help="default: all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=verl.ROOT / "build" / "engines")
-    parser.add_argument("--python", type=Path, default=verl.ROOT / ".venv-engines/bin/python")
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "engines")
+    parser.add_argument("--environments", type=Path, default=ROOT, help="folder of .venv-*")
     parser.add_argument("--timeout", type=float, default=5400.0, help="limit of one engine run [s]")
-    parser.add_argument("--out", type=Path, default=verl.ROOT / "results" / "engines.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "engines.json")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    work = verl.Work(
-        options.work.resolve(), options.seed, options.python.absolute(), options.timeout
-    )
-    measured = ENGINES[options.engine](work)
-    content = {
-        "command": "python -m benchmarks.engines " + " ".join(sys.argv[1:]),
-        "seed": options.seed,
-        **measured,
+    for engine in options.engine or ENGINES:
+        measure, environment = ENGINES[engine]
+        python = (options.environments / environment / "bin" / "python").absolute()
+        work = Work(options.work.resolve(), options.seed, python, options.timeout)
+        _write(options.out, options.seed, engine, measure(work))
+
+
+def _write(out: Path, seed: int, engine: str, measured: dict[str, object]) -> None:
+    known = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+    results = {
+        "command": f"python -m benchmarks.engines --seed {seed}",
+        "seed": seed,
+        "versions": package_versions(("torch", "transformers", "trl")),
+        "engines": {**known.get("engines", {}), engine: measured},
     }
-    known = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
-    results = {**known, options.engine: content}
-    options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
