@@ -156,7 +156,7 @@ def _warnings(recipe: Recipe) -> list[str]:
     if recipe.shared_prefix.enabled and recipe.shared_prefix.policy:
         found.append(
             "shared_prefix.policy: verl computes every prompt once per completion when it trains; "
-            "see docs/verl.md"
+            "see docs/engines.md"
         )
     if not recipe.model.attn.startswith("flash_attention"):
         found.append(
