@@ -1,6 +1,5 @@
 """`maniplvm export` of recipes: what it writes and reports, and one line for bad input."""
 
-import json
 import sys
 
 import pytest
@@ -13,6 +12,7 @@ from typer.testing import CliRunner
 from maniplvm.cli import main
 from maniplvm.cli.app import app
 from tests.engines.recipes import recipe_file, scene
+from tests.models.llava import write_llava
 
 FILES = {
     "verl": ["README.md", "reward.py", "run.sh", "train.parquet", "val.parquet"],
@@ -29,6 +29,11 @@ def folder(tmp_path_factory):
     folder = scene(tmp_path_factory.mktemp("scene"))
     recipe_file(folder, trainer={"loss_type": "dapo"})
     return folder
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory):
+    return write_llava(tmp_path_factory.mktemp("llava"))
 
 
 def refused(monkeypatch, capsys, *words):
@@ -107,17 +112,10 @@ def test_a_used_folder_and_a_missing_recipe_are_refused(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_model_that_does_not_resize_as_qwen_vl_is_refused(
-    engine, folder, tmp_path, monkeypatch, capsys
+    engine, folder, llava, tmp_path, monkeypatch, capsys
 ):
-    model = tmp_path / "model"
-    model.mkdir()
-    for path in (folder / "model").iterdir():
-        (model / path.name).write_bytes(path.read_bytes())
-    settings = json.loads((model / "processor_config.json").read_text())
-    settings["image_processor"]["do_resize"] = False
-    (model / "processor_config.json").write_text(json.dumps(settings))
     out = tmp_path / "out"
-    words = ["--out", out, "--set", f"model.source={model}", "--set", "model.family=qwen3_vl"]
+    words = ["--out", out, "--set", f"model.source={llava}", "--set", "model.family=robopoint"]
     line = refused(monkeypatch, capsys, engine, folder / "recipe.yaml", *words)
     assert "resizes every image as the processors of Qwen-VL do" in line
     assert not out.exists()

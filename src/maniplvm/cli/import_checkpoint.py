@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from maniplvm.console import SafeConsole
 
 
 def import_checkpoint(
@@ -41,9 +42,8 @@ def import_checkpoint(
         dtype=dtype,
     )
     merged = f", adapters merged into {written.adapters}" if written.adapters else ""
-    Console(stderr=True).print(
+    SafeConsole(stderr=True).print(
         f"{written.weights} weights of {written.ranks} ranks from {written.source}{merged}; "
         f"model written to {written.folder}",
         soft_wrap=True,
-        markup=False,
     )
