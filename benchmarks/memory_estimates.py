@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import sys
+import tempfile
 import warnings
 from importlib.metadata import version
 from itertools import product
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from maniplvm.geometry import SmartResize
+from maniplvm.models import write_architecture
 from maniplvm.training import read_recipe
 from maniplvm.training.config.launch import Launch, read_launch
 from maniplvm.training.dry_run.plan import plan_memory
@@ -39,10 +41,10 @@ RESIZES = {
 CONFIG = re.compile(r"--config_file (\S+\.yaml) .*maniplvm train")
 
 
-def estimate(path: Path) -> dict[str, Any]:
+def estimate(path: Path, models: Path) -> dict[str, Any]:
     """The estimate for a recipe with the launch of its header."""
     name = next(name for name in RESIZES if name in path.stem)
-    recipe = read_recipe(path, [f"model.source={ROOT / 'benchmarks' / 'architectures' / name}"])
+    recipe = read_recipe(path, [f"model.source={write_architecture(models / name, name)}"])
     resize = RESIZES[name]
     if recipe.model.max_pixels is not None:
         resize = SmartResize(resize.factor, resize.min_pixels, recipe.model.max_pixels)
@@ -79,13 +81,14 @@ def main() -> None:
     out = parser.parse_args().out
     # peft uses a name that transformers has deprecated
     warnings.filterwarnings("ignore", ".is_gradient_checkpointing.", FutureWarning)
-    recipes = {
-        method: {
-            path.stem.replace(".", "-"): estimate(path)
-            for path in sorted((ROOT / "recipes" / method).glob("*qwen*.yaml"))
+    with tempfile.TemporaryDirectory() as models:
+        recipes = {
+            method: {
+                path.stem.replace(".", "-"): estimate(path, Path(models))
+                for path in sorted((ROOT / "recipes" / method).glob("*qwen*.yaml"))
+            }
+            for method in ("grpo", "sft")
         }
-        for method in ("grpo", "sft")
-    }
     report = {
         "command": "python benchmarks/memory_estimates.py --out results/memory.json",
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},

@@ -1,5 +1,6 @@
 """Vision-language models: loading, prompt encoding, generation, LoRA and weight interpolation."""
 
+from maniplvm.models.architectures import ARCHITECTURES, find_architecture, write_architecture
 from maniplvm.models.families import FAMILIES, Family, resolve_family
 from maniplvm.models.generation import Completion, Decoding, generate
 from maniplvm.models.interface import LoadedModel, ModelInterface
@@ -17,6 +18,7 @@ from maniplvm.models.vision_feature_cache import VisionFeatureCache
 from maniplvm.models.weight_interpolation import interpolate_weights
 
 __all__ = [
+    "ARCHITECTURES",
     "FAMILIES",
     "TINY_FAMILIES",
     "Completion",
@@ -33,11 +35,13 @@ __all__ = [
     "chat_messages",
     "count_parameters",
     "encode_batch",
+    "find_architecture",
     "find_non_finite",
     "generate",
     "interpolate_weights",
     "load_interface",
     "load_model",
     "resolve_family",
+    "write_architecture",
     "write_tiny_checkpoint",
 ]

@@ -1,12 +1,11 @@
 """Every shipped recipe is read, accepted by TRL, and dry-run with the launch that its header names."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from maniplvm.models import write_tiny_checkpoint
+from maniplvm.models import write_architecture
 from maniplvm.training import read_recipe
 from maniplvm.training.config.launch import Launch, read_launch
 from maniplvm.training.config.trainer_settings import check_trainer
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 RECIPES = sorted(
     p for method in ("grpo", "sft") for p in (ROOT / "recipes" / method).glob("*qwen*.yaml")
 )
-FAMILIES = {"qwen2.5-vl-3b": "qwen2_5_vl", "qwen3-vl-4b": "qwen3_vl"}
+MODELS = ("qwen2.5-vl-3b", "qwen3-vl-4b")
 CONFIG = re.compile(r"--config_file (recipes/accelerate/\S+\.yaml)")
 CARD = re.compile(r"# Hardware: .*?(\d+) GB")
 
@@ -48,12 +47,10 @@ def launch_of(path):
 
 @pytest.fixture(scope="module")
 def descriptions(tmp_path_factory):
-    """By architecture: a folder with config, processor and tokenizer only, the config a real one."""
+    """By architecture: a folder with the published sizes, and a small tokenizer."""
     root = tmp_path_factory.mktemp("descriptions")
-    for name, family in FAMILIES.items():
-        folder = write_tiny_checkpoint(root / name, family)
-        (folder / "model.safetensors").unlink()
-        shutil.copy(ROOT / "benchmarks" / "architectures" / name / "config.json", folder)
+    for name in MODELS:
+        write_architecture(root / name, name)
     return root
 
 
@@ -63,14 +60,14 @@ def _a_quick_doctor(monkeypatch):
 
 
 def read_here(path, descriptions):
-    name = next(name for name in FAMILIES if name in path.stem)
+    name = next(name for name in MODELS if name in path.stem)
     data = [f"data.path={ROOT / 'datasets' / 'sim-small'}", "data.split=adapt"]
     return read_recipe(path, [f"model.source={descriptions / name}", *data])
 
 
 def test_there_are_recipes_for_both_models_all_tasks_and_both_methods():
     names = {recipe_id(path) for path in RECIPES}
-    for model in FAMILIES:
+    for model in MODELS:
         for task in ("affordance", "trajectory", "joint"):
             assert {f"grpo/{model}-{task}-{kind}" for kind in ("lora", "full")} <= names
             assert f"sft/{model}-{task}-lora" in names

@@ -110,9 +110,31 @@ def write_tiny_checkpoint(folder: str | Path, family: str, seed: int = 0) -> Pat
     Raises:
         UserError: an unknown family; the message lists the valid ones.
     """
+    folder = Path(folder)
+    tokenizer = write_tiny_interface(folder, family)
+    model = _random_model(_ARCHITECTURES[family], tokenizer, seed)
+    with quiet_unless_terminal():
+        model.save_pretrained(folder)
+    return folder
+
+
+def write_tiny_interface(folder: Path, family: str) -> Any:
+    """Write what a checkpoint of a family holds besides config and weights: tokenizer and processor.
+
+    The processor has the patch and image sizes of the published checkpoints.
+
+    Args:
+        folder: Target folder; created if it is missing.
+        family: One of `TINY_FAMILIES`.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        UserError: an unknown family; the message lists the valid ones.
+    """
     if family not in _ARCHITECTURES:
         raise UserError(f"unknown family {family!r}; choose from {', '.join(TINY_FAMILIES)}")
-    folder = Path(folder)
     architecture = _ARCHITECTURES[family]
     tokenizer = tiny_tokenizer()
     tokenizer.save_pretrained(folder)
@@ -124,10 +146,7 @@ def write_tiny_checkpoint(folder: str | Path, family: str, seed: int = 0) -> Pat
         "size": size,
     }
     write_processor(folder, architecture.prefix, architecture.video_processor, settings)
-    model = _random_model(architecture, tokenizer, seed)
-    with quiet_unless_terminal():
-        model.save_pretrained(folder)
-    return folder
+    return tokenizer
 
 
 def tiny_tokenizer(size: int = 512) -> Any:
