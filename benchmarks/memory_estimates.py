@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 import warnings
@@ -22,7 +21,7 @@ from typing import Any
 from maniplvm.geometry import SmartResize
 from maniplvm.models import write_architecture
 from maniplvm.training import read_recipe
-from maniplvm.training.config.launch import Launch, read_launch
+from maniplvm.training.config.launch import planned_launch
 from maniplvm.training.dry_run.plan import plan_memory
 from maniplvm.training.dry_run.token_lengths import TokenLengths
 
@@ -38,11 +37,10 @@ RESIZES = {
     "qwen2.5-vl-3b": SmartResize(factor=28, min_pixels=56 * 56, max_pixels=16384 * 28 * 28),
     "qwen3-vl-4b": SmartResize(factor=32, min_pixels=256 * 256, max_pixels=4096 * 4096),
 }
-CONFIG = re.compile(r"--config_file (\S+\.yaml) .*maniplvm train")
 
 
 def estimate(path: Path, models: Path) -> dict[str, Any]:
-    """The estimate for a recipe with the launch of its header."""
+    """The estimate for a recipe with the launch that it names."""
     name = next(name for name in RESIZES if name in path.stem)
     recipe = read_recipe(path, [f"model.source={write_architecture(models / name, name)}"])
     resize = RESIZES[name]
@@ -51,17 +49,9 @@ def estimate(path: Path, models: Path) -> dict[str, Any]:
     width, height = resize.size(IMAGE)
     image = width * height // resize.factor**2
     lengths = TokenLengths((image,), (image + TEXT_TOKENS,), (ANSWER_TOKENS,))
-    launch = launch_of(path)
+    launch = planned_launch(recipe.launch)
     memory = plan_memory(recipe, path.parent.name, lengths, launch)
     return {"launch": str(launch), "image_tokens": image, **memory.to_json()}
-
-
-def launch_of(path: Path) -> Launch:
-    """The launch of the first training command in a recipe's header."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    command = next(line for line in lines if f"maniplvm train {path.parent.name} " in line)
-    found = CONFIG.search(command)
-    return Launch() if found is None else read_launch(ROOT / found.group(1))
 
 
 def check() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from maniplvm.cli.experiment import experiment
 from maniplvm.cli.export import app as export_app
 from maniplvm.cli.import_checkpoint import import_checkpoint
 from maniplvm.cli.interpolate import interpolate, interpolate_by_share
+from maniplvm.cli.launch import launch
 from maniplvm.cli.predict import predict
 from maniplvm.cli.pretrain_embedded import pretrain_embedded
 from maniplvm.cli.quickstart import quickstart
@@ -56,6 +57,7 @@ def root(
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 app.add_typer(export_app, name="export")
+app.command("launch")(launch)
 app.command("quickstart")(quickstart)
 app.command("experiment")(experiment)
 app.command("simulate")(simulate)

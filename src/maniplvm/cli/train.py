@@ -28,7 +28,7 @@ LaunchOption = Annotated[
     Path | None,
     typer.Option(
         "--launch",
-        help="With --dry-run: the accelerate config file of the planned launch.",
+        help="With --dry-run: an accelerate config file instead of the recipe's.",
     ),
 ]
 
@@ -78,7 +78,7 @@ def _train(
         SafeConsole().print(render_report(check(recipe, method, planned, out)))
         return
     if launch is not None:
-        raise UserError("--launch needs --dry-run; to train, use accelerate launch")
+        raise UserError("--launch needs --dry-run; to train, use `maniplvm launch`")
     start_missing_processes(sys.argv[1:])
     train(recipe, method, out, command=["maniplvm", *sys.argv[1:]])
     leave_process_group()

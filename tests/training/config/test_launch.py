@@ -1,5 +1,6 @@
 """How a launch is read from accelerate's config files and from the environment of a process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,15 @@ def test_a_deepspeed_config_says_what_is_split_and_what_is_offloaded(tmp_path):
         ("distributed_type: DEEPSPEED\n", "zero_stage is missing"),
         ("distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 7}\n", "choose 0, 2 or 3"),
         ("distributed_type: NO\nnum_processes: none\n", "an integer"),
+        ("distributed_type: NO\nnum_processes: 8\n", "starts 1 process, not 8"),
         ("num_processes: 1\nnum_machines: 2\n", "every machine needs at least one"),
+        ("distributed_type: MULTI_GPU\nnum_processes: 7\nnum_machines: 2\n", "divided evenly"),
+        ("mixed_precision: fp8\n", "choose from no, fp16, bf16"),
+        (
+            "distributed_type: MULTI_GPU\nnum_processes: 16\nnum_machines: 2\n"
+            "rdzv_backend: c10d\nsame_network: true\n",
+            "set rdzv_backend to static",
+        ),
     ],
 )
 def test_an_unknown_launch_config_is_one_line(tmp_path, text, message):
@@ -44,7 +53,9 @@ def test_an_unknown_launch_config_is_one_line(tmp_path, text, message):
 
 def test_the_shipped_configs_are_what_their_names_say():
     found = {path.stem: read_launch(path) for path in CONFIGS.glob("*.yaml")}
-    assert found == {
+    assert {launch.mixed_precision for launch in found.values()} == {"bf16"}
+    assert {name: replace(launch, mixed_precision="no") for name, launch in found.items()} == {
+        "1gpu": Launch(1),
         "ddp-8gpu": Launch(8),
         "fsdp2-8gpu": Launch(8, 1, Sharding.FSDP2),
         "fsdp2-7gpu": Launch(7, 1, Sharding.FSDP2),

@@ -1,4 +1,4 @@
-"""Every shipped recipe is read, accepted by TRL, and dry-run with the launch that its header names."""
+"""Every shipped recipe is read, accepted by TRL, and dry-run with the launch that it names."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,12 @@ import pytest
 
 from maniplvm.models import write_architecture
 from maniplvm.training import read_recipe
-from maniplvm.training.config.launch import Launch, read_launch
+from maniplvm.training.config.launch import planned_launch
 from maniplvm.training.config.trainer_settings import check_trainer
 from maniplvm.training.dry_run import check as dry_run
 from maniplvm.training.dry_run.memory import GIB
 from maniplvm.training.dry_run.report import smallest_gpu
+from maniplvm.training.launching.commands import Machines, plan_launch
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",
@@ -23,7 +24,7 @@ RECIPES = sorted(
     p for method in ("grpo", "sft") for p in (ROOT / "recipes" / method).glob("*qwen*.yaml")
 )
 MODELS = ("qwen2.5-vl-3b", "qwen3-vl-4b")
-CONFIG = re.compile(r"--config_file (recipes/accelerate/\S+\.yaml)")
+CONFIG = re.compile(r"--accelerate (recipes/accelerate/\S+\.yaml)")
 CARD = re.compile(r"# Hardware: .*?(\d+) GB")
 
 
@@ -34,15 +35,6 @@ def recipe_id(path):
 def header_of(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if line.startswith("#"))
-
-
-def launch_of(path):
-    """The launch of the first training command in the header."""
-    command = next(
-        line for line in header_of(path).splitlines() if f"train {path.parent.name} " in line
-    )
-    config = CONFIG.search(command)
-    return read_launch(ROOT / config.group(1)) if config else Launch()
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +85,21 @@ def test_a_header_says_hardware_command_and_where_the_numbers_come_from(path):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
+def test_a_recipe_is_launched_on_the_hardware_of_its_header(path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    header, recipe = header_of(path), read_recipe(path)
+    several = re.search(r"# Hardware: (\d+) (GPUs|machines of 8 GPUs)", header)
+    away = "2 machines" in header
+    machines = Machines(main_address="a", server_address="b") if away else Machines()
+    plan = plan_launch(recipe, path, path.parent.name, machines)
+    assert plan.gpus == (1 if several is None else 8)
+    if several is not None:
+        assert f"maniplvm launch recipes/{path.parent.name}/{path.name}" in header
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
 def test_a_recipe_passes_its_dry_run_and_fits_its_hardware(path, descriptions):
-    run = dry_run.check(read_here(path, descriptions), path.parent.name, launch_of(path))
+    run = dry_run.check(read_here(path, descriptions), path.parent.name)
     unexpected = [text for text in run.warnings if "not installed here" not in text]
     assert unexpected == []
     card = int(CARD.search(header_of(path)).group(1))
@@ -107,7 +112,8 @@ def test_a_recipe_passes_its_dry_run_and_fits_its_hardware(path, descriptions):
 @pytest.mark.parametrize("task", ["affordance", "trajectory"])
 def test_the_paper_recipe_holds_the_published_numbers(task):
     path = ROOT / "recipes" / "grpo" / f"paper-qwen2.5-vl-3b-{task}.yaml"
-    recipe, launch = read_recipe(path), launch_of(path)
+    recipe = read_recipe(path)
+    launch = planned_launch(recipe.launch)
     published = {
         "num_generations": 8,
         "learning_rate": 1e-6,

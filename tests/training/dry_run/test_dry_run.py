@@ -270,7 +270,7 @@ def test_the_command_prints_the_report_for_the_given_launch(sources, tmp_path):
 def test_a_launch_without_a_dry_run_is_refused():
     result = run_command("--launch", "recipes/accelerate/ddp-8gpu.yaml")
     assert isinstance(result.exception, UserError)
-    assert "to train, use accelerate launch" in str(result.exception)
+    assert "to train, use `maniplvm launch`" in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_the_memory_plan_reads_the_config_that_the_run_would_have(
 ):
     planned = recipe(model={"dtype": "bfloat16"}, trainer=trainer)
     config = plan_config(planned, "grpo", tmp_path, Launch())
-    settings = memory_settings(planned, "grpo", config)
+    settings = memory_settings(planned, "grpo", config, Launch())
     assert (settings.autocast, settings.checkpointing) == (autocast, checkpointing)
 
 

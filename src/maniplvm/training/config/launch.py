@@ -9,8 +9,36 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from maniplvm.config import validated
 from maniplvm.config.yaml import read_yaml
 from maniplvm.errors import UserError
+
+PRECISIONS = ("no", "fp16", "bf16")
+"""Valid values of `mixed_precision` in an accelerate config."""
+
+
+@validated
+@dataclass(frozen=True)
+class LaunchSettings:
+    """How a recipe is meant to be launched: its key `launch`.
+
+    Attributes:
+        accelerate: Config file of `accelerate launch`.
+        server_gpus: GPUs of the vLLM server, if the recipe generates with one
+            (`vllm_mode: server`). Each holds a slice of the weights.
+        server_max_tokens: Longest sequence that the server accepts, image included [tokens].
+    """
+
+    accelerate: str
+    server_gpus: int = 1
+    server_max_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.server_gpus < 1 or self.server_max_tokens < 1:
+            raise UserError(
+                "launch: server_gpus and server_max_tokens must be 1 or more, got "
+                f"{self.server_gpus} and {self.server_max_tokens}"
+            )
 
 
 class Sharding(StrEnum):
@@ -37,6 +65,8 @@ class Launch:
         sharding: How the training state is sharded.
         offloads_optimizer: Whether the optimizer state is kept in CPU memory.
         offloads_weights: Whether the weights are kept in CPU memory.
+        mixed_precision: Precision of the computation if the recipe sets none; one of `PRECISIONS`.
+        on_cpu: Whether the processes compute on the CPU.
     """
 
     processes: int = 1
@@ -44,12 +74,19 @@ class Launch:
     sharding: Sharding = Sharding.NONE
     offloads_optimizer: bool = False
     offloads_weights: bool = False
+    mixed_precision: str = "no"
+    on_cpu: bool = False
 
     def __post_init__(self) -> None:
         if self.machines < 1 or self.processes < self.machines:
             raise UserError(
                 f"launch: {self.processes} processes on {self.machines} machines; "
                 "every machine needs at least one"
+            )
+        if self.processes % self.machines:
+            raise UserError(
+                f"launch: {self.processes} processes cannot be divided evenly over "
+                f"{self.machines} machines; accelerate would start fewer"
             )
 
     def __str__(self) -> str:
@@ -87,13 +124,38 @@ def read_launch(path: str | Path) -> Launch:
         raise UserError(
             f"{where}: distributed_type {kind}: choose from NO, MULTI_GPU, FSDP, DEEPSPEED"
         )
+    processes = _count(settings, "num_processes", where)
+    if kind == "NO" and processes > 1:
+        raise UserError(
+            f"{where}: distributed_type NO starts 1 process, not {processes}; choose MULTI_GPU"
+        )
+    precision = settings.get("mixed_precision", "no")
+    precision = "no" if precision is False else precision  # YAML reads a bare no as false
+    if precision not in PRECISIONS:
+        raise UserError(
+            f"{where}: mixed_precision {precision!r}: choose from {', '.join(PRECISIONS)}"
+        )
+    machines = _count(settings, "num_machines", where)
+    if machines > 1:
+        _check_rendezvous(settings, where)
     return Launch(
-        processes=_count(settings, "num_processes", where),
-        machines=_count(settings, "num_machines", where),
+        processes=processes,
+        machines=machines,
         sharding=sharding,
         offloads_optimizer=optimizer,
         offloads_weights=weights,
+        mixed_precision=precision,
+        on_cpu=bool(settings.get("use_cpu", False)),
     )
+
+
+def _check_rendezvous(settings: Mapping[str, Any], where: str) -> None:
+    """Refuse settings under which each machine would wait for the others at its own address."""
+    if settings.get("rdzv_backend", "static") != "static" and settings.get("same_network", False):
+        raise UserError(
+            f"{where}: rdzv_backend {settings['rdzv_backend']} with same_network: true ignores the "
+            "address of the first machine; set rdzv_backend to static"
+        )
 
 
 def _deepspeed(settings: Any, where: str) -> tuple[Sharding, bool, bool]:
@@ -122,6 +184,21 @@ def _count(settings: Mapping[str, Any], key: str, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UserError(f"{where}: {key}: expected an integer of at least 1, got {value!r}")
     return value
+
+
+def planned_launch(settings: LaunchSettings | None, config: str | Path | None = None) -> Launch:
+    """The launch of a run.
+
+    Args:
+        settings: The recipe's key `launch`.
+        config: A config file of `accelerate launch` that replaces the recipe's.
+
+    Raises:
+        UserError: as `read_launch`.
+    """
+    if config is not None:
+        return read_launch(config)
+    return Launch() if settings is None else read_launch(settings.accelerate)
 
 
 def is_sharded() -> bool:

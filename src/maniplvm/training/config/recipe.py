@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -17,6 +18,7 @@ from maniplvm.models.shipped import EMBEDDED
 from maniplvm.rewards.presets import PRESETS, Preset, resolve_preset
 from maniplvm.tasks import PromptStyle, Task
 from maniplvm.text import shortened
+from maniplvm.training.config.launch import LaunchSettings
 from maniplvm.training.config.physics_settings import PhysicsSettings
 from maniplvm.training.shared_prefix import SharedPrefixSettings
 
@@ -157,6 +159,8 @@ class Recipe:
         rewards: The reward; SFT only logs it.
         shared_prefix: Computation that the completions of one prompt share; GRPO only.
         monitor: Sample completions that are logged.
+        launch: How the run is meant to be launched; None is one process. It is no part of the
+            experiment: an unfinished run may resume under another launch.
         trainer: Fields of `trl.SFTConfig` or `trl.GRPOConfig`, by their own names.
         time_limit_minutes: Training time after which the run ends, resumed parts included. The
             learning rate schedule does not change. None sets no limit.
@@ -171,6 +175,7 @@ class Recipe:
     rewards: RewardSettings = field(default_factory=RewardSettings)
     shared_prefix: SharedPrefixSettings = field(default_factory=SharedPrefixSettings)
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    launch: LaunchSettings | None = None
     trainer: Mapping[str, Any] = field(default_factory=dict)
     time_limit_minutes: float | None = None
     where: str = field(default="recipe", compare=False, metadata=NOT_IN_FILE)
@@ -258,6 +263,10 @@ def _located(settings: Mapping[str, Any], beside: Path) -> dict[str, Any]:
     """The settings with resolved paths, and a preset's file replaced by its content."""
     located = {key: dict(v) if isinstance(v, Mapping) else v for key, v in settings.items()}
     model, data, rewards = (located.get(key) for key in ("model", "data", "rewards"))
+    launch = located.get("launch")
+    if isinstance(launch, dict) and isinstance(launch.get("accelerate"), str):
+        _point_at_file(launch, "accelerate", beside)
+        launch["accelerate"] = os.path.normpath(launch["accelerate"])
     if isinstance(model, dict):
         if model.get("source") != EMBEDDED:
             _point_at_file(model, "source", beside)

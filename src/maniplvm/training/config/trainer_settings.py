@@ -100,10 +100,10 @@ def plan_config(recipe: Recipe, method: str, out: Path, launch: Launch) -> Any:
         launch: How the run will be launched.
 
     Raises:
-        UserError: as `build_config`.
+        UserError: as `build_config`; also a precision that the launch contradicts.
     """
     check_trainer(recipe, method)
-    on_gpu = targets_gpu(recipe)
+    on_gpu = targets_gpu(recipe) and not launch.on_cpu
     settings = _resolve(recipe, method, not on_gpu, on_gpu)
     rows = settings.get(
         "per_device_train_batch_size", _default(method, "per_device_train_batch_size")
@@ -113,7 +113,27 @@ def plan_config(recipe: Recipe, method: str, out: Path, launch: Launch) -> Any:
         "use_cpu": True,  # TRL refuses bf16 without a GPU otherwise
         "tf32": None,
     }
-    return _config(recipe, method, out, settings)
+    config = _config(recipe, method, out, settings)
+    precision = effective_precision(config, launch)
+    if launch.mixed_precision not in ("no", precision):
+        raise UserError(
+            f"{recipe.where}: trainer computes in {precision}, but the accelerate config says "
+            f"mixed_precision {launch.mixed_precision}; set them equal"
+        )
+    return config
+
+
+def effective_precision(config: Any, launch: Launch) -> str:
+    """The mixed precision of a run: that of its config, else that of its launch.
+
+    Args:
+        config: A `trl.SFTConfig` or `trl.GRPOConfig`.
+        launch: How the run will be launched.
+
+    Returns:
+        `no`, `fp16` or `bf16`.
+    """
+    return "fp16" if config.fp16 else "bf16" if config.bf16 else launch.mixed_precision
 
 
 def runs_on_cpu(recipe: Recipe) -> bool:

@@ -16,9 +16,14 @@ from maniplvm.errors import UserError
 from maniplvm.models import ModelInterface, count_parameters, load_interface
 from maniplvm.rewards.doctor.diagnose import Diagnosis, diagnose
 from maniplvm.tasks import Sample
-from maniplvm.training.config.launch import Launch
+from maniplvm.training.config.launch import Launch, planned_launch
 from maniplvm.training.config.recipe import Recipe
-from maniplvm.training.config.trainer_settings import compute_schedule, plan_config, targets_gpu
+from maniplvm.training.config.trainer_settings import (
+    compute_schedule,
+    effective_precision,
+    plan_config,
+    targets_gpu,
+)
 from maniplvm.training.data.pool import SamplePool, chosen_samples, open_pool
 from maniplvm.training.data.rows import recipe_prompts
 from maniplvm.training.dry_run.memory import MemoryEstimate
@@ -41,7 +46,9 @@ class DryRun:
         source: The model.
         parameters: Number of all and of trained parameters, in words.
         launch: The processes and their sharding.
-        on_gpu: Whether the recipe is written for GPUs.
+        on_gpu: Whether the run would compute on GPUs.
+        rows: Completions (SFT: samples) of one forward and backward pass of one process.
+        precision: Mixed precision of the computation: `no`, `fp16` or `bf16`.
         samples: Number of samples of the recipe's own data set, by task.
         mixed: Prompts of an epoch that come from `data.mix`.
         prompts_per_step: Prompts of one optimizer step, all processes together.
@@ -62,6 +69,8 @@ class DryRun:
     parameters: str
     launch: Launch
     on_gpu: bool
+    rows: int
+    precision: str
     samples: dict[str, int]
     mixed: int
     prompts_per_step: int
@@ -87,6 +96,8 @@ class DryRun:
             "source": self.source,
             "parameters": self.parameters,
             "launch": str(self.launch),
+            "batch_per_device": self.rows,
+            "mixed_precision": self.precision,
             "samples": self.samples,
             "mixed": self.mixed,
             "prompts_per_step": self.prompts_per_step,
@@ -110,7 +121,7 @@ def check(
     Args:
         recipe: The recipe.
         method: `sft` or `grpo`.
-        launch: How the run will be launched; None is one process.
+        launch: How the run will be launched; None is as the recipe says.
         out: The run folder; None is `runs/` and the recipe's name.
 
     Raises:
@@ -118,10 +129,10 @@ def check(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
-            "a dry run needs one process only: run it without `accelerate launch`, and pass the "
-            "config file of accelerate with --launch"
+            "a dry run needs one process only: run it without `accelerate launch`; the recipe's "
+            "key launch, or --launch, names the config file of accelerate"
         )
-    launch = launch or Launch()
+    launch = launch or planned_launch(recipe.launch)
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
     config = plan_config(recipe, method, folder.root, launch)
     pool = open_pool(recipe)
@@ -156,7 +167,9 @@ def check(
         source=recipe.model.source,
         parameters=str(count_parameters(meta_model)),
         launch=launch,
-        on_gpu=targets_gpu(recipe),
+        on_gpu=targets_gpu(recipe) and not launch.on_cpu,
+        rows=config.per_device_train_batch_size // launch.processes,
+        precision=effective_precision(config, launch),
         samples=dict(sorted(Counter(str(sample.task) for sample in samples).items())),
         mixed=pool.order.epoch_length - pool.own_count,
         prompts_per_step=completions // group,

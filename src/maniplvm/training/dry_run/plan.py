@@ -8,7 +8,11 @@ from typing import Any
 from maniplvm.models import build_meta_model
 from maniplvm.training.config.launch import Launch, Sharding
 from maniplvm.training.config.recipe import Recipe
-from maniplvm.training.config.trainer_settings import plan_config, targets_gpu
+from maniplvm.training.config.trainer_settings import (
+    effective_precision,
+    plan_config,
+    targets_gpu,
+)
 from maniplvm.training.dry_run.activations import Workload
 from maniplvm.training.dry_run.memory import MemoryEstimate, MemorySettings, estimate_memory
 from maniplvm.training.dry_run.token_lengths import TokenLengths
@@ -72,14 +76,15 @@ def memory_of_config(
         launch: How the run will be launched.
     """
     work = _workload(recipe, method, config, lengths, launch)
-    return estimate_memory(meta_model, work, memory_settings(recipe, method, config), launch)
+    settings = memory_settings(recipe, method, config, launch)
+    return estimate_memory(meta_model, work, settings, launch)
 
 
-def memory_settings(recipe: Recipe, method: str, config: Any) -> MemorySettings:
-    """The settings that decide about memory, read from the config of TRL."""
+def memory_settings(recipe: Recipe, method: str, config: Any, launch: Launch) -> MemorySettings:
+    """The settings that decide about memory, from the config of TRL and the launch."""
     lora = recipe.model.lora
     return MemorySettings(
-        autocast=bool(config.bf16 or config.fp16),
+        autocast=effective_precision(config, launch) != "no",
         checkpointing=bool(config.activation_checkpointing),
         optimizer=str(getattr(config.optim, "value", config.optim)),
         reference=method == "grpo" and config.beta != 0,

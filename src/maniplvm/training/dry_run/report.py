@@ -67,6 +67,8 @@ def _facts(run: DryRun) -> Table:
     rows = [
         ("parameters", run.parameters),
         ("launch", str(run.launch)),
+        ("mixed precision", run.precision),
+        ("batch per device", f"{run.rows} {'completions' if run.method == 'grpo' else 'samples'}"),
         ("samples", samples + mixed),
         ("batch of a step", f"{run.prompts_per_step} prompts{completions}"),
         ("steps", f"{run.steps} ({run.steps_per_epoch:.3g} an epoch)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ class RunFolder:
                     f"{self.root}: holds a run of {other}, not of {method}; choose another --out"
                 )
         there = build_recipe(read_yaml(self.recipe, "recipe"), str(self.recipe))
+        there = replace(there, launch=recipe.launch)  # a run may resume on other machines
         key = first_difference(there.to_mapping(), recipe.to_mapping())
         if key is not None:
             raise UserError(
