@@ -30,6 +30,10 @@ _SHARD_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,200}\.safetensors", re.ASCII)
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "consolidated*.pth", "*.ckpt")
 
 
+class NotDownloadedError(UserError):
+    """A model id that is not on this machine and could not be downloaded."""
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A folder that holds an image-text-to-text model which transformers can build.
@@ -66,7 +70,8 @@ def open_checkpoint(
         trust_remote_code: Whether Python files that come with the model may run.
 
     Raises:
-        UserError: no such folder or id; no network; a missing or damaged `config.json`; a model
+        NotDownloadedError: an id that is not on this machine and could not be downloaded.
+        UserError: no such folder; a missing or damaged `config.json`; a model
             that is no image-text-to-text model; code that was not trusted; or weights that are
             missing or not in safetensors.
     """
@@ -101,7 +106,7 @@ def _find_folder(
         )
     except (OSError, ValueError) as error:
         offline = " (HF_HUB_OFFLINE is set)" if huggingface_hub().constants.HF_HUB_OFFLINE else ""
-        raise UserError(
+        raise NotDownloadedError(
             f"{source}: neither a folder here nor a model that could be downloaded from the "
             f"Hugging Face Hub{offline}: {first_line(error)}"
         ) from error

@@ -206,6 +206,21 @@ def test_a_run_of_few_steps_gives_a_warning(recipe):
     assert "3 optimizer steps" in warnings_of(check(recipe(trainer={"max_steps": 3}), "grpo"))
 
 
+def test_without_the_hub_the_shipped_sizes_of_a_known_model_are_used(recipe, monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    model = {"source": "Qwen/Qwen2.5-VL-3B-Instruct", "dtype": "bfloat16", "lora": {"rank": 8}}
+    run = check(recipe(model=model), "grpo")
+    assert run.source == "Qwen/Qwen2.5-VL-3B-Instruct"
+    assert "3.77 B parameters" in run.parameters
+    assert "small tokenizer" in run.warnings[0]
+    with pytest.raises(UserError, match=r"works for Qwen/Qwen2\.5-VL-3B-Instruct, ") as caught:
+        check(recipe(model={"source": "someone/else"}), "grpo")
+    assert "\n" not in str(caught.value)
+
+
 def test_mixed_prompts_are_counted_beside_the_recipes_own(recipe):
     run = check(recipe(data={"mix": [{"path": DATA, "split": "train", "share": 0.25}]}), "grpo")
     own = sum(run.samples.values())

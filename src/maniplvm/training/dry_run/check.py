@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from maniplvm.training.config.trainer_settings import (
 from maniplvm.training.data.pool import SamplePool, chosen_samples, open_pool
 from maniplvm.training.data.rows import recipe_prompts
 from maniplvm.training.dry_run.memory import MemoryEstimate
+from maniplvm.training.dry_run.offline import model_description
 from maniplvm.training.dry_run.plan import memory_of_config, plan_dtype, plan_model
 from maniplvm.training.dry_run.token_lengths import LengthSummary, TokenLengths, measure_lengths
 from maniplvm.training.dry_run.warnings import PlannedRun, find_warnings
@@ -116,7 +117,10 @@ class DryRun:
 def check(
     recipe: Recipe, method: str, launch: Launch | None = None, out: str | Path | None = None
 ) -> DryRun:
-    """Check a recipe without weights; `config.json`, processor and tokenizer are needed.
+    """Check a recipe without weights.
+
+    `config.json`, processor and tokenizer are read. If they cannot be downloaded, the shipped sizes
+    of a known model take their place.
 
     Args:
         recipe: The recipe.
@@ -133,6 +137,14 @@ def check(
             "key launch, or --launch, names the config file of accelerate"
         )
     launch = launch or planned_launch(recipe.launch)
+    with model_description(recipe) as (described, note):
+        run = _check_described(described, method, launch, out)
+    warnings = run.warnings if note is None else (note, *run.warnings)
+    return replace(run, source=recipe.model.source, warnings=warnings)
+
+
+def _check_described(recipe: Recipe, method: str, launch: Launch, out: str | Path | None) -> DryRun:
+    """The dry run of a recipe whose model has a readable config and processor."""
     folder = RunFolder(Path(out) if out is not None else Path("runs") / recipe.name)
     config = plan_config(recipe, method, folder.root, launch)
     pool = open_pool(recipe)
