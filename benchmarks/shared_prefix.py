@@ -34,7 +34,7 @@ from shared_prefix_implementations import (
     lengths_of,
     with_trainer,
 )
-from shared_prefix_models import Size, ideal_ratio, random_model
+from shared_prefix_models import Size, ideal_ratio, published_shape, random_model
 
 CPU_SIZES = (
     Size(126, 80, 8, (8, 8)),
@@ -162,7 +162,7 @@ def on_cpu(rounds: int, sizes: tuple[Size, ...], folder: Path) -> list[dict[str,
 
 def on_gpu(rounds: int, folder: Path) -> list[dict[str, Any]]:
     """Measure the shape of Qwen2.5-VL-3B, without TRL."""
-    loaded = random_model(folder / "real", "qwen2_5_vl", real=True)
+    loaded = published_shape(folder / "real", "qwen2.5-vl-3b", "cuda")
     rows = []
     for size in GPU_SIZES:
         implementations: dict[str, Implementation] = {

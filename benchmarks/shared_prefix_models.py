@@ -10,7 +10,13 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from maniplvm.models import LoadedModel, load_model, write_tiny_checkpoint
+from maniplvm.models import (
+    LoadedModel,
+    load_interface,
+    load_model,
+    write_architecture,
+    write_tiny_checkpoint,
+)
 
 TINY = {
     "hidden_size": 256,
@@ -26,23 +32,6 @@ TINY_VISION = {
     "intermediate_size": 512,
     "num_heads": 4,
     "out_hidden_size": 256,
-}
-REAL = {
-    "hidden_size": 2048,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 2,
-    "head_dim": 128,
-    "vocab_size": 151936,
-}
-REAL_VISION = {
-    "depth": 32,
-    "hidden_size": 1280,
-    "intermediate_size": 3420,
-    "num_heads": 16,
-    "out_hidden_size": 2048,
-    "fullatt_block_indexes": [7, 15, 23, 31],
 }
 
 
@@ -63,35 +52,43 @@ class Size:
     image: tuple[int, int]
 
 
-def random_model(folder: Path, family: str, real: bool = False) -> LoadedModel:
-    """Build a model with random weights and the tokenizer and processor code of its family.
+def random_model(folder: Path, family: str) -> LoadedModel:
+    """Write and load a small model with random weights and the code of its family.
 
     Args:
         folder: The folder for its checkpoint.
         family: `qwen2_5_vl` or `qwen3_vl`.
-        real: Whether to build the shape of Qwen2.5-VL-3B in bfloat16. It is built on the GPU and
-            not saved.
     """
     write_tiny_checkpoint(folder, family)
     config: Any = AutoConfig.from_pretrained(folder)
-    text, vision = (REAL, REAL_VISION) if real else (TINY, TINY_VISION)
-    for part, settings in ((config.text_config, text), (config.vision_config, vision)):
+    for part, settings in ((config.text_config, TINY), (config.vision_config, TINY_VISION)):
         for name, value in settings.items():
             setattr(part, name, value)
-    half = text["head_dim"] // 2
+    half = TINY["head_dim"] // 2
     spatial = half * 3 // 8
     config.text_config.rope_parameters["mrope_section"] = [half - 2 * spatial, spatial, spatial]
-    layers = text["num_hidden_layers"]
+    layers = TINY["num_hidden_layers"]
     config.text_config.layer_types = ["full_attention"] * layers
     config.text_config.max_window_layers = layers
     torch.manual_seed(0)
-    if real:
-        loaded = load_model(folder)
-        with torch.device("cuda"):
-            model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
-        return LoadedModel(**{**vars(loaded), "model": model.eval()})
     AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
     return load_model(folder)
+
+
+def published_shape(folder: Path, architecture: str, device: str) -> LoadedModel:
+    """Build a model of a published shape with random weights in bfloat16, without saving it.
+
+    Args:
+        folder: The folder for its config, tokenizer and processor.
+        architecture: One of `ARCHITECTURES`.
+        device: The device on which the weights are made.
+    """
+    interface = load_interface(write_architecture(folder, architecture))
+    config = AutoConfig.from_pretrained(folder)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
+    return LoadedModel(**vars(interface), model=model.eval())
 
 
 def text_and_image(loaded: LoadedModel, size: Size, seed: int) -> tuple[str, Image.Image]:
@@ -122,8 +119,8 @@ def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
     """
     config = loaded.model.config
     text, vision = config.text_config, config.vision_config
-    heads = text.num_attention_heads * text.head_dim
-    keys = 2 * text.num_key_value_heads * text.head_dim
+    heads = text.num_attention_heads * head_width(text)
+    keys = 2 * text.num_key_value_heads * head_width(text)
     layer = text.hidden_size * (2 * heads + keys + 3 * text.intermediate_size)
     linear, pair = text.num_hidden_layers * layer, 2 * text.num_hidden_layers * heads
     head = text.hidden_size * text.vocab_size
@@ -145,6 +142,11 @@ def ideal_ratio(loaded: LoadedModel, size: Size, lengths: list[int]) -> float:
     pairs = size.prompt * (size.prompt + 1) / 2
     pairs += sum(size.prompt * n + n * (n + 1) / 2 for n in lengths)
     return plain / (linear * tokens + pair * pairs + head * sum(lengths) + tower)
+
+
+def head_width(text: Any) -> int:
+    """Width of an attention head; Qwen2.5-VL derives it where the config has none."""
+    return getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
 
 
 def _attended_fraction(loaded: LoadedModel, patches: int) -> float:
