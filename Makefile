@@ -11,7 +11,7 @@ THREADS ?= 2
 JOBS ?= 2
 
 .PHONY: help env engines-env quickstart test test-engines lint format embedded bench bench-sim bench-execution bench-embedded \
-  bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory evidence chaos \
+  bench-quickstart bench-clone bench-table bench-report bench-grpo bench-evaluate bench-memory real-shape gpu-check evidence chaos \
   data pages images coverage clean
 
 help:
@@ -107,6 +107,12 @@ bench-evaluate: env ## evaluation compared with one sample at a time -> results/
 
 bench-memory: env ## memory estimates of the recipes -> results/memory.json
 	$(BIN)/python benchmarks/memory_estimates.py
+
+real-shape: env ## published shapes with random weights on a CPU -> results/real_shape.json (1 h, 20 GB)
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python benchmarks/real_shape.py --out results/real_shape.json
+
+gpu-check: env ## what only a GPU can show -> results/gpu_check.json (9 min on one 80 GB GPU)
+	$(BIN)/python benchmarks/gpu_check.py --out results/gpu_check.json
 
 pages: env ## write the generated tables, numbers and figures of README and docs
 	$(BIN)/python -m maniplvm.experiments.pages

@@ -7,7 +7,7 @@ For each shape, three parts run one after another, each in a process of its own:
 - `train` runs the shipped LoRA recipe for two steps with short completions, through
   `maniplvm.training.train`. It records the largest memory beside the estimate of the dry run.
 - `policy_pass` computes the log-probabilities of one group and their gradients, with and without
-  shared prefix, at prompt 453, completion 64 and group 8.
+  shared prefix, at prompt 453 and completion 64, for one group (`--group`).
 
 A part that is in the results file is skipped. A process above `--limit-gib` is ended, and the
 command fails. Times on a shared machine are comparable within one part only.
@@ -41,7 +41,7 @@ SHAPES = {
 """By name in the results: the architecture, and the recipe."""
 
 SEED = 0
-PROMPT, COMPLETION, GROUP = 453, 64, 8
+PROMPT, COMPLETION = 453, 64
 IMAGES = {"qwen2_5-vl-3b": (23, 17), "qwen3-vl-4b": (20, 15)}
 """Image tokens `(columns, rows)` of an image of 640 x 480 pixels."""
 
@@ -106,7 +106,7 @@ def train_recipe(
     }
 
 
-def policy_pass(recorder: Recorder, folder: str, name: str) -> dict[str, Any]:
+def policy_pass(recorder: Recorder, folder: str, name: str, group: int) -> dict[str, Any]:
     """One pass of each implementation; returns the largest difference of a log-probability."""
     import torch
 
@@ -120,7 +120,7 @@ def policy_pass(recorder: Recorder, folder: str, name: str) -> dict[str, Any]:
     loaded.model.train()
     loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
     loaded.model.enable_input_require_grads()
-    size = Size(PROMPT, COMPLETION, GROUP, IMAGES[name])
+    size = Size(PROMPT, COMPLETION, group, IMAGES[name])
     scores = {}
     for kind in ("shared", "plain"):
         implementation = WithoutTrainer(loaded, size, kind == "shared")
@@ -141,7 +141,7 @@ def _timed(recorder: Recorder, name: str, function: Callable[..., Any]) -> Calla
     return timed
 
 
-def measure(part: str, name: str, work: Path, limit: int) -> dict[str, Any]:
+def measure(part: str, name: str, work: Path, limit: int, group: int) -> dict[str, Any]:
     """The results of one part of one shape."""
     architecture, recipe = SHAPES[name]
     folder = work / name
@@ -155,12 +155,12 @@ def measure(part: str, name: str, work: Path, limit: int) -> dict[str, Any]:
         watched = run_watched(train_recipe, str(folder), recipe, str(out), limit=limit)
         shutil.rmtree(out)
         return _training(watched, recipe)
-    watched = run_watched(policy_pass, str(folder), name, limit=limit)
+    watched = run_watched(policy_pass, str(folder), name, group, limit=limit)
     seconds = {kind: watched.seconds(kind)[0] for kind in ("plain", "shared")}
     return {
         "prompt_tokens": PROMPT,
         "completion_tokens": COMPLETION,
-        "group": GROUP,
+        "group": group,
         "activation_checkpointing": True,
         "seconds": seconds,
         "ratio": round(seconds["plain"] / seconds["shared"], 2),
@@ -201,6 +201,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "real_shape.json")
     parser.add_argument("--shapes", nargs="+", choices=tuple(SHAPES), default=tuple(SHAPES))
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "real-shape")
+    parser.add_argument("--group", type=int, default=8, help="completions of the policy pass")
     parser.add_argument("--limit-gib", type=float, default=21.0)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -220,7 +221,8 @@ def main() -> int:
             if part in found and (part != "build" or has_weights):
                 continue
             try:
-                found[part] = measure(part, name, options.work, int(options.limit_gib * GIB))
+                limit = int(options.limit_gib * GIB)
+                found[part] = measure(part, name, options.work, limit, options.group)
             except (MemoryError, RuntimeError) as error:
                 print(f"{name}, {part}: {error}", file=sys.stderr)
                 return 1

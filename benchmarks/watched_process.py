@@ -92,10 +92,12 @@ def run_watched(work: Callable[..., Any], *arguments: Any, limit: int) -> Watche
                     f"stopped at {size / GIB:.1f} GiB; the machine had "
                     f"{available_bytes() / GIB:.1f} GiB left"
                 )
-        if not receiving.poll(1):
+        try:
+            value, intervals = receiving.recv()
+        except EOFError as error:  # it ended without a result
             process.join(10)
-            raise RuntimeError(f"the process failed with status {process.exitcode}")
-        value, intervals = receiving.recv()
+            status = process.exitcode
+            raise RuntimeError(f"the process failed with status {status}") from error
         process.join()
     finally:
         if process.is_alive():
