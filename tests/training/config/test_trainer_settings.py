@@ -167,7 +167,7 @@ def test_the_memory_plan_counts_mixed_precision_only_if_the_run_has_it(
 ):
     recipe = tiny_setup.recipe("grpo", trainer, **GPU)
     planned = plan_config(recipe, "grpo", tmp_path, Launch())
-    assert memory_settings(recipe, "grpo", planned).autocast is is_mixed
+    assert memory_settings(recipe, "grpo", planned, Launch()).autocast is is_mixed
 
 
 def test_fp16_false_alone_does_not_make_a_recipe_one_for_gpus(tiny_setup, monkeypatch):
