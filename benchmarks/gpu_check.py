@@ -95,17 +95,13 @@ def policy(check: Check) -> list[dict[str, Any]]:
                 loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
             else:
                 loaded.model.gradient_checkpointing_disable()
-            ratio, times = alternate(plain, shared, "policy_pass", check.rounds)
-            memory = [peak_bytes(each.policy_pass) for each in (plain, shared)]
             rows.append(
                 {
                     **_lengths(size),
                     "gradient_checkpointing": checkpointing,
                     "max_logprob_diff": difference,
                     "ideal_ratio": round(ideal_ratio(loaded, size, lengths_of(size)), 3),
-                    "policy_pass_ratio": round(ratio, 3),
-                    "policy_pass_seconds": times,
-                    "policy_pass_mb": [each and round(each / 2**20, 1) for each in memory],
+                    **_policy_passes(loaded, plain, shared, check.rounds),
                 }
             )
         loaded.model.eval()
@@ -113,6 +109,22 @@ def policy(check: Check) -> list[dict[str, Any]]:
         rows[-1] |= {"rollout_ratio": round(ratio, 3), "rollout_seconds": times}
         loaded.model.train()
     return rows
+
+
+def _policy_passes(
+    loaded: LoadedModel, plain: WithoutTrainer, shared: WithoutTrainer, rounds: int
+) -> dict[str, Any]:
+    try:
+        ratio, times = alternate(plain, shared, "policy_pass", rounds)
+        memory = [peak_bytes(each.policy_pass) for each in (plain, shared)]
+    except torch.OutOfMemoryError as error:  # a result too: repeated prompts may not fit
+        loaded.model.zero_grad(set_to_none=True)
+        return {"out_of_memory": str(error).splitlines()[0]}
+    return {
+        "policy_pass_ratio": round(ratio, 3),
+        "policy_pass_seconds": times,
+        "policy_pass_mb": [each and round(each / 2**20, 1) for each in memory],
+    }
 
 
 def attention(check: Check) -> list[dict[str, Any]]:
