@@ -56,7 +56,7 @@ def test_every_field_of_a_recipe_is_known_to_this_test():
     """A new field of a recipe must be mapped or refused, and then be added here."""
     assert {each.name for each in fields(Recipe)} == {
         *("name", "model", "data", "seed", "prompts", "rewards", "shared_prefix", "monitor"),
-        *("trainer", "time_limit_minutes", "where"),
+        *("trainer", "time_limit_minutes", "launch", "where"),
     }
     assert {each.name for each in fields(ModelSettings)} == {
         *("source", "family", "dtype", "device", "attn", "lora", "adapter", "freeze_vision"),
