@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -131,9 +132,11 @@ def set_options(changes: Mapping[str, Any]) -> list[str]:
     return [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
 
 
-def maniplvm(*words: str) -> None:
+def maniplvm(*words: str, threads: int = 1) -> None:
     """Run a command of this package; its failure ends the benchmark."""
-    subprocess.run([sys.executable, "-m", "maniplvm", *words], cwd=ROOT, check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "maniplvm", *words]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
 
 def versions(work: Work, names: Iterable[str]) -> dict[str, str]:

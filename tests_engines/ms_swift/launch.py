@@ -12,7 +12,15 @@ PLUGIN = Path(__file__).with_name("tiny_tokens.py")
 
 
 def run_swift(
-    folder: Path, out: Path, log: Path, record: Path, model: str, *, python: Path, timeout: float
+    folder: Path,
+    out: Path,
+    log: Path,
+    record: Path,
+    model: str,
+    *,
+    python: Path,
+    timeout: float,
+    threads: int = 1,
 ) -> Ended:
     """Run `run.sh` of a folder of `maniplvm export ms-swift`.
 
@@ -24,6 +32,7 @@ def run_swift(
         model: The tiny checkpoint, for the ids of its image tokens.
         python: The interpreter of the environment with ms-swift.
         timeout: Time limit [s]; then all processes are killed.
+        threads: Threads of PyTorch.
     """
     tokenizer = load_interface(model).tokenizer
     ids = {kind: tokenizer.convert_tokens_to_ids(f"<|{kind}_pad|>") for kind in ("image", "video")}
@@ -36,6 +45,7 @@ def run_swift(
         HF_HOME=str(home / "hf"),
         MODELSCOPE_CACHE=str(home / "modelscope"),
         CUDA_VISIBLE_DEVICES="",
+        OMP_NUM_THREADS=str(threads),
         TINY_TOKENS=json.dumps(ids),
         REWARD_RECORD=str(record),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def _recorded(original: Any) -> Any:
         def __call__(self, completions, **columns):
             values = super().__call__(completions, **columns)
             content = {"texts": completions, "truths": columns["ground_truth"], "values": values}
+            content["time"] = time.monotonic()
             with _RECORD.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(content) + "\n")
             return values
