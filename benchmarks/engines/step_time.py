@@ -53,7 +53,7 @@ def measure(work: Work, verl: Path, swift: Path) -> dict[str, Any]:
     teach(work)
     engines: dict[str, Callable[[str], Steps]] = {
         "maniplvm": lambda name: _own(work, name, shared=True),
-        "maniplvm, shared prefix off": lambda name: _own(work, name, shared=False),
+        "maniplvm_without_shared_prefix": lambda name: _own(work, name, shared=False),
         "verl": lambda name: _verl(work, name, verl),
         "ms-swift": lambda name: _swift(work, name, swift),
     }
